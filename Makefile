@@ -1,0 +1,63 @@
+# The one task runner; CI calls the same targets. `make up` and `make test` are all that a fresh
+# machine with Python >= 3.11 and make needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# uv from the PATH, else one of our own, fetched by pip into .tools.
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+ARGS ?=
+
+.PHONY: help up down test lint types format lock bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(VENV)/.ready ## run the whole system here: embedded servers, worker, MCP servers, metrics
+	@$(BIN)/godot up $(ARGS)
+
+down: $(VENV)/.ready ## stop what `make up` started
+	@$(BIN)/godot down $(ARGS)
+
+test: $(VENV)/.dev ## run every test that CI runs, on real servers
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## ruff: style, imports, complexity, security
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+
+format: $(VENV)/.dev ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure; one JSON line and one readable line each
+	$(BIN)/python -m tests.bench $(ARGS)
+
+lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
+	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded pyproject.toml -o requirements.lock
+	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+
+.tools/bin/uv:
+	@rm -rf .tools
+	@$(PYTHON) -m venv .tools 2>/dev/null && .tools/bin/python -m pip install -q --disable-pip-version-check uv \
+	  || { rm -rf .tools; $(PYTHON) -m pip install -q --disable-pip-version-check --target .tools uv; }
+
+$(BIN)/python: | $(UV)
+	@$(UV) venv -q --allow-existing --python $(PYTHON) $(VENV)
+
+$(VENV)/.ready: requirements.lock pyproject.toml | $(UV) $(BIN)/python
+	@echo "setting up $(VENV) ..." >&2
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.ready
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,23 @@
+"""Dewey's errors: what a caller can do about it decides the class, not the driver's tree."""
+
+from __future__ import annotations
+
+
+class DeweyError(Exception):
+    """Base of everything Dewey raises on purpose; the message is one line for a person."""
+
+
+class Unavailable(DeweyError):
+    """PostgreSQL is away, full, read-only or too slow: keep the batch and try again later."""
+
+
+class SchemaProblem(DeweyError):
+    """The database answers but is not usable as it is: not migrated, too old, or a right missing."""
+
+
+class BadFilter(DeweyError):
+    """A filter or cursor that makes no sense; the message says what would."""
+
+
+class QueryTimeout(DeweyError):
+    """The query ran out of its time budget; the message says what to narrow."""

@@ -1,0 +1,127 @@
+"""The values that cross into Dewey: what to store, and what became of it.
+
+A row carries its source (entry and raw fields) because PostgreSQL may refuse it after everyone
+else accepted it; only then does the writer need the raw bytes, to keep them in a dead letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Source(msgspec.Struct, frozen=True, gc=False):
+    """Where a record came from: the stream entry, and its fields exactly as they arrived."""
+
+    entry: str
+    fields: Mapping[bytes, bytes]
+    deliveries: int = 1
+
+
+class LogRow(msgspec.Struct, frozen=True, gc=False):
+    """One record, clean and within limits, ready for the `logs` table.
+
+    `id` is 16 bytes. `created_at_us` counts microseconds since 1970 (UTC). `data` is the text of
+    one JSON object, or None. `producer` and `sequence` are the numbers inside an id of ours, None
+    for a foreign one. `moved` says that the record's own time lay outside the accepted window and
+    `created_at_us` is the entry's time instead.
+    """
+
+    id: bytes
+    created_at_us: int
+    component: str
+    level: str
+    message: str
+    trace_id: str | None
+    data: bytes | None
+    producer: int | None
+    sequence: int | None
+    source: Source
+    moved: bool = False
+
+
+class Reject(msgspec.Struct, frozen=True, gc=False):
+    """A record that cannot be stored, with the reason a person understands."""
+
+    id: bytes
+    reason: str
+    source: Source
+    sqlstate: str | None = None
+    producer: int | None = None
+    sequence: int | None = None
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """Sequence numbers that a client reports as dropped: inclusive ranges from a receipt."""
+
+    producer: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+class EntryRun(msgspec.Struct, frozen=True):
+    """Consecutive stream entries settled by one batch.
+
+    `again` is False for a first delivery, whose runs never overlap: XREADGROUP hands out
+    consecutive entries. A reclaimed entry is a run of its own with `again` set.
+    Ids are (milliseconds, sequence).
+    """
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+    n: int
+    again: bool = False
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Everything one transaction stores.
+
+    `maybe_known` sends the rows through staging: set it for reclaimed entries, for the first read
+    after a restart, and for replays. `entries_added` is XINFO STREAM's counter when it was read
+    just before this batch, else None; a fall of it starts a new epoch of the stream.
+    """
+
+    stream: str
+    rows: tuple[LogRow, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    runs: tuple[EntryRun, ...] = ()
+    maybe_known: bool = False
+    entries_added: int | None = None
+
+
+class WriteResult(msgspec.Struct, frozen=True):
+    """What the commit made of a batch: rows stored, known already, refused, past retention."""
+
+    stored: int
+    duplicates: int = 0
+    rejects: tuple[Reject, ...] = ()
+    expired: int = 0
+
+
+class LogRecordView(msgspec.Struct, frozen=True):
+    """A stored record as it is shown: `created_at` is RFC 3339 UTC with microseconds and `Z`."""
+
+    id: str
+    created_at: str
+    component: str
+    level: str
+    message: str
+    trace_id: str | None = None
+    data: dict[str, object] | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a query, newest first unless the filter says otherwise.
+
+    `matched` is exact up to 1,000; above, it is 1,000 and `matched_capped` is True.
+    """
+
+    rows: tuple[LogRecordView, ...]
+    returned: int
+    truncated: bool
+    next_cursor: str | None
+    matched: int
+    matched_capped: bool
+    strategy: str
+    took_ms: float

@@ -1,0 +1,35 @@
+"""Godot's errors. Every leaf carries the exit code that interfaces promise to scripts."""
+
+from __future__ import annotations
+
+
+class GodotError(Exception):
+    """Base of everything Godot raises on purpose; the message is one line for a person."""
+
+    exit_code = 1
+
+
+class SettingsError(GodotError):
+    """A setting with a wrong value."""
+
+    exit_code = 2
+
+
+class StreamUnavailable(GodotError):
+    """Redis is away, loading, read-only or refuses writes: try again later."""
+
+    exit_code = 3
+
+
+class StreamFull(StreamUnavailable):
+    """Redis has reached maxmemory and refuses XADD."""
+
+
+class StreamLost(GodotError):
+    """The stream or its group is gone (deleted, flushed, restored): it has to be made again."""
+
+
+class StoreUnavailable(GodotError):
+    """PostgreSQL or Dewey cannot be reached."""
+
+    exit_code = 3

@@ -1,0 +1,195 @@
+"""Settings come from the environment, are read once, and never change afterwards.
+
+Order: the variable, then `NAME_FILE` (the value stands in that file: secrets), then what a running
+`godot up` wrote to `endpoint.json`, then the default. One table says everything, so that
+`godot config`, the error messages and the documentation cannot disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from godot.errors import SettingsError
+
+ENDPOINT_FILE = "endpoint.json"
+
+
+class Setting(NamedTuple):
+    """One row of the table: variable, field, how to read it, default as text, what is allowed."""
+
+    variable: str
+    field: str
+    read: Callable[[str], Any]
+    default: str | None
+    allowed: str
+    secret: bool = False
+    endpoint_key: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting of the programs `godot` and `dewey`; the client has its own."""
+
+    redis_url: str
+    dewey_url: str | None
+    dewey_reader_url: str | None
+    dewey_owner_url: str | None
+    dewey_token: str | None
+    stream: str
+    group: str
+    maxlen: int
+    batch_size: int
+    batch_timeout_ms: int
+    batch_max: int
+    batch_max_bytes: int
+    reclaim_idle_ms: int
+    max_deliveries: int
+    stop_timeout_s: float
+    host: str
+    mcp_port: int
+    dewey_host: str
+    dewey_mcp_port: int
+    metrics_port: int
+    retention_days: int
+    data_dir: Path
+    origins: Mapping[str, str]  # field -> variable | file | endpoint | default
+
+
+def default_data_dir() -> Path:
+    """Return where the embedded stack keeps its data.
+
+    For root it is /var/lib/godot: PostgreSQL then runs as `nobody`, who cannot enter root's home.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/lib/godot")
+    base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local/share")
+    return Path(base) / "godot"
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return read
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 3600:
+        raise ValueError(text)
+    return value
+
+
+def _word(text: str) -> str:
+    if not text or len(text) > 128 or any(c.isspace() or not c.isprintable() for c in text):
+        raise ValueError(text)
+    return text
+
+
+def _redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
+        raise ValueError(text)
+    return text
+
+
+def _store_url(text: str) -> str:
+    if urlsplit(text).scheme not in ("postgresql", "postgres", "http", "https"):
+        raise ValueError(text)
+    return text
+
+
+_REDIS_URLS = "redis://host:port/db, rediss://… or unix:///path?db=0 (clusters need shards: not built)"
+_STORE_URLS = "postgresql://… or http(s)://…/mcp"
+
+TABLE: tuple[Setting, ...] = (
+    Setting("GODOT_REDIS_URL", "redis_url", _redis_url, "redis://127.0.0.1:6379/0", _REDIS_URLS, True, "redis_url"),  # noqa: E501  # a table reads best as one
+    Setting("DEWEY_URL", "dewey_url", _store_url, None, _STORE_URLS, True, "dewey_url"),
+    Setting("DEWEY_READER_URL", "dewey_reader_url", _store_url, None, _STORE_URLS, True),
+    Setting("DEWEY_OWNER_URL", "dewey_owner_url", _store_url, None, _STORE_URLS, True),
+    Setting("DEWEY_TOKEN", "dewey_token", _word, None, "a bearer token", True),
+    Setting("GODOT_STREAM", "stream", _word, "logs", "a key name without spaces"),
+    Setting("GODOT_GROUP", "group", _word, "dewey", "a group name without spaces"),
+    Setting("GODOT_MAXLEN", "maxlen", _integer(1_000, 100_000_000), "100000", "1000 to 100000000 entries"),  # noqa: E501  # see above
+    Setting("GODOT_BATCH_SIZE", "batch_size", _integer(1, 1_000), "100", "1 to 1000 records"),
+    Setting("GODOT_BATCH_TIMEOUT_MS", "batch_timeout_ms", _integer(1, 10_000), "100", "1 to 10000 ms"),  # noqa: E501  # see above
+    Setting("GODOT_BATCH_MAX", "batch_max", _integer(1, 1_000), "1000", "1 to 1000 records"),
+    Setting("GODOT_BATCH_MAX_BYTES", "batch_max_bytes", _integer(65_536, 67_108_864), "2097152", "65536 to 67108864 bytes"),  # noqa: E501  # see above
+    Setting("GODOT_RECLAIM_IDLE_MS", "reclaim_idle_ms", _integer(1_000, 86_400_000), "60000", "1000 to 86400000 ms"),  # noqa: E501  # see above
+    Setting("GODOT_MAX_DELIVERIES", "max_deliveries", _integer(1, 1_000), "5", "1 to 1000 deliveries"),  # noqa: E501  # see above
+    Setting("GODOT_STOP_TIMEOUT_S", "stop_timeout_s", _seconds, "10", "seconds, up to 3600"),
+    Setting("GODOT_HOST", "host", _word, "127.0.0.1", "an address to listen on"),
+    Setting("GODOT_MCP_PORT", "mcp_port", _integer(0, 65_535), "9060", "0 to 65535"),
+    Setting("DEWEY_HOST", "dewey_host", _word, "127.0.0.1", "an address to listen on"),
+    Setting("DEWEY_MCP_PORT", "dewey_mcp_port", _integer(0, 65_535), "9061", "0 to 65535"),
+    Setting("GODOT_METRICS_PORT", "metrics_port", _integer(0, 65_535), "9464", "0 to 65535"),
+    Setting("LOG_RETENTION_DAYS", "retention_days", _integer(1, 3_650), "7", "1 to 3650 days"),
+    Setting("GODOT_DATA_DIR", "data_dir", Path, None, "a folder"),
+)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read every setting.
+
+    Raises SettingsError for the first wrong value: variable, value, and what is allowed.
+    """
+    env = os.environ if environ is None else environ
+    data_dir = Path(env.get("GODOT_DATA_DIR") or default_data_dir()).absolute()
+    endpoint = read_endpoint(data_dir)
+    values: dict[str, Any] = {"data_dir": data_dir}
+    origins = {"data_dir": "variable" if env.get("GODOT_DATA_DIR") else "default"}
+    for setting in TABLE:
+        if setting.field == "data_dir":
+            continue
+        text, origin = _text_of(setting, env, endpoint)
+        origins[setting.field] = origin
+        values[setting.field] = None if text is None else _value_of(setting, text, origin)
+    if values["batch_size"] > values["batch_max"]:
+        raise SettingsError(
+            f"GODOT_BATCH_SIZE={values['batch_size']} is more than "
+            f"GODOT_BATCH_MAX={values['batch_max']}: allowed is at most that"
+        )
+    return Settings(**values, origins=origins)
+
+
+def read_endpoint(data_dir: Path) -> Mapping[str, Any]:
+    """Return what a running `godot up` wrote about itself, or nothing."""
+    try:
+        found = json.loads((data_dir / ENDPOINT_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text_of(
+    setting: Setting, env: Mapping[str, str], endpoint: Mapping[str, Any]
+) -> tuple[str | None, str]:
+    if env.get(setting.variable):
+        return env[setting.variable], "variable"
+    file = env.get(f"{setting.variable}_FILE")
+    if file:
+        try:
+            return Path(file).read_text("utf-8").strip(), "file"
+        except (OSError, UnicodeDecodeError) as exc:
+            raise SettingsError(f"{setting.variable}_FILE={file}: cannot be read ({exc})") from exc
+    if setting.endpoint_key and isinstance(endpoint.get(setting.endpoint_key), str):
+        return endpoint[setting.endpoint_key], "endpoint"
+    return setting.default, "default"
+
+
+def _value_of(setting: Setting, text: str, origin: str) -> object:
+    try:
+        return setting.read(text)
+    except ValueError:
+        shown = "(hidden)" if setting.secret else repr(text)
+        where = setting.variable + ("_FILE" if origin == "file" else "")
+        raise SettingsError(f"{where}={shown} is not usable: allowed is {setting.allowed}") from None

@@ -1,0 +1,79 @@
+"""Real servers for every test: one Valkey and one PostgreSQL a session, a stream and database each.
+
+Folders stand directly under the system's temporary folder, because PostgreSQL runs as `nobody`
+when the tests run as root, and because the path of a unix socket is short.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dewey_logs.migrations import migrate
+from godot.embedded.postgres import Postgres
+from godot.embedded.valkey import Valkey
+
+for name in list(os.environ):  # a developer's own settings must not reach the tests
+    if name.startswith(("GODOT_", "DEWEY_", "LOG_", "LOGGING_", "PG")):
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="godot-test-"))
+    folder.chmod(0o711)
+    os.environ["GODOT_DATA_DIR"] = str(folder / "nothing-runs-here")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(server_folder: Path) -> Iterator[Valkey]:
+    server = Valkey(server_folder / "valkey")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_folder: Path) -> Iterator[Postgres]:
+    server = Postgres(server_folder / "postgres", options=("fsync=on", "shared_buffers=64MB"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(valkey_server: Valkey) -> str:
+    """The session's server; use `stream_name` so that no test sees another's records."""
+    return valkey_server.url
+
+
+@pytest.fixture
+def stream_name() -> str:
+    return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def _template(postgres_server: Postgres) -> str:
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE dewey_template")
+    migrate(postgres_server.url("dewey_template"))
+    return "dewey_template"
+
+
+@pytest.fixture
+def dewey_url(postgres_server: Postgres, _template: str) -> Iterator[str]:
+    """A migrated database of the test's own, made from a template in a few milliseconds."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
+        yield postgres_server.url(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
