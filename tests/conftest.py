@@ -19,6 +19,7 @@ import pytest
 from dewey_logs.migrations import migrate
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
+from godot.settings import Settings, load
 
 for name in list(os.environ):  # a developer's own settings must not reach the tests
     if name.startswith(("GODOT_", "DEWEY_", "LOG_", "LOGGING_", "PG")):
@@ -77,3 +78,19 @@ def dewey_url(postgres_server: Postgres, _template: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
         yield postgres_server.url(name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(redis_url: str, stream_name: str, dewey_url: str, tmp_path: Path) -> Settings:
+    """Settings of a system of the test's own: stream, database and an empty data folder."""
+    return load(
+        {
+            "GODOT_REDIS_URL": redis_url,
+            "DEWEY_URL": dewey_url,
+            "GODOT_STREAM": stream_name,
+            "GODOT_DATA_DIR": str(tmp_path),
+            "GODOT_METRICS_PORT": "0",
+            "GODOT_RECLAIM_IDLE_MS": "1000",
+            "GODOT_STOP_TIMEOUT_S": "3",
+        }
+    )

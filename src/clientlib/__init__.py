@@ -1,1 +1,82 @@
-"""."""
+"""Godot's client: structured logging that costs the caller a microsecond and never blocks it.
+
+    from clientlib import ICCMLogger
+
+    log = ICCMLogger(component="billing")
+    log.info("paid", {"order": 17})
+
+`GodotHandler` does the same for programs that use `logging`. redis is imported by the sender's
+thread when the first record is logged, `logging` when the handler is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clientlib.cleaning import clean_data, clean_text, data_text, parse_data
+from clientlib.context import bind, current_trace_id, trace_context
+from clientlib.endpoint import default_data_dir, read_endpoint
+from clientlib.errors import ClientError, ConfigError, RecordError
+from clientlib.identity import Producer, RecordId, parse_record_id, record_id
+from clientlib.logger import ICCMLogger
+from clientlib.plain import Notes
+from clientlib.record import (
+    MAX_COMPONENT_CHARS,
+    MAX_DATA_BYTES,
+    MAX_DEPTH,
+    MAX_MESSAGE_BYTES,
+    MAX_TRACE_CHARS,
+    Level,
+    LogRecord,
+    make_record,
+    normal_trace_id,
+    parse_level,
+)
+from clientlib.redaction import DEFAULT_FIELDS, Redactor
+from clientlib.sender import ClientStats
+
+if TYPE_CHECKING:
+    from clientlib.handler import GodotHandler
+
+__all__ = [
+    "DEFAULT_FIELDS",
+    "MAX_COMPONENT_CHARS",
+    "MAX_DATA_BYTES",
+    "MAX_DEPTH",
+    "MAX_MESSAGE_BYTES",
+    "MAX_TRACE_CHARS",
+    "ClientError",
+    "ClientStats",
+    "ConfigError",
+    "GodotHandler",
+    "ICCMLogger",
+    "Level",
+    "LogRecord",
+    "Notes",
+    "Producer",
+    "RecordError",
+    "RecordId",
+    "Redactor",
+    "bind",
+    "clean_data",
+    "clean_text",
+    "current_trace_id",
+    "data_text",
+    "default_data_dir",
+    "make_record",
+    "normal_trace_id",
+    "parse_data",
+    "parse_level",
+    "parse_record_id",
+    "read_endpoint",
+    "record_id",
+    "trace_context",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "GodotHandler":
+        from clientlib.handler import GodotHandler
+
+        return GodotHandler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ class Unavailable(DeweyError):
 
 
 class SchemaProblem(DeweyError):
-    """The database answers but is not usable as it is: not migrated, too old, or a right missing."""
+    """The database answers but is not usable: not migrated, too old, or a right missing."""
 
 
 class BadFilter(DeweyError):

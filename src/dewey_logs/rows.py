@@ -79,6 +79,8 @@ class Batch(msgspec.Struct, frozen=True):
     `maybe_known` sends the rows through staging: set it for reclaimed entries, for the first read
     after a restart, and for replays. `entries_added` is XINFO STREAM's counter when it was read
     just before this batch, else None; a fall of it starts a new epoch of the stream.
+    `last_generated` is the last-generated-id of the same reply. Give it always: workers commit in
+    another order than they read, and without it an older reading looks like a recreated stream.
     """
 
     stream: str
@@ -88,6 +90,7 @@ class Batch(msgspec.Struct, frozen=True):
     runs: tuple[EntryRun, ...] = ()
     maybe_known: bool = False
     entries_added: int | None = None
+    last_generated: tuple[int, int] | None = None
 
 
 class WriteResult(msgspec.Struct, frozen=True):
@@ -97,6 +100,28 @@ class WriteResult(msgspec.Struct, frozen=True):
     duplicates: int = 0
     rejects: tuple[Reject, ...] = ()
     expired: int = 0
+
+
+class Window(msgspec.Struct, frozen=True):
+    """How far a record's own time may lie before and after the time of its stream entry."""
+
+    back_seconds: int
+    ahead_seconds: int
+
+
+class StoreTotals(msgspec.Struct, frozen=True):
+    """The size of the store: `rows` is PostgreSQL's estimate unless `rows_exact`.
+
+    `oldest` and `newest` are RFC 3339 UTC, None while nothing is stored.
+    """
+
+    rows: int
+    rows_exact: bool
+    bytes: int
+    oldest: str | None
+    newest: str | None
+    partitions: int
+    rejected_open: int
 
 
 class LogRecordView(msgspec.Struct, frozen=True):
@@ -114,7 +139,8 @@ class LogRecordView(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """One page of a query, newest first unless the filter says otherwise.
 
-    `matched` is exact up to 1,000; above, it is 1,000 and `matched_capped` is True.
+    `matched` is exact up to 1,000. With `matched_capped` it is a lower bound: 1,000, or what is on
+    this page when counting took too long.
     """
 
     rows: tuple[LogRecordView, ...]

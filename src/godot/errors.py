@@ -33,3 +33,15 @@ class StoreUnavailable(GodotError):
     """PostgreSQL or Dewey cannot be reached."""
 
     exit_code = 3
+
+
+class StackProblem(GodotError):
+    """The embedded stack cannot start, run or stop; carries a code and what to do about it."""
+
+    def __init__(
+        self, message: str, next_step: str = "", code: str = "GD-4000", *, exit_code: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+        self.code = code
+        self.exit_code = exit_code

@@ -7,7 +7,6 @@ Order: the variable, then `NAME_FILE` (the value stands in that file: secrets), 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,9 +15,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from clientlib import default_data_dir, read_endpoint
 from godot.errors import SettingsError
-
-ENDPOINT_FILE = "endpoint.json"
 
 
 class Setting(NamedTuple):
@@ -61,17 +59,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     origins: Mapping[str, str]  # field -> variable | file | endpoint | default
 
 
-def default_data_dir() -> Path:
-    """Return where the embedded stack keeps its data.
-
-    For root it is /var/lib/godot: PostgreSQL then runs as `nobody`, who cannot enter root's home.
-    """
-    if os.geteuid() == 0:
-        return Path("/var/lib/godot")
-    base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local/share")
-    return Path(base) / "godot"
-
-
 def _integer(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         value = int(text)
@@ -108,24 +95,54 @@ def _store_url(text: str) -> str:
     return text
 
 
-_REDIS_URLS = "redis://host:port/db, rediss://… or unix:///path?db=0 (clusters need shards: not built)"
+_REDIS_URLS = "redis://host:port/db, rediss://… or unix:///path?db=0"
 _STORE_URLS = "postgresql://… or http(s)://…/mcp"
 
 TABLE: tuple[Setting, ...] = (
-    Setting("GODOT_REDIS_URL", "redis_url", _redis_url, "redis://127.0.0.1:6379/0", _REDIS_URLS, True, "redis_url"),  # noqa: E501  # a table reads best as one
+    Setting(
+        "GODOT_REDIS_URL",
+        "redis_url",
+        _redis_url,
+        "redis://127.0.0.1:6379/0",
+        _REDIS_URLS,
+        True,
+        "redis_url",
+    ),
     Setting("DEWEY_URL", "dewey_url", _store_url, None, _STORE_URLS, True, "dewey_url"),
     Setting("DEWEY_READER_URL", "dewey_reader_url", _store_url, None, _STORE_URLS, True),
     Setting("DEWEY_OWNER_URL", "dewey_owner_url", _store_url, None, _STORE_URLS, True),
     Setting("DEWEY_TOKEN", "dewey_token", _word, None, "a bearer token", True),
-    Setting("GODOT_STREAM", "stream", _word, "logs", "a key name without spaces"),
-    Setting("GODOT_GROUP", "group", _word, "dewey", "a group name without spaces"),
-    Setting("GODOT_MAXLEN", "maxlen", _integer(1_000, 100_000_000), "100000", "1000 to 100000000 entries"),  # noqa: E501  # see above
+    Setting("GODOT_STREAM", "stream", _word, "logs", "a key name without spaces", False, "stream"),
+    Setting("GODOT_GROUP", "group", _word, "dewey", "a group name without spaces", False, "group"),
+    Setting(
+        "GODOT_MAXLEN",
+        "maxlen",
+        _integer(1_000, 100_000_000),
+        "100000",
+        "1000 to 100000000 entries",
+    ),
     Setting("GODOT_BATCH_SIZE", "batch_size", _integer(1, 1_000), "100", "1 to 1000 records"),
-    Setting("GODOT_BATCH_TIMEOUT_MS", "batch_timeout_ms", _integer(1, 10_000), "100", "1 to 10000 ms"),  # noqa: E501  # see above
+    Setting(
+        "GODOT_BATCH_TIMEOUT_MS", "batch_timeout_ms", _integer(1, 10_000), "100", "1 to 10000 ms"
+    ),
     Setting("GODOT_BATCH_MAX", "batch_max", _integer(1, 1_000), "1000", "1 to 1000 records"),
-    Setting("GODOT_BATCH_MAX_BYTES", "batch_max_bytes", _integer(65_536, 67_108_864), "2097152", "65536 to 67108864 bytes"),  # noqa: E501  # see above
-    Setting("GODOT_RECLAIM_IDLE_MS", "reclaim_idle_ms", _integer(1_000, 86_400_000), "60000", "1000 to 86400000 ms"),  # noqa: E501  # see above
-    Setting("GODOT_MAX_DELIVERIES", "max_deliveries", _integer(1, 1_000), "5", "1 to 1000 deliveries"),  # noqa: E501  # see above
+    Setting(
+        "GODOT_BATCH_MAX_BYTES",
+        "batch_max_bytes",
+        _integer(65_536, 67_108_864),
+        "2097152",
+        "65536 to 67108864 bytes",
+    ),
+    Setting(
+        "GODOT_RECLAIM_IDLE_MS",
+        "reclaim_idle_ms",
+        _integer(1_000, 86_400_000),
+        "60000",
+        "1000 to 86400000 ms",
+    ),
+    Setting(
+        "GODOT_MAX_DELIVERIES", "max_deliveries", _integer(1, 1_000), "5", "1 to 1000 deliveries"
+    ),
     Setting("GODOT_STOP_TIMEOUT_S", "stop_timeout_s", _seconds, "10", "seconds, up to 3600"),
     Setting("GODOT_HOST", "host", _word, "127.0.0.1", "an address to listen on"),
     Setting("GODOT_MCP_PORT", "mcp_port", _integer(0, 65_535), "9060", "0 to 65535"),
@@ -161,17 +178,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values, origins=origins)
 
 
-def read_endpoint(data_dir: Path) -> Mapping[str, Any]:
-    """Return what a running `godot up` wrote about itself, or nothing."""
-    try:
-        found = json.loads((data_dir / ENDPOINT_FILE).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _text_of(
-    setting: Setting, env: Mapping[str, str], endpoint: Mapping[str, Any]
+    setting: Setting, env: Mapping[str, str], endpoint: Mapping[str, object]
 ) -> tuple[str | None, str]:
     if env.get(setting.variable):
         return env[setting.variable], "variable"
@@ -181,8 +189,9 @@ def _text_of(
             return Path(file).read_text("utf-8").strip(), "file"
         except (OSError, UnicodeDecodeError) as exc:
             raise SettingsError(f"{setting.variable}_FILE={file}: cannot be read ({exc})") from exc
-    if setting.endpoint_key and isinstance(endpoint.get(setting.endpoint_key), str):
-        return endpoint[setting.endpoint_key], "endpoint"
+    announced = endpoint.get(setting.endpoint_key) if setting.endpoint_key else None
+    if isinstance(announced, str):
+        return announced, "endpoint"
     return setting.default, "default"
 
 
@@ -192,4 +201,6 @@ def _value_of(setting: Setting, text: str, origin: str) -> object:
     except ValueError:
         shown = "(hidden)" if setting.secret else repr(text)
         where = setting.variable + ("_FILE" if origin == "file" else "")
-        raise SettingsError(f"{where}={shown} is not usable: allowed is {setting.allowed}") from None
+        raise SettingsError(
+            f"{where}={shown} is not usable: allowed is {setting.allowed}"
+        ) from None

@@ -1,1 +1,46 @@
-"""."""
+"""The `godot` command. Importing this imports click and nothing else of weight."""
+
+from __future__ import annotations
+
+import click
+
+from godot.cli._group import Entry, LazyGroup
+from godot.cli._output import color_option, decide_colour
+
+__all__ = ["COMMANDS", "godot"]
+
+COMMANDS: tuple[Entry, ...] = (
+    Entry("up", "godot.cli.start", "up", "Run the whole system here, servers included.", "START"),
+    Entry("down", "godot.cli.start", "down", "Stop what `up` started.", "START"),
+    Entry("env", "godot.cli.start", "env", "Print how to connect to what runs.", "START"),
+    Entry("ingest", "godot.cli.send", "ingest", "Send files or stdin as records.", "START"),
+    Entry("emit", "godot.cli.send", "emit", "Send one record.", "START"),
+    Entry("status", "godot.cli.look", "status", "Show whether records arrive.", "LOOK"),
+    Entry("tail", "godot.cli.look", "tail", "Show the newest records; -f follows.", "LOOK"),
+    Entry("query", "godot.cli.look", "query", "Find stored records.", "LOOK"),
+    Entry("worker", "godot.cli.operate", "worker", "Move records into the store.", "OPERATE"),
+    Entry("mcp", "godot.cli.operate", "mcp", "Serve the tools for agents.", "OPERATE"),
+    Entry("version", "godot.cli.operate", "version", "Print versions.", "OPERATE"),
+)
+
+EXAMPLES = """
+godot up --demo                           run everything here, with sample traffic
+godot tail -f -l warn                     follow warnings and errors
+godot query "card declined" --since 1h    find what was stored
+journalctl -o cat | godot ingest -        send other programs' logs
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    entries=COMMANDS,
+    examples=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@color_option
+@click.pass_context
+def godot(context: click.Context, quiet: bool) -> None:
+    """Collect, keep and find the logs of many small programs, each record exactly once."""
+    if context.color is None:
+        context.color = decide_colour()

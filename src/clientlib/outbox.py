@@ -1,0 +1,123 @@
+"""Records on their way: packed, numbered, and kept until Redis has answered for each.
+
+In good times it holds one batch. During an outage it holds the newest records, within the two
+bounds of the buffer; the oldest make room and are named in a receipt once Redis is back. A record
+is printed at most once, however often it is sent; positions count from the first record ever, so
+that neither sending nor dropping can make one appear twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from clientlib.buffer import BUFFER_FULL, Drops
+from clientlib.framing import Parcel
+
+MAX_SENT_RECORDS = 500
+MAX_SENT_BYTES = 1_048_576
+NO_REPLY = "no reply"
+
+
+class Receipt(NamedTuple):
+    """A record that names dropped ones, and what to tell again should it be lost itself."""
+
+    parcel: Parcel
+    reason: str
+    ranges: list[tuple[int, int]]
+
+
+class Outbox:
+    """What Redis has not answered for yet, oldest first; used by the sender's thread alone."""
+
+    def __init__(self, max_records: int, max_bytes: int, drops: Drops) -> None:
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._drops = drops
+        self._waiting: deque[Parcel] = deque()
+        self._bytes = 0
+        self._printed_to = 0  # position up to which records were printed
+        self.receipts: deque[Receipt] = deque()
+        self.spare_numbers: list[int] = []  # of receipts that were refused
+        self.removed = 0  # records that left: delivered or dropped
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self.receipts)
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+    @property
+    def end(self) -> int:
+        """The position after the last record: everything before is settled when removed >= end."""
+        return self.removed + len(self._waiting)
+
+    def add(self, parcels: list[Parcel]) -> None:
+        """Append records; `trim` afterwards, once they had their chance to be printed."""
+        self._waiting.extend(parcels)
+        self._bytes += sum([len(parcel.command) for parcel in parcels])
+
+    def trim(self) -> None:
+        """Drop the oldest records until both bounds hold."""
+        while len(self._waiting) > self._max_records or self._bytes > self._max_bytes:
+            self._drop_oldest(BUFFER_FULL)
+
+    def drop_all(self, reason: str) -> None:
+        """Drop every record that waits."""
+        while self._waiting:
+            self._drop_oldest(reason)
+
+    def _drop_oldest(self, reason: str) -> None:
+        parcel = self._waiting.popleft()
+        self._bytes -= len(parcel.command)
+        self.removed += 1
+        self._drops.add(reason, parcel.sequence, parcel.sequence)
+
+    def unprinted(self) -> list[Parcel]:
+        """Return the records that were not printed yet, and count them as printed."""
+        skip = max(0, self._printed_to - self.removed)
+        self._printed_to = self.end
+        return [parcel for i, parcel in enumerate(self._waiting) if i >= skip]
+
+    def batch(self) -> list[Parcel]:
+        """Return what to send next: receipts first, then the oldest records; nothing is removed."""
+        parcels = [receipt.parcel for receipt in self.receipts]
+        size = 0
+        for parcel in self._waiting:
+            size += len(parcel.command)
+            if parcels and (len(parcels) >= MAX_SENT_RECORDS or size > MAX_SENT_BYTES):
+                break
+            parcels.append(parcel)
+        return parcels
+
+    def settle(self, sent: int, replies: list[str | None]) -> int:
+        """Remove what was taken of the first `sent`; return how many records that were.
+
+        A receipt that was refused is taken apart: what it told is told again, with what was dropped
+        meanwhile. One without an answer may have been stored, so it stays exactly as it is.
+        """
+        answers = replies[:sent] + [NO_REPLY] * (sent - len(replies))
+        receipts, self.receipts = self.receipts, deque()
+        for receipt, answer in zip(receipts, answers, strict=False):
+            if answer == NO_REPLY:
+                self.receipts.append(receipt)
+            elif answer is not None:
+                for first, last in receipt.ranges:
+                    self._drops.add(receipt.reason, first, last, again=True)
+                self.spare_numbers.append(receipt.parcel.sequence)
+        taken = 0
+        kept: list[Parcel] = []
+        for answer in answers[len(receipts) :]:
+            parcel = self._waiting.popleft()
+            if answer is None:
+                self._bytes -= len(parcel.command)
+                taken += 1
+            else:
+                kept.append(parcel)
+        self._waiting.extendleft(reversed(kept))
+        self.removed += taken
+        return taken

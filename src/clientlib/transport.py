@@ -1,0 +1,121 @@
+"""The connection to Redis: the only place in clientlib that knows redis-py.
+
+redis-py brings the URL, TLS, authentication and unix sockets; commands come packed by hand, because
+its pipeline costs ten times as much per record. Its automatic retries are off: only the sender
+knows that an XADD with the same record id is safe to repeat. Importing redis takes 0.3 s of CPU, so
+it happens here, in the sender's thread, when the first record is sent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from redis.connection import ConnectionInterface
+
+CONNECT_TIMEOUT_S = 1.0
+REPLY_TIMEOUT_S = 2.0
+
+# A child forked while another thread imports redis would wait for that import for ever: whoever
+# forks waits for this lock first (lifecycle.py).
+importing = threading.Lock()
+
+
+class Answers(NamedTuple):
+    """What became of the commands: None for one that was taken, else the server's reason.
+
+    When the connection broke, `broken` says why, and replies are missing at the end: those commands
+    may have been taken or not.
+    """
+
+    replies: list[str | None]
+    broken: str | None
+
+
+class Transport:
+    """One connection, made when it is needed and dropped at the first sign of trouble."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._connection: ConnectionInterface | None = None
+        self._pool: Any = None
+        self._reply_error: type[Exception] = Exception
+
+    @property
+    def place(self) -> str:
+        """The server's address as it may be shown: no user, no password, no options."""
+        parts = urlsplit(self.url)
+        where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+        return f"{parts.scheme}://{where}"
+
+    def exchange(self, commands: list[bytes], patience_s: float | None = None) -> Answers:
+        """Send packed commands, connecting first if need be, and read one reply for each.
+
+        `patience_s` shortens the wait for each step, for a program that is about to end.
+        """
+        replies: list[str | None] = []
+        try:
+            connection = self._connected(patience_s)
+            read: Callable[[], object] = connection.read_response
+            if patience_s is not None:
+                read = partial(connection.read_response, timeout=patience_s)
+            connection.send_packed_command([b"".join(commands)])  # type: ignore[no-untyped-call]  # redis-py
+            for _ in commands:
+                try:
+                    read()
+                    replies.append(None)
+                except self._reply_error as exc:
+                    replies.append(self._reason(exc))
+        except Exception as exc:  # noqa: BLE001  # the URL, DNS, TLS, the socket, the protocol
+            self.close()
+            return Answers(replies, self._reason(exc))
+        return Answers(replies, None)
+
+    def close(self) -> None:
+        """Drop the connection; nothing is sent."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
+            except Exception:  # noqa: BLE001  # a socket that is gone already
+                return
+
+    def _connected(self, patience_s: float | None) -> ConnectionInterface:
+        if self._connection is None:
+            if self._pool is None:
+                self._pool = self._make_pool()
+            if patience_s is not None:
+                options = self._pool.connection_kwargs
+                for name in ("socket_connect_timeout", "socket_timeout"):
+                    options[name] = min(options[name] or patience_s, patience_s)
+            connection: ConnectionInterface = self._pool.make_connection()
+            connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+            self._connection = connection
+        return self._connection
+
+    def _make_pool(self) -> Any:
+        with importing:
+            import redis
+            from redis.backoff import NoBackoff
+            from redis.maint_notifications import MaintNotificationsConfig
+            from redis.retry import Retry
+        self._reply_error = redis.ResponseError
+        return redis.ConnectionPool.from_url(
+            self.url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=REPLY_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            driver_info=None,  # CLIENT SETINFO: two round trips that a producer's ACL may forbid
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
+
+    def _reason(self, exc: BaseException) -> str:
+        text = " ".join(str(exc).split()) or type(exc).__name__
+        password = urlsplit(self.url).password
+        if password:
+            text = text.replace(password, "[REDACTED]")
+        return text[:200]

@@ -1,0 +1,91 @@
+"""Connections to PostgreSQL: what every one of them needs before its first statement.
+
+A network that swallows packets must not hold a thread for ever: keepalives and tcp_user_timeout end
+a dead connection within half a minute, statement_timeout a slow statement. Every setting that the
+URL gives itself stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from dewey_logs.errors import DeweyError, SchemaProblem
+from dewey_logs.sqlstates import translated, translated_connect
+
+OLDEST_SERVER = 150_000  # PostgreSQL 15
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_DEFAULTS: dict[str, str | int] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "client_encoding": "utf-8",
+}
+
+
+def conninfo(url: str, application_name: str) -> str:
+    """Return libpq's form of a postgresql:// URL with our defaults.
+
+    Raises DeweyError for a URL of another kind: one line that says what would do.
+    """
+    if url.startswith(("http://", "https://")):
+        raise DeweyError("a Dewey behind http(s):// is not supported yet: give a postgresql:// URL")
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise DeweyError("the store's URL has to begin with postgresql://")
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error as exc:
+        raise DeweyError(f"the store's URL cannot be read: {str(exc).strip()}") from exc
+    defaults = {**_DEFAULTS, "application_name": application_name}
+    return make_conninfo(url, **{k: v for k, v in defaults.items() if k not in given})
+
+
+def connect(info: str, **settings: str | int) -> Connection:
+    """Open a connection in autocommit mode with these session settings.
+
+    Raises Unavailable or SchemaProblem; also for a server older than PostgreSQL 15.
+    """
+    try:
+        connection = psycopg.connect(info, autocommit=True)
+    except psycopg.Error as exc:
+        raise translated_connect(exc) from exc
+    try:
+        version = connection.info.server_version
+        if version < OLDEST_SERVER:
+            raise SchemaProblem(
+                f"PostgreSQL {version // 10_000} is too old: Dewey needs {OLDEST_SERVER // 10_000}"
+            )
+        apply_settings(connection, {"timezone": "UTC", **settings})
+    except psycopg.Error as exc:
+        connection.close()
+        raise translated(exc) from exc
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def apply_settings(connection: Connection, settings: dict[str, str | int]) -> None:
+    """Set session settings in one round trip."""
+    names, values = list(settings), [str(value) for value in settings.values()]
+    connection.execute(
+        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) s(name, value)",
+        (names, values),
+    )
+
+
+@contextmanager
+def errors_translated() -> Iterator[None]:
+    """Turn what psycopg raises into Dewey's errors; for work that is not about single rows."""
+    try:
+        yield
+    except psycopg.Error as exc:
+        raise translated(exc) from exc

@@ -1,0 +1,101 @@
+"""What became of which sequence numbers, as ranges.
+
+A batch of one producer is a single range however many rows it has: ten million numbers are ten
+thousand short rows. The ledger is a union of sets, so the same number may be written twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, TypeAlias
+
+from dewey_logs.rows import Batch, Dropped
+
+Kind: TypeAlias = Literal["stored", "rejected", "expired", "dropped"]
+
+LARGEST_SEQUENCE = 2**36 - 1  # the field inside a record id; a larger number belongs to no record
+
+
+class Entry(NamedTuple):
+    """One row of the ledger; `seqs` is the text of an int8multirange."""
+
+    producer: int
+    kind: Kind
+    seqs: str
+
+
+def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the inclusive ranges that hold exactly these numbers."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+def entries(kind: Kind, numbered: Iterable[tuple[int | None, int | None]]) -> list[Entry]:
+    """Return one ledger row for each producer of these (producer, sequence) pairs.
+
+    Foreign records have neither number: the ledger of entries accounts for them.
+    """
+    by_producer: defaultdict[int, list[int]] = defaultdict(list)
+    for producer, sequence in numbered:
+        if producer is not None and sequence is not None:
+            by_producer[producer].append(sequence)
+    return [
+        Entry(producer, kind, _text(ranges(numbers)))
+        for producer, numbers in sorted(by_producer.items())
+    ]
+
+
+def dropped_entries(receipts: Iterable[Dropped]) -> list[Entry]:
+    """Return the ledger rows of drop receipts.
+
+    A receipt is what some client wrote: a range that no producer can have is left out.
+    """
+    found = []
+    for receipt in receipts:
+        plausible = [r for r in receipt.ranges if 0 < r[0] <= r[1] <= LARGEST_SEQUENCE]
+        if plausible:
+            found.append(Entry(receipt.producer, "dropped", _text(plausible)))
+    return found
+
+
+def _text(inclusive: Iterable[tuple[int, int]]) -> str:
+    return "{" + ",".join(f"[{first},{last}]" for first, last in inclusive) + "}"
+
+
+def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
+    """Return the parameters of the statement `settle`: columns as arrays, one row each."""
+    producers, kinds, seqs = _columns(numbers)
+    last_ms, last_seq = batch.last_generated or (None, None)
+    runs = batch.runs
+    return {
+        "producers": producers,
+        "kinds": kinds,
+        "seqs": seqs,
+        "stream": batch.stream if runs or batch.entries_added is not None else None,
+        "added": batch.entries_added,
+        "last_ms": last_ms,
+        "last_seq": last_seq,
+        "deliveries": ["again" if run.again else "new" for run in runs],
+        "firsts_ms": [str(run.first[0]) for run in runs],
+        "firsts_seq": [str(run.first[1]) for run in runs],
+        "lasts_ms": [str(run.last[0]) for run in runs],
+        "lasts_seq": [str(run.last[1]) for run in runs],
+        "counts": [run.n for run in runs],
+    }
+
+
+def _columns(rows: Iterable[Entry]) -> tuple[list[int], list[Kind], list[str]]:
+    producers: list[int] = []
+    kinds: list[Kind] = []
+    seqs: list[str] = []
+    for row in rows:
+        producers.append(row.producer)
+        kinds.append(row.kind)
+        seqs.append(row.seqs)
+    return producers, kinds, seqs

@@ -1,0 +1,120 @@
+"""Migrations: ordered files, one transaction each, recorded with the checksum of what ran.
+
+Many hosts may migrate at once: an advisory lock lets one work while the others wait and then find
+nothing to do. A file that was edited after it ran is refused before anything else happens: from
+there on nobody would know which schema a database has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import LiteralString, NamedTuple
+
+import psycopg
+
+from dewey_logs import partitions
+from dewey_logs.database import Connection, connect, conninfo, errors_translated
+from dewey_logs.errors import SchemaProblem
+from dewey_logs.sqlstates import Verdict, first_line, verdict_on
+from dewey_logs.statements import folder, statement
+
+WAIT_FOR_OTHERS_MS = 600_000
+LOCK_TIMEOUT_MS = 30_000
+
+_FILE = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
+
+
+class Migration(NamedTuple):
+    """One file: its name without the suffix, its text, and the checksum of the text."""
+
+    name: str
+    text: LiteralString
+    checksum: str
+
+
+def available(where: Path | None = None) -> list[Migration]:
+    """Return every migration that this version of Dewey brings, in order."""
+    found = []
+    for path in sorted((where or folder() / "migrations").iterdir()):
+        if _FILE.fullmatch(path.name):
+            text = path.read_text("utf-8").replace("\r\n", "\n")
+            found.append(Migration(path.stem, text, hashlib.sha256(text.encode()).hexdigest()))
+    return found
+
+
+def migrate(url: str, *, where: Path | None = None) -> list[str]:
+    """Apply what is missing, make the days ahead, and return the names of what was applied.
+
+    `url` is the owner's. Raises SchemaProblem for an edited migration, one that fails, a server
+    that is too old or a missing right; nothing of the failed migration stays.
+    """
+    with connect(conninfo(url, "dewey-migrate"), lock_timeout=WAIT_FOR_OTHERS_MS) as connection:
+        with errors_translated():
+            schema = _schema(connection)
+            connection.execute("SELECT pg_advisory_lock(hashtext('dewey'), hashtext('migrate'))")
+            connection.execute(statement("make_migrations_table"))
+            missing = _missing(available(where), _applied(connection))
+            connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+        for migration in missing:
+            _apply(connection, migration, schema)
+        partitions.ensure(connection)
+    return [migration.name for migration in missing]
+
+
+def check(url: str, *, where: Path | None = None) -> list[str]:
+    """Return the names of the migrations that the database still lacks; change nothing.
+
+    Raises SchemaProblem when one that ran was edited since, Unavailable when there is no answer.
+    """
+    with connect(conninfo(url, "dewey-migrate")) as connection, errors_translated():
+        row = connection.execute("SELECT to_regclass('dewey_migrations')").fetchone()
+        applied = _applied(connection) if row and row[0] else {}
+    return [migration.name for migration in _missing(available(where), applied)]
+
+
+def _schema(connection: Connection) -> str:
+    row = connection.execute("SELECT current_schema()").fetchone()
+    if row is None or row[0] is None:
+        raise SchemaProblem(
+            "no schema on the search_path exists: create one, or name it in the URL"
+        )
+    return str(row[0])
+
+
+def _applied(connection: Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, checksum FROM dewey_migrations").fetchall())
+
+
+def _missing(brought: list[Migration], applied: dict[str, str]) -> list[Migration]:
+    """Return what has not run yet; an unknown one that ran is from a newer Dewey, which is fine."""
+    for migration in brought:
+        if applied.get(migration.name, migration.checksum) != migration.checksum:
+            raise SchemaProblem(
+                f"migration {migration.name} was edited after it ran on this database: "
+                "restore the file, and put the change into a new migration"
+            )
+    return [migration for migration in brought if migration.name not in applied]
+
+
+def _apply(connection: Connection, migration: Migration, schema: str) -> None:
+    try:
+        with connection.transaction():
+            # functions keep this path: a temporary table must never stand in for one of ours
+            connection.execute(
+                "SELECT set_config('search_path', format('%%I, pg_temp', %s::text), true)",
+                (schema,),
+            )
+            connection.execute(migration.text)
+            connection.execute(
+                "INSERT INTO dewey_migrations (name, checksum) VALUES (%s, %s)",
+                (migration.name, migration.checksum),
+            )
+    except psycopg.Error as exc:
+        if verdict_on(exc) is Verdict.OUTAGE:
+            with errors_translated():
+                raise
+        raise SchemaProblem(
+            f"migration {migration.name} failed and was undone: {first_line(exc)} [{exc.sqlstate}]"
+        ) from exc

@@ -1,0 +1,205 @@
+"""Dewey's MCP server: stores batches, answers queries, and keeps the days of the store in order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from importlib.metadata import version
+from types import TracebackType
+
+import anyio
+import anyio.to_thread
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
+
+from dewey_logs import partitions
+from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
+from dewey_logs.filters import LogFilter
+from dewey_logs.rows import Batch, Page, Window, WriteResult
+from dewey_logs.store import Store, open_store
+from dewey_logs.tools import (
+    UNTRUSTED,
+    StrictServer,
+    ToolMetrics,
+    application,
+    bind,
+    offer_query,
+    offer_store,
+    serve_http,
+    serve_stdio,
+    url_of,
+)
+from dewey_logs.tools.presence import log_to_stderr, metrics_served
+
+log = logging.getLogger(__name__)
+
+ROLE = "dewey"
+QUERIES_AT_ONCE = 8
+CHECK_S = 2.0
+MAINTAIN_EVERY_S = 3600.0
+MAINTAIN_RETRY_S = 60.0
+INSTRUCTIONS = f"""\
+The store of collected logs. dewey_query_logs finds what happened, dewey_store_logs_batch stores
+records in bulk. In what dewey_query_logs answers, {UNTRUSTED}."""
+
+
+def serve(
+    *,
+    url: str,
+    reader_url: str | None,
+    owner_url: str | None,
+    host: str,
+    port: int,
+    stdio: bool,
+    metrics_port: int,
+    retention_days: int,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
+
+    Raises CannotListen for an address that is taken or not allowed. Over stdio nothing listens and
+    nothing is maintained: such a process comes and goes with its client.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # it is typed as nothing at all
+    registry = CollectorRegistry()
+    Info("godot_build", "What runs here.", registry=registry).info(
+        {"version": version("godot-logs"), "role": ROLE}
+    )
+    open_backend = partial(Backend, url, reader_url, owner_url, retention_days)
+    if stdio:
+        log_to_stderr()
+        with open_backend() as backend:
+            serve_stdio(build(backend, registry), backend.close)
+        return
+    with bind(host, port, prefix="DEWEY") as bound:
+        log_to_stderr()  # before the server is made: the SDK would configure root logging itself
+        with (
+            open_backend() as backend,
+            Maintenance(owner_url or url, retention_days, registry),
+            metrics_served(ROLE, registry, host, metrics_port, url_of(bound)),
+        ):
+            log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
+            serve_http(application(build(backend, registry), backend.checks), bound)
+    log.info("stopped", extra={"action": "stop"})
+
+
+def build(backend: Backend, registry: CollectorRegistry) -> StrictServer:
+    """Return the server with its tools."""
+    server = StrictServer(
+        "dewey",
+        version=version("godot-logs"),
+        instructions=INSTRUCTIONS,
+        metrics=ToolMetrics(registry),
+        callers_errors=(BadFilter, QueryTimeout),
+        other_errors=(DeweyError,),
+    )
+    offer_store(server, "dewey_store_logs_batch", backend.write, backend.window)
+    offer_query(server, "dewey_query_logs", backend.query)
+    return server
+
+
+class Backend:
+    """The store, asked on threads: one that writes at a time, several that read."""
+
+    def __init__(
+        self, url: str, reader_url: str | None, owner_url: str | None, retention_days: int
+    ) -> None:
+        self._store: Store = open_store(
+            url,
+            reader_url=reader_url,
+            owner_url=owner_url,
+            application_name="dewey-mcp",
+            retention_days=retention_days,
+        )
+        self._writing = anyio.CapacityLimiter(1)
+        self._reading = anyio.CapacityLimiter(QUERIES_AT_ONCE)
+        self._checking = anyio.CapacityLimiter(1)
+
+    async def write(self, batch: Batch) -> WriteResult:
+        """Store one batch; a caller who hangs up does not undo it."""
+        return await anyio.to_thread.run_sync(self._store.write, batch, limiter=self._writing)
+
+    async def query(self, wanted: LogFilter) -> Page:
+        """Return a page of stored records."""
+        return await anyio.to_thread.run_sync(
+            self._store.query, wanted, limiter=self._reading, abandon_on_cancel=True
+        )
+
+    async def window(self) -> Window:
+        """Return the accepted window, which the store asks for once."""
+        return await anyio.to_thread.run_sync(self._store.window, limiter=self._reading)
+
+    async def checks(self) -> dict[str, bool]:
+        """Ask whether the store answers; what does not answer in time is away."""
+        with anyio.move_on_after(CHECK_S), suppress(DeweyError):
+            await anyio.to_thread.run_sync(
+                self._store.ping, limiter=self._checking, abandon_on_cancel=True
+            )
+            return {"postgres": True}
+        return {"postgres": False}
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Maintenance:
+    """Once an hour: days made ahead, expired days dropped. Runs on a thread while it is entered.
+
+    Every Dewey runs it; an advisory lock inside leaves one of them the work.
+    """
+
+    def __init__(self, owner_url: str, retention_days: int, registry: CollectorRegistry) -> None:
+        self._owner_url = owner_url
+        self._retention_days = retention_days
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+        self._succeeded = Gauge(
+            "godot_retention_last_success_timestamp_seconds",
+            "When maintenance last ran to its end; 0: not since this process started.",
+            registry=registry,
+        )
+        self._failed = Counter(
+            "godot_maintenance_errors_total", "Maintenance runs that failed.", registry=registry
+        )
+
+    def run_once(self) -> bool:
+        """Do what is due; return False, and say why in the log, when the store did not let us."""
+        try:
+            made = partitions.ensure(self._owner_url, self._retention_days)
+            dropped = partitions.drop_expired(self._owner_url, self._retention_days)
+        except DeweyError as exc:
+            self._failed.inc()
+            log.warning("maintenance failed", extra={"action": "maintain", "reason": str(exc)})
+            return False
+        self._succeeded.set(time.time())
+        log.info("maintained", extra={"action": "maintain", "made": made, "dropped": dropped})
+        return True
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._stop.wait(MAINTAIN_EVERY_S if self.run_once() else MAINTAIN_RETRY_S)
+
+    def __enter__(self) -> Maintenance:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join(5.0)

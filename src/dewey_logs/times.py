@@ -1,0 +1,53 @@
+"""Times as people type them: absolute, or back from now. All of them UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+
+from dewey_logs.errors import BadFilter
+
+EXAMPLES = "2026-11-22T13:00:00Z, 2026-11-22, -1h, 15m, 2d, now-15m, today or yesterday"
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_BACK = re.compile(r"(?:now)?-?((?:\d{1,9}[smhdw])+)")
+_PART = re.compile(r"(\d+)([smhdw])")
+_ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d.*)?")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_time(name: str, text: str, now: datetime) -> datetime:
+    """Return the moment that a filter's text means; `15m` and `-15m` are both a quarter hour ago.
+
+    A time without a zone is UTC. Raises BadFilter, which names the field and gives examples.
+    """
+    word = text.strip()
+    lower = word.lower()
+    try:
+        if lower == "now":
+            return now
+        if lower in ("today", "yesterday"):
+            midnight = datetime.combine(now.astimezone(UTC), time(), UTC)
+            return midnight - timedelta(days=lower == "yesterday")
+        back = _BACK.fullmatch(lower)
+        if back is not None:
+            seconds = sum(int(n) * _SECONDS[unit] for n, unit in _PART.findall(back[1]))
+            return now - timedelta(seconds=seconds)
+        if _ABSOLUTE.fullmatch(word):
+            moment = datetime.fromisoformat(word.upper())
+            if moment.tzinfo is None:
+                return moment.replace(tzinfo=UTC)
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise BadFilter(f"{name}={text!r:.60} is no time: try {EXAMPLES}")
+
+
+def micros(moment: datetime) -> int:
+    """Return microseconds since 1970."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(us: int) -> datetime:
+    """Return the moment so many microseconds after 1970."""
+    return EPOCH + timedelta(microseconds=us)

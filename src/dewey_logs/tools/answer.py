@@ -1,0 +1,29 @@
+"""What a tool call answers: the same compact JSON as text and as structured content.
+
+Some hosts show a model only the one, some only the other, so neither may carry more. The SDK's own
+text is indented JSON, five times as long as what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from mcp.types import CallToolResult, TextContent
+
+JSON = msgspec.json.Encoder()
+
+
+def answer(payload: Mapping[str, Any]) -> CallToolResult:
+    """Return a successful result."""
+    return CallToolResult(
+        content=[TextContent(type="text", text=JSON.encode(payload).decode())],
+        structured_content=dict(payload),
+    )
+
+
+def one_line(text: str, max_chars: int = 500) -> str:
+    """Return an error text as a model should read it: one line, not endless."""
+    line = " ".join(text.split())
+    return line if len(line) <= max_chars else line[: max_chars - 1] + "…"

@@ -1,0 +1,119 @@
+"""An MCP server that is hard to misuse, whatever its tools do.
+
+The SDK ignores arguments it does not know, so that a misspelt filter answers everything; it shows a
+model pydantic's error text over several lines with addresses in it; and it treats null as a value.
+Here an unknown argument is an error that names the nearest valid one, every error is one line that
+says what to change, and null means not given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+from pydantic import ValidationError
+
+from dewey_logs.tools.answer import one_line
+from dewey_logs.tools.metrics import ToolMetrics
+
+ToolFunction = Callable[..., Awaitable[CallToolResult]]
+
+
+class StrictServer(MCPServer[Any]):
+    """MCPServer with strict arguments, one-line errors and metrics.
+
+    `callers_errors` are the exceptions that a caller can mend by other arguments, `other_errors`
+    those that he cannot (a backend that is away): the text of both reaches him. The text of any
+    other exception stays here. Overrides `call_tool`, through which every call goes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str,
+        instructions: str,
+        metrics: ToolMetrics,
+        callers_errors: tuple[type[Exception], ...],
+        other_errors: tuple[type[Exception], ...],
+    ) -> None:
+        super().__init__(name, version=version, instructions=instructions)
+        self._metrics = metrics
+        self._callers_errors = callers_errors
+        self._other_errors = other_errors
+        self._valid: dict[str, tuple[str, ...]] = {}
+
+    def offer(self, run: ToolFunction, name: str, hints: ToolAnnotations) -> None:
+        """Add a tool; its docstring is what a model chooses it by."""
+        self.add_tool(run, name=name, annotations=hints, structured_output=False)
+        self._metrics.expect(name)
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run one tool; raise ToolError with one line for whatever the caller should know."""
+        valid = await self._arguments_of(name)
+        given = {key: value for key, value in arguments.items() if value is not None}
+        started = time.perf_counter()
+        outcome = "failed"
+        try:
+            refuse_unknown(given, valid)
+            result = await super().call_tool(name, given, context)
+            outcome = "ok"
+            return result
+        except ToolError as exc:
+            cause = exc.__cause__
+            if isinstance(cause, ValidationError):
+                outcome = "refused"
+                raise ToolError(one_line(_first_problems(cause))) from None
+            if isinstance(cause, self._callers_errors):
+                outcome = "refused"
+                raise ToolError(one_line(str(cause))) from cause
+            if isinstance(cause, (ToolError, *self._other_errors)):
+                raise ToolError(one_line(str(cause))) from cause
+            if not isinstance(exc, UnexpectedToolError):
+                outcome = "refused"
+            raise
+        finally:
+            self._metrics.observe(name, outcome, time.perf_counter() - started)
+
+    async def _arguments_of(self, name: str) -> tuple[str, ...]:
+        if not self._valid:
+            tools = await self.list_tools()
+            self._valid = {tool.name: tuple(tool.input_schema["properties"]) for tool in tools}
+        if name not in self._valid:
+            raise ToolError(_unknown("tool", [name], tuple(self._valid)))
+        return self._valid[name]
+
+
+def refuse_unknown(given: dict[str, Any], valid: Sequence[str]) -> None:
+    """Raise ToolError for arguments that do not exist: nearest and valid names."""
+    unknown = [key for key in given if key not in valid]
+    if unknown:
+        raise ToolError(_unknown("argument", unknown, valid))
+
+
+def _unknown(what: str, names: Sequence[str], valid: Sequence[str]) -> str:
+    quoted = ", ".join(repr(name[:64]) for name in names[:5])
+    near = difflib.get_close_matches(names[0][:64], valid, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return one_line(f"unknown {what} {quoted}; {hint}valid: {', '.join(valid)}")
+
+
+def _first_problems(error: ValidationError) -> str:
+    problems = []
+    for item in error.errors(include_url=False)[:3]:
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "missing":
+            problems.append(f"{where} is missing")
+            continue
+        given = repr(item.get("input"))
+        shown = given if len(given) <= 60 else given[:59] + "…"
+        problems.append(f"{where}: {item['msg']} (given {shown})")
+    return "; ".join(problems)

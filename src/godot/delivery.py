@@ -1,0 +1,91 @@
+"""Delivering records for whoever must know that they arrived: `logger_log`, `emit`, `ingest`.
+
+A program's logger never waits and counts what it drops; here it is the other way round. The price
+is a round trip to Redis for each batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+
+from clientlib import LogRecord, Producer, Redactor, make_record
+from godot.errors import StreamFull, StreamUnavailable
+from godot.settings import Settings
+from godot.stream.append import Appender
+
+
+class Delivery:
+    """Makes records, redacted and numbered, and appends them to the stream.
+
+    Not for several threads at once: a record that fails while a later one of the same producer
+    succeeds leaves a hole in the sequence, and a hole is what a lost record looks like. For the
+    same reason a producer is given up after a failure; what follows comes from a new one.
+    """
+
+    def __init__(self, settings: Settings, redactor: Redactor | None = None) -> None:
+        self.redactor = redactor or configured_redactor()
+        self.producer = Producer()
+        self._appender = Appender(settings)
+
+    def make(
+        self,
+        component: str,
+        message: str,
+        level: str = "INFO",
+        data: Mapping[str, object] | None = None,
+        trace_id: str | None = None,
+        created_at: datetime | None = None,
+    ) -> LogRecord:
+        """Return a record that is not sent yet; raise RecordError for what is none."""
+        return make_record(
+            component,
+            level,
+            message,
+            data,
+            trace_id,
+            created_at=created_at,
+            producer=self.producer,
+            redactor=self.redactor,
+        )
+
+    def send(self, records: Sequence[LogRecord]) -> None:
+        """Return once Redis has every record; raise StreamUnavailable or StreamFull.
+
+        XADD is repeated once, at once: the connection of a server that restarted fails on its first
+        use, and a record that arrives twice is one record. The same records may be sent again
+        after a failure; else call `give_up` before the next ones are made.
+        """
+        try:
+            self._appender.append(records)
+        except StreamFull:
+            raise
+        except StreamUnavailable:
+            self._appender.append(records)
+
+    def give_up(self) -> None:
+        """Leave the records of a failed `send`: from here on another producer numbers them."""
+        self.producer = Producer()
+
+    def close(self) -> None:
+        self._appender.close()
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def configured_redactor(environ: Mapping[str, str] | None = None) -> Redactor:
+    """Return the redactor that GODOT_REDACT_FIELDS asks for, beside the standard fields."""
+    env = os.environ if environ is None else environ
+    names = (name.strip() for name in env.get("GODOT_REDACT_FIELDS", "").split(","))
+    return Redactor(tuple(name for name in names if name))

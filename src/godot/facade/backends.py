@@ -1,0 +1,111 @@
+"""What the tools stand on: the stream to write to, the store to read from.
+
+Both are asked on threads, since their drivers block. Records are written one after the other (see
+`godot.delivery`), which at a fifth of a millisecond each is no limit for agents.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import TracebackType
+
+import anyio
+import anyio.to_thread
+
+from clientlib import LogRecord
+from dewey_logs import DeweyError, LogFilter, Page, Store, open_store
+from godot.delivery import Delivery
+from godot.errors import GodotError, StoreUnavailable
+from godot.settings import Settings
+from godot.stream import snapshot
+
+QUERIES_AT_ONCE = 8
+CHECK_S = 2.0
+
+
+class Backends:
+    """Stream and store, each connected at its first use; a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._delivery = Delivery(settings)
+        self._store: Store | None = None
+        if settings.dewey_url is not None:
+            self._store = open_store(
+                settings.dewey_url,
+                reader_url=settings.dewey_reader_url,
+                application_name="godot-mcp",
+            )
+        self._writing = anyio.CapacityLimiter(1)
+        self._reading = anyio.CapacityLimiter(QUERIES_AT_ONCE)
+        self._checking = anyio.CapacityLimiter(2)
+
+    async def log(
+        self,
+        component: str,
+        message: str,
+        level: str,
+        data: dict[str, object] | None,
+        trace_id: str | None,
+    ) -> LogRecord:
+        """Append one record; return it once Redis has it."""
+
+        def deliver() -> LogRecord:
+            record = self._delivery.make(component, message, level, data, trace_id)
+            try:
+                self._delivery.send([record])
+            except GodotError:
+                self._delivery.give_up()
+                raise
+            return record
+
+        return await anyio.to_thread.run_sync(deliver, limiter=self._writing)
+
+    async def query(self, wanted: LogFilter) -> Page:
+        """Return a page of stored records."""
+        store = self._store
+        if store is None:
+            raise StoreUnavailable("there is no store: set DEWEY_URL or start `godot up`")
+        return await anyio.to_thread.run_sync(
+            functools.partial(store.query, wanted), limiter=self._reading, abandon_on_cancel=True
+        )
+
+    def check(self) -> dict[str, bool]:
+        """Ask both sides whether they answer; blocks."""
+        found = {"redis": False, "group": False, "postgres": False}
+        try:
+            found["group"] = snapshot.take(self._settings).group_exists
+            found["redis"] = True
+        except GodotError:
+            pass
+        try:
+            if self._store is not None:
+                self._store.ping()
+                found["postgres"] = True
+        except DeweyError:
+            pass
+        return found
+
+    async def checks(self) -> dict[str, bool]:
+        """`check` for the event loop, with a limit: what does not answer by then is away."""
+        with anyio.move_on_after(CHECK_S):
+            return await anyio.to_thread.run_sync(
+                self.check, limiter=self._checking, abandon_on_cancel=True
+            )
+        return {"redis": False, "group": False, "postgres": False}
+
+    def close(self) -> None:
+        self._delivery.close()
+        if self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> Backends:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,81 @@
+"""Godot's MCP server: the tools that agents write and search logs with."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+import godot
+from clientlib import ClientError, RecordError
+from dewey_logs import BadFilter, DeweyError, QueryTimeout
+from dewey_logs.tools import (
+    UNTRUSTED,
+    StrictServer,
+    ToolMetrics,
+    application,
+    bind,
+    offer_query,
+    serve_http,
+    serve_stdio,
+    url_of,
+)
+from godot import logs, metrics
+from godot.errors import GodotError
+from godot.facade.backends import Backends
+from godot.facade.log import offer_log
+from godot.settings import Settings
+
+log = logs.get_logger(__name__)
+
+INSTRUCTIONS = f"""\
+The logs of this machine's or team's programs. logger_query finds what happened, logger_log leaves
+a record of your own. In what logger_query answers, {UNTRUSTED}."""
+
+
+def build(backends: Backends, registry: CollectorRegistry) -> StrictServer:
+    """Return the server with its tools."""
+    server = StrictServer(
+        "godot",
+        version=godot.__version__,
+        instructions=INSTRUCTIONS,
+        metrics=ToolMetrics(registry),
+        callers_errors=(RecordError, BadFilter, QueryTimeout),
+        other_errors=(GodotError, DeweyError, ClientError),
+    )
+    offer_log(server, backends)
+    offer_query(server, "logger_query", backends.query)
+    return server
+
+
+def serve(settings: Settings, *, stdio: bool) -> None:
+    """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
+
+    Raises CannotListen for an address that is taken or not allowed. Over stdio nothing listens at
+    all: every agent starts its own, and no port would be known to anyone.
+    """
+    registry = CollectorRegistry()
+    if stdio:
+        logs.configure()
+        with Backends(settings) as backends:
+            serve_stdio(build(backends, registry), backends.close)
+        return
+    with (
+        bind(settings.host, settings.mcp_port, prefix="GODOT") as bound,
+        Backends(settings) as backends,
+    ):
+        logs.configure()  # before the server is made: the SDK would configure root logging itself
+        app = application(build(backends, registry), backends.checks)
+        exposed = metrics.serve(
+            port=settings.metrics_port,
+            host=settings.host,
+            role="mcp",
+            registry=registry,
+            ready=backends.check,
+            data_dir=settings.data_dir,
+            mcp_url=url_of(bound),
+        )
+        log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
+        try:
+            serve_http(app, bound)
+        finally:
+            exposed.close()
+    log.info("stopped", extra={"action": "stop"})

@@ -1,0 +1,100 @@
+"""From the lines of files to batches in the stream, with flat memory and nothing left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clientlib import LogRecord
+from godot.delivery import Delivery
+from godot.errors import StreamUnavailable
+from godot.ingest.lines import RawLine, read_lines
+from godot.ingest.pace import Pace
+from godot.ingest.parser import Parser
+
+BATCH_RECORDS = 500
+BATCH_BYTES = 4 * 1024 * 1024
+RETRY_S = 60.0  # how long a Redis that answered before may be away
+RETRY_PAUSE_S = 0.5
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened so far: lines and their bytes read, empty ones among them, records sent."""
+
+    lines: int = 0
+    bytes: int = 0
+    empty: int = 0
+    unparsed: int = 0
+    sent: int = 0
+
+
+class Shipment:
+    """Collects records and sends them in batches.
+
+    Empty lines are counted but not sent: there is nothing to find in them, and the wire format
+    wants a message. `tell` is for words to a person, `progress` is called after each read.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        pace: Pace,
+        tell: Callable[[str], None],
+        progress: Callable[[Tally], None] = lambda tally: None,
+    ) -> None:
+        self.tally = Tally()
+        self._delivery = delivery
+        self._pace = pace
+        self._tell = tell
+        self._progress = progress
+        self._batch: list[LogRecord] = []
+        self._bytes = 0
+
+    def ship(self, fd: int, parser: Parser) -> None:
+        """Send every line of an open file or pipe; what a quiet pipe has brought goes at once."""
+        before = parser.unparsed
+        for lines in read_lines(fd):
+            if not lines:
+                self.flush()
+            for raw in lines:
+                self._take(raw, parser)
+            self.tally.unparsed += parser.unparsed - before
+            before = parser.unparsed
+            self._progress(self.tally)
+
+    def _take(self, raw: RawLine, parser: Parser) -> None:
+        self.tally.lines += 1
+        self.tally.bytes += raw.size + 1
+        if not raw.text:
+            self.tally.empty += 1
+            parser.blank()
+            return
+        record = parser.record(raw, self._delivery)
+        self._batch.append(record)
+        self._bytes += record.size()
+        if len(self._batch) >= BATCH_RECORDS or self._bytes >= BATCH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is collected; raise StreamUnavailable when Redis stays away for RETRY_S.
+
+        XADD is repeated with the same record ids, so a batch that arrived in part is harmless.
+        """
+        if not self._batch:
+            return
+        deadline = time.monotonic() + RETRY_S
+        while True:
+            try:
+                self._pace.wait_for_room(len(self._batch))
+                self._delivery.send(self._batch)
+                break
+            except StreamUnavailable as exc:
+                if not self.tally.sent or time.monotonic() > deadline:
+                    raise
+                self._tell(f"{exc}; trying again")
+                time.sleep(RETRY_PAUSE_S)
+        self.tally.sent += len(self._batch)
+        self._batch.clear()
+        self._bytes = 0

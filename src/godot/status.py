@@ -1,0 +1,198 @@
+"""One look at the whole path: stream, group, store and producers, from whoever answers.
+
+A server that is away costs its own part of the answer and nothing else; what nobody could tell is
+shown as `?`, never as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import msgspec
+
+from dewey_logs import DeweyError, StoreTotals, open_store
+from godot.errors import GodotError
+from godot.settings import Settings
+from godot.stream import snapshot
+from godot.stream.snapshot import StreamSnapshot
+
+BEHIND_MS = 5_000  # work that waits longer than this is worth a word
+SHOWN_PRODUCERS = 10
+UNKNOWN = "?"
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What was found; a part is None when its server is away, `problems` says why."""
+
+    stream_name: str
+    group_name: str
+    stream: StreamSnapshot | None
+    store: StoreTotals | None
+    problems: tuple[str, ...]
+
+    @property
+    def unreachable(self) -> bool:
+        return bool(self.problems)
+
+    @property
+    def waiting_ms(self) -> int | None:
+        """How long the oldest entry waits that is not stored yet; None when none does."""
+        now = self.stream
+        if now is None:
+            return None
+        since = [at for at in (now.undelivered_since_ms, now.pending_since_ms) if at is not None]
+        return max(0, now.now_ms - min(since)) if since else None
+
+    @property
+    def state(self) -> str:
+        """ok, behind, no worker, empty (nothing was ever sent) or unknown."""
+        now, waiting_ms = self.stream, self.waiting_ms
+        if now is None:
+            return "unknown"
+        if not now.exists:
+            return "empty"
+        if not now.group_exists or not now.consumers:
+            return "no worker"
+        return "behind" if waiting_ms is not None and waiting_ms > BEHIND_MS else "ok"
+
+
+def take(settings: Settings) -> Status:
+    """Ask both servers at the same time; never raises for one that is away."""
+    with ThreadPoolExecutor(2) as threads:
+        stream = threads.submit(_stream, settings)
+        store = threads.submit(_store, settings)
+    problems = tuple(p for p in (stream.result()[1], store.result()[1]) if p)
+    return Status(settings.stream, settings.group, stream.result()[0], store.result()[0], problems)
+
+
+def _stream(settings: Settings) -> tuple[StreamSnapshot | None, str | None]:
+    try:
+        return snapshot.take(settings), None
+    except GodotError as exc:
+        return None, f"stream: {exc}"
+
+
+def _store(settings: Settings) -> tuple[StoreTotals | None, str | None]:
+    if settings.dewey_url is None:
+        return None, "store: DEWEY_URL is not set and no stack runs here"
+    try:
+        with open_store(settings.dewey_url, reader_url=settings.dewey_reader_url) as store:
+            return store.totals(), None
+    except DeweyError as exc:
+        return None, f"store: {exc}"
+
+
+def as_document(found: Status) -> dict[str, object]:
+    """Return the answer for programs; what is unknown is null."""
+    now, store = found.stream, found.store
+    return {
+        "state": found.state,
+        "waiting_ms": found.waiting_ms,
+        "problems": list(found.problems),
+        "stream": now
+        and {
+            "name": now.stream,
+            "server": now.server_version,
+            "exists": now.exists,
+            "entries": now.entries,
+            "limit": now.limit,
+            "added": now.added,
+            "memory_bytes": now.memory_bytes,
+            "memory_limit_bytes": now.memory_limit_bytes,
+        },
+        "group": now
+        and {
+            "name": now.group,
+            "exists": now.group_exists,
+            "undelivered": now.undelivered,
+            "pending": now.pending,
+            "consumers": now.consumers,
+        },
+        "store": store and msgspec.to_builtins(store),
+        "producers": now and [msgspec.to_builtins(producer) for producer in now.producers],
+    }
+
+
+def as_lines(found: Status) -> Iterator[str]:
+    """Yield one screen for a person."""
+    yield f"godot · {found.state}"
+    yield from _stream_lines(found)
+    store = found.store
+    if store is None:
+        yield f"STORE     {UNKNOWN}"
+    else:
+        about = "" if store.rows_exact else "about "
+        span = f"{_date(store.oldest)} to {_date(store.newest)}" if store.oldest else "empty"
+        yield (
+            f"STORE     {about}{store.rows:,} records · {size(store.bytes)} · {span}"
+            f" · {store.partitions} days · {store.rejected_open:,} dead letters open"
+        )
+    if found.stream is not None:
+        yield from _producer_lines(found.stream)
+
+
+def _stream_lines(found: Status) -> Iterator[str]:
+    now = found.stream
+    if now is None:
+        yield f"STREAM    {found.stream_name}   {UNKNOWN}"
+        yield f"GROUP     {found.group_name}   {UNKNOWN}"
+        return
+    limit = f" of {size(now.memory_limit_bytes)}" if now.memory_limit_bytes else ""
+    yield (
+        f"STREAM    {now.stream} · {now.entries:,} of {now.limit:,} entries"
+        f" ({now.entries / now.limit:.0%}) · {size(now.memory_bytes)}{limit}"
+        f" · {now.server_version}"
+    )
+    undelivered = UNKNOWN if now.undelivered is None else f"{now.undelivered:,}"
+    waiting = "nothing waits" if found.waiting_ms is None else f"waiting {age(found.waiting_ms)}"
+    oldest = ""
+    if now.pending_since_ms is not None:
+        oldest = f" (oldest {age(now.now_ms - now.pending_since_ms)})"
+    group = now.group if now.group_exists else f"{now.group} (not made yet)"
+    yield (
+        f"GROUP     {group} · {waiting} · {undelivered} undelivered"
+        f" · {now.pending:,} pending{oldest} · {now.consumers} workers"
+    )
+
+
+def _producer_lines(now: StreamSnapshot) -> Iterator[str]:
+    yield f"PRODUCERS {len(now.producers)}"
+    newest = sorted(now.producers, key=lambda item: item.started_at, reverse=True)
+    for item in newest[:SHOWN_PRODUCERS]:
+        dropped = f" · {item.dropped:,} dropped" if item.dropped else ""
+        yield (
+            f"          {item.component} · {item.host}:{item.pid}"
+            f" · {item.sent_sequence:,} sent{dropped}"
+        )
+    if len(newest) > SHOWN_PRODUCERS:
+        yield f"          and {len(newest) - SHOWN_PRODUCERS} more: godot status -o json"
+
+
+def age(ms: int) -> str:
+    """Return a duration in the two units that matter."""
+    seconds = max(0, ms) / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} m" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def size(count: int) -> str:
+    """Return bytes in binary units."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def _date(text: str | None) -> str:
+    if text is None:
+        return UNKNOWN
+    return f"{datetime.fromisoformat(text).replace(tzinfo=UTC):%Y-%m-%d %H:%MZ}"

@@ -1,0 +1,63 @@
+"""Appending for callers that must not drop: `logger_log`, `emit`, `ingest`.
+
+Unlike a program's logger this waits for Redis and reports failure. Repeating a call is safe: the
+records keep their ids, and equal ids are one record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+import redis
+
+from clientlib import LogRecord
+from godot.settings import Settings
+from godot.stream.connection import close, connect, translated
+from godot.stream.ids import StreamID
+from godot.stream.keys import stream_key
+
+
+class Appender:
+    """Appends records to the stream, trimming the oldest like every producer does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = stream_key(settings.stream)
+        self._maxlen = settings.maxlen
+        self._client = connect(settings)
+
+    def append(self, records: Sequence[LogRecord]) -> list[StreamID]:
+        """Append in one round trip; return the entries' ids in order, once Redis has them all.
+
+        Raises StreamFull or StreamUnavailable; some of the records may be in the stream then.
+        """
+        return self.append_fields(record.fields() for record in records)
+
+    def append_fields(self, entries: Iterable[Sequence[tuple[bytes, bytes]]]) -> list[StreamID]:
+        """Append entries given as raw fields."""
+        pipe = self._client.pipeline(transaction=False)
+        for fields in entries:
+            pipe.execute_command(  # type: ignore[no-untyped-call]  # redis-py's own
+                *("XADD", self._key, "MAXLEN", "~", self._maxlen, "*"),
+                *(part for pair in fields for part in pair),
+            )
+        with translated(self._client):
+            replies = pipe.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, redis.RedisError):
+                    raise reply
+        return [StreamID.parse(reply) for reply in replies]
+
+    def close(self) -> None:
+        close(self._client)
+
+    def __enter__(self) -> Appender:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,91 @@
+"""One way to make a connection, one place where driver errors become ours.
+
+redis-py repeats commands by itself unless told otherwise, which doubles an XADD and loses an
+XREADGROUP; only our code knows what is safe to repeat, so its retries are off. Replies of stream
+commands are taken raw: the shapes that redis-py makes of them differ between its settings, and
+cost more than the parsing we do ourselves in `replies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from godot.errors import GodotError, StreamFull, StreamLost, StreamUnavailable
+from godot.settings import Settings
+
+ANSWER_TIMEOUT_S = 5.0
+RAW_REPLIES = ("XREADGROUP", "XREAD", "XAUTOCLAIM", "XRANGE", "XREVRANGE", "XCLAIM", "XPENDING")
+LOST = ("NOGROUP", "UNBLOCKED", "no such key")
+NOT_NOW = ("MISCONF", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN")
+
+
+def connect(settings: Settings, *, block_ms: int = 0) -> redis.Redis:
+    """Return a client whose socket outwaits a BLOCK of `block_ms`; it connects at first use."""
+    client = redis.Redis.from_url(
+        settings.redis_url,
+        protocol=3,
+        decode_responses=False,
+        legacy_responses=False,
+        socket_connect_timeout=ANSWER_TIMEOUT_S,
+        socket_timeout=block_ms / 1000 + ANSWER_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        client_name="godot",
+    )
+    for command in RAW_REPLIES:
+        client.response_callbacks.pop(command, None)
+    return client
+
+
+def close(client: redis.Redis) -> None:
+    """Give the sockets back; errors on the way out say nothing that matters."""
+    try:
+        client.close()
+        client.connection_pool.disconnect()
+    except redis.RedisError:
+        pass
+
+
+@contextmanager
+def translated(client: redis.Redis | None = None) -> Iterator[None]:
+    """Turn redis-py's errors into Godot's.
+
+    With `client`, its connections are dropped as well when the server itself is the trouble: after
+    a failover behind one name an open connection keeps talking to the demoted server.
+    """
+    try:
+        yield
+    except redis.OutOfMemoryError as exc:
+        raise StreamFull(f"Redis is full: {exc}") from exc
+    except redis.AuthenticationError as exc:
+        raise StreamUnavailable(f"Redis refuses the login: {exc}") from exc
+    except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, OSError) as exc:
+        if client is not None:
+            client.connection_pool.disconnect()
+        raise StreamUnavailable(f"Redis cannot be used: {exc}") from exc
+    except redis.ResponseError as exc:
+        raise _answer(exc) from exc
+
+
+def ask(client: redis.Redis, *command: str | bytes | int) -> Any:
+    """Send one command and return its raw reply; errors are Godot's."""
+    with translated(client):
+        return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's own
+
+
+def _answer(exc: redis.ResponseError) -> GodotError:
+    text = str(exc)
+    if text.startswith(LOST):
+        return StreamLost(text)
+    if text.startswith("OOM"):
+        return StreamFull(f"Redis is full: {text}")
+    if text.startswith(NOT_NOW):
+        return StreamUnavailable(f"Redis cannot be used: {text}")
+    return GodotError(f"Redis refuses: {text}")

@@ -1,0 +1,64 @@
+"""Watching the stream as records arrive, without touching any group."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from godot.settings import Settings
+from godot.stream.connection import ask, close, connect
+from godot.stream.ids import ZERO, StreamID
+from godot.stream.keys import stream_key
+from godot.stream.replies import Entry, entries, read_entries
+
+MAX_BLOCK_MS = 10_000
+
+
+class Follower:
+    """Reads from after a position onwards; `after=None` starts with what comes from now on.
+
+    The position is fixed when the object is made, so nothing is missed between that moment and the
+    first `read`. Raises StreamUnavailable.
+    """
+
+    def __init__(self, settings: Settings, after: StreamID | None = None) -> None:
+        self._key = stream_key(settings.stream)
+        self._client = connect(settings, block_ms=MAX_BLOCK_MS)
+        self.position = self._newest() if after is None else after
+
+    def _newest(self) -> StreamID:
+        newest = entries(ask(self._client, "XREVRANGE", self._key, "+", "-", "COUNT", 1))
+        return newest[0].id if newest else ZERO
+
+    def read(self, block_ms: int, count: int = 500) -> list[Entry]:
+        """Return up to `count` further entries; wait at most `block_ms` for the first."""
+        found = read_entries(
+            ask(
+                self._client,
+                *("XREAD", "COUNT", count, "BLOCK", min(max(block_ms, 1), MAX_BLOCK_MS)),
+                *("STREAMS", self._key, str(self.position)),
+            )
+        )
+        if found:
+            self.position = found[-1].id
+        return found
+
+    def before(self, count: int) -> list[Entry]:
+        """Return the last `count` entries up to the position, oldest first."""
+        found = entries(
+            ask(self._client, "XREVRANGE", self._key, str(self.position), "-", "COUNT", count)
+        )
+        return found[::-1]
+
+    def close(self) -> None:
+        close(self._client)
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

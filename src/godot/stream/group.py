@@ -1,0 +1,164 @@
+"""The consumer group: made at the stream's beginning, read, acknowledged.
+
+`acknowledge` is the only function in the code base that sends XACK, and the worker's batch is its
+only caller in the normal path: what is not committed is never acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import redis
+
+from godot.errors import StreamLost
+from godot.stream.connection import ask, translated
+from godot.stream.ids import ZERO, StreamID
+from godot.stream.replies import Entry, entries, read_entries
+
+BURY = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
+redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+return 1
+"""
+
+
+class Consumer:
+    """One consumer of the group over one connection; not for use from two threads."""
+
+    def __init__(self, client: redis.Redis, stream: str, group: str, name: str) -> None:
+        self.client = client
+        self.stream = stream
+        self.group = group
+        self.name = name
+
+    def ensure_group(self) -> bool:
+        """Create stream and group when they are missing; return whether it had to.
+
+        At id 0, not `$`: entries added before the group existed would otherwise be skipped.
+        Raises StreamFull when it is missing and Redis has no memory to create it; a full Redis
+        refuses the command even for a group that exists, so that is looked at first.
+        """
+        if self.group_exists():
+            return False
+        with translated(self.client):
+            try:
+                self.client.xgroup_create(self.stream, self.group, id="0", mkstream=True)
+            except redis.ResponseError as exc:
+                if not str(exc).startswith("BUSYGROUP"):
+                    raise
+                return False
+            return True
+
+    def group_exists(self) -> bool:
+        try:
+            groups = ask(self.client, "XINFO", "GROUPS", self.stream)
+        except StreamLost:
+            return False
+        return any(group[b"name"] == self.group.encode() for group in groups)
+
+    def read_new(self, count: int, block_ms: int | None) -> list[Entry]:
+        """Take up to `count` entries nobody has had yet; wait at most `block_ms` (None: not).
+
+        Never repeated by itself: a lost reply leaves its entries in our own pending list, from
+        where `read_own` takes them.
+        """
+        block = () if block_ms is None else ("BLOCK", block_ms)
+        return read_entries(
+            ask(
+                self.client,
+                *("XREADGROUP", "GROUP", self.group, self.name, "COUNT", count, *block),
+                *("STREAMS", self.stream, ">"),
+            )
+        )
+
+    def read_own(self, count: int, after: StreamID = ZERO) -> list[Entry]:
+        """Read again what was delivered to this consumer and is not acknowledged."""
+        return read_entries(
+            ask(
+                self.client,
+                *("XREADGROUP", "GROUP", self.group, self.name, "COUNT", count),
+                *("STREAMS", self.stream, str(after)),
+            )
+        )
+
+    def oldest(self, count: int) -> list[Entry]:
+        """Read from the beginning of the stream without the group."""
+        return entries(ask(self.client, "XRANGE", self.stream, "-", "+", "COUNT", count))
+
+    def acknowledge(self, ids: Sequence[StreamID]) -> int:
+        """Tell the group that these entries are settled; return how many still were pending.
+
+        Safe to repeat. Fewer than asked is no error: a peer may have settled or purged them.
+        """
+        if not ids:
+            return 0
+        texts = [f"{ms}-{seq}" for ms, seq in ids]
+        return int(ask(self.client, "XACK", self.stream, self.group, *texts))
+
+    def progress(self) -> tuple[int, StreamID] | None:
+        """Return how many entries the stream ever had and its last id, None without a stream."""
+        try:
+            info = ask(self.client, "XINFO", "STREAM", self.stream)
+        except StreamLost:
+            return None
+        return int(info[b"entries-added"]), StreamID.parse(info[b"last-generated-id"])
+
+    def held(self, count: int) -> list[StreamID]:
+        """Return up to `count` of the entries delivered to this consumer and not acknowledged.
+
+        XPENDING, unlike reading them again, leaves their delivery counts alone.
+        """
+        pending = ask(self.client, "XPENDING", self.stream, self.group, "-", "+", count, self.name)
+        return [StreamID.parse(item[0]) for item in pending or ()]
+
+    def deliveries(self, ids: Sequence[StreamID]) -> dict[StreamID, int]:
+        """Return how often each of our pending entries was delivered, by the server's count."""
+        wanted = set(ids)
+        pending = ask(
+            self.client,
+            *("XPENDING", self.stream, self.group, str(min(ids)), str(max(ids))),
+            *(2 * len(ids) + 1_000, self.name),
+        )
+        counts = {StreamID.parse(item[0]): int(item[3]) for item in pending or ()}
+        return {i: n for i, n in counts.items() if i in wanted}
+
+    def release(self, ids: Sequence[StreamID], idle_ms: int) -> None:
+        """Give entries back so that peers may claim them at once.
+
+        XCLAIM to ourselves with a long idle time back-dates the idle clock; JUSTID leaves the
+        delivery count alone. A huge value would silently become 0, hence the caller's bound.
+        """
+        if ids:
+            ask(
+                self.client,
+                *("XCLAIM", self.stream, self.group, self.name, 0),
+                *[str(i) for i in ids],
+                *("IDLE", idle_ms, "JUSTID"),
+            )
+
+    def bury(self, idle_ms: int) -> int:
+        """Delete the consumers that hold nothing and were silent for `idle_ms`; return how many.
+
+        Looking and deleting are one step on the server: between two, a consumer could be given
+        entries, and DELCONSUMER would lose them for the group. A live consumer that is buried for
+        being quiet comes back by its next read.
+        """
+        consumers = ask(self.client, "XINFO", "CONSUMERS", self.stream, self.group)
+        return sum(
+            int(ask(self.client, "EVAL", BURY, 1, self.stream, self.group, consumer[b"name"]))
+            for consumer in consumers
+            if not consumer[b"pending"]
+            and consumer[b"idle"] >= idle_ms
+            and consumer[b"name"] != self.name.encode()
+        )
+
+    def leave(self) -> bool:
+        """Delete this consumer if it holds nothing; return whether it did.
+
+        Only this process delivers to its own name, so looking first and deleting then is safe here.
+        DELCONSUMER with pending entries would lose them for the group.
+        """
+        if self.held(1):
+            return False
+        ask(self.client, "XGROUP", "DELCONSUMER", self.stream, self.group, self.name)
+        return True

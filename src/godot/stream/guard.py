@@ -1,0 +1,34 @@
+"""What a server must be like before we rely on it.
+
+Asked by INFO, which even a narrow ACL user may have, rather than CONFIG GET. An evicting policy
+deletes whole streams, with every unread record and the group in them: that is refused. No AOF means
+that a restart of Redis loses what is not stored yet: that is said loudly.
+"""
+
+from __future__ import annotations
+
+import redis
+
+from godot.errors import GodotError
+from godot.stream.connection import translated
+
+
+def check(client: redis.Redis) -> list[str]:
+    """Return warnings about the server; raise GodotError when it cannot be trusted with records."""
+    with translated(client):
+        memory = client.info("memory")
+        persistence = client.info("persistence")
+    policy = memory.get("maxmemory_policy")
+    warnings = []
+    if policy is None:
+        warnings.append("maxmemory-policy could not be read: it must be noeviction")
+    elif policy != "noeviction" and int(memory.get("maxmemory", 0)):
+        raise GodotError(
+            f"Redis may evict the stream: maxmemory-policy is {policy}, allowed is noeviction "
+            "(CONFIG SET maxmemory-policy noeviction)"
+        )
+    elif policy != "noeviction":
+        warnings.append(f"maxmemory-policy is {policy}: with a maxmemory it would evict the stream")
+    if not persistence.get("aof_enabled"):
+        warnings.append("appendonly is off: a restart of Redis loses what is not stored yet")
+    return warnings

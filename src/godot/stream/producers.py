@@ -1,0 +1,51 @@
+"""Who writes into the stream: the hash in which producers announce themselves."""
+
+from __future__ import annotations
+
+import msgspec
+import redis
+
+from godot.stream.connection import ask
+from godot.stream.keys import producers_key
+
+
+class ProducerInfo(msgspec.Struct, frozen=True):
+    """One producer's announcement: the highest sequence number it handed to Redis, and who it is.
+
+    `producer` is the number inside its record ids; `started_at` is RFC 3339 as the client wrote it.
+    """
+
+    producer: int
+    sent_sequence: int
+    component: str
+    host: str
+    pid: int
+    version: str
+    started_at: str
+    dropped: int
+
+
+def read(client: redis.Redis, stream: str) -> tuple[list[ProducerInfo], int]:
+    """Return the announcements, and how many could not be understood."""
+    raw: dict[bytes, bytes] = ask(client, "HGETALL", producers_key(stream))
+    found, odd = [], 0
+    for name, value in raw.items():
+        try:
+            found.append(_info(name.decode("ascii"), value.decode("utf-8", "replace").split(" ")))
+        except ValueError:
+            odd += 1
+    return found, odd
+
+
+def _info(name: str, parts: list[str]) -> ProducerInfo:
+    sent, component, host, pid, version, started_at, dropped = parts
+    return ProducerInfo(
+        producer=int(name, 16),
+        sent_sequence=int(sent),
+        component=component,
+        host=host,
+        pid=int(pid),
+        version=version,
+        started_at=started_at,
+        dropped=int(dropped),
+    )

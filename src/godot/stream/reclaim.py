@@ -1,0 +1,108 @@
+"""Taking over what dead workers left, one page at a time.
+
+A page scans at most ten times COUNT pending entries in id order. An empty page is not the end of
+them: only the cursor 0-0 is, so the cursor is kept between pages and a failed call does not move
+it. Sweeping in every loop by every worker would cost Redis more than the reading does, hence the
+timer: a quarter of the idle time, with jitter so that workers do not march in step.
+
+An entry may be why its worker died. The server counts deliveries, but a crash counts against every
+neighbour in the batch, so the count alone would condemn the innocent. Pages are therefore claimed
+with JUSTID, which leaves the counts as they are; entries below the limit are then delivered
+together, and the suspects one at a time, so that from there on a count rises only for its own
+entry's crashes.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from godot.stream.connection import ask
+from godot.stream.group import Consumer
+from godot.stream.ids import ZERO, StreamID
+from godot.stream.replies import Entry, claimed, entries
+
+RELEASE_FACTOR = 10
+
+
+class Suspect(msgspec.Struct, frozen=True):
+    """An entry that has been delivered so often that it may be what kills workers."""
+
+    id: StreamID
+    deliveries: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What one page brought: entries delivered to us, ids without payload, and suspects."""
+
+    entries: Sequence[Entry]
+    purged: int
+    suspects: Sequence[Suspect]
+
+
+class Sweep:
+    """The state of one worker's sweep: cursor and timer."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        *,
+        min_idle_ms: int,
+        max_deliveries: int,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.consumer = consumer
+        self.min_idle_ms = min_idle_ms
+        self.max_deliveries = max_deliveries
+        self._clock = clock
+        self._jitter = jitter
+        self._cursor = ZERO
+        self._next = clock() + jitter(0.0, min_idle_ms / 4000)
+
+    @property
+    def due(self) -> bool:
+        return self._clock() >= self._next
+
+    def page(self, count: int) -> Page:
+        """Claim one page; the next is due at once until the cursor comes round to 0-0."""
+        me = self.consumer
+        cursor, ids, purged = claimed(
+            ask(
+                me.client,
+                *("XAUTOCLAIM", me.stream, me.group, me.name, self.min_idle_ms),
+                *(str(self._cursor), "COUNT", count, "JUSTID"),
+            )
+        )
+        self._cursor = cursor
+        if cursor == ZERO:
+            self._next = self._clock() + self.min_idle_ms / 4000 * self._jitter(0.75, 1.25)
+        if not ids:
+            return Page((), len(purged), ())
+        counts = me.deliveries(ids)
+        suspects = [Suspect(i, counts[i]) for i in ids if counts.get(i, 0) >= self.max_deliveries]
+        me.release([suspect.id for suspect in suspects], self.min_idle_ms * RELEASE_FACTOR)
+        known = {suspect.id for suspect in suspects}
+        normal = [i for i in ids if i not in known]
+        delivered = self._claim(normal, 0)
+        return Page(delivered, len(purged) + len(normal) - len(delivered), suspects)
+
+    def claim_alone(self, suspect: Suspect) -> Entry | None:
+        """Have one suspect delivered to us, unless a peer has taken it meanwhile."""
+        found = self._claim([suspect.id], self.min_idle_ms)
+        return found[0] if found else None
+
+    def _claim(self, ids: Sequence[StreamID], min_idle_ms: int) -> list[Entry]:
+        if not ids:
+            return []
+        me = self.consumer
+        return entries(
+            ask(
+                me.client,
+                *("XCLAIM", me.stream, me.group, me.name, min_idle_ms),
+                *[str(i) for i in ids],
+            )
+        )

@@ -1,0 +1,66 @@
+"""The only place that knows what replies look like.
+
+An entry without fields is one whose payload was trimmed while it was pending: XADD takes no empty
+entry, so nothing else looks like that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from godot.stream.ids import StreamID
+
+
+class Entry(NamedTuple):
+    """One stream entry; `fields` is empty when the payload is gone."""
+
+    id: StreamID
+    fields: Mapping[bytes, bytes]
+
+    @property
+    def trimmed(self) -> bool:
+        return not self.fields
+
+    def size(self) -> int:
+        """Return the payload's bytes, names included."""
+        return sum(map(len, self.fields)) + sum(map(len, self.fields.values()))
+
+
+def entry(raw: Any) -> Entry:
+    """Read `[id, [name, value, …] or None]`."""
+    flat = raw[1]
+    if not flat:
+        return Entry(StreamID.parse(raw[0]), {})
+    return Entry(StreamID.parse(raw[0]), dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+def entries(raw: Iterable[Any] | None) -> list[Entry]:
+    """Read the reply of XRANGE, or the claimed part of XAUTOCLAIM."""
+    return [entry(item) for item in raw or ()]
+
+
+def read_entries(raw: Mapping[bytes, Any] | None) -> list[Entry]:
+    """Read the reply of XREAD or XREADGROUP over one key: a map, or nil when nothing came."""
+    if not raw:
+        return []
+    return [entry(item) for items in raw.values() for item in items]
+
+
+class Claimed(NamedTuple):
+    """One page of XAUTOCLAIM JUSTID: where the next starts, what is ours, what has no payload."""
+
+    cursor: StreamID
+    ids: list[StreamID]
+    purged: list[StreamID]
+
+
+def claimed(raw: Any) -> Claimed:
+    """Read the three elements of XAUTOCLAIM … JUSTID."""
+    cursor, ids, *rest = raw
+    purged = rest[0] if rest else []
+    return Claimed(
+        StreamID.parse(cursor),
+        [StreamID.parse(i) for i in ids],
+        [StreamID.parse(i) for i in purged],
+    )

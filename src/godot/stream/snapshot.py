@@ -1,0 +1,152 @@
+"""One look at stream and group: the numbers that CLI, MCP and /metrics all show.
+
+`lag` of XINFO GROUPS is not among them: it is wrong or nil after trimming on every server version.
+What can be trusted is time: the first entry after the last delivered one carries its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import redis
+
+from godot.errors import StreamLost
+from godot.settings import Settings
+from godot.stream import producers
+from godot.stream.connection import ask, close, connect, translated
+from godot.stream.ids import StreamID
+from godot.stream.keys import stream_key
+from godot.stream.producers import ProducerInfo
+from godot.stream.replies import entries
+
+
+class StreamSnapshot(msgspec.Struct, frozen=True):
+    """Stream, group and producers at one moment; what the server cannot tell is None.
+
+    `undelivered_since_ms` is the time of the first entry that no worker has had (None: caught up);
+    `pending_since_ms` the time of the oldest entry delivered but not acknowledged. Both are the
+    server's milliseconds since 1970, as is `now_ms`.
+    """
+
+    stream: str
+    group: str
+    now_ms: int
+    exists: bool
+    entries: int
+    limit: int
+    added: int
+    first_id: StreamID | None
+    last_id: StreamID | None
+    group_exists: bool
+    last_delivered_id: StreamID | None
+    undelivered: int | None
+    undelivered_since_ms: int | None
+    pending: int
+    pending_since_ms: int | None
+    consumers: int
+    memory_bytes: int
+    memory_limit_bytes: int
+    server_version: str
+    producers: tuple[ProducerInfo, ...]
+
+    @property
+    def fill_ratio(self) -> float:
+        """Return how full the stream is: of entries or of memory, whichever is higher."""
+        by_memory = self.memory_bytes / self.memory_limit_bytes if self.memory_limit_bytes else 0.0
+        return max(self.entries / self.limit, by_memory)
+
+
+def take(settings: Settings, client: redis.Redis | None = None) -> StreamSnapshot:
+    """Ask the server, in a few round trips; raise StreamUnavailable when it is away."""
+    own = client is None
+    client = client or connect(settings)
+    try:
+        return _take(settings, client)
+    finally:
+        if own:
+            close(client)
+
+
+def _take(settings: Settings, client: redis.Redis) -> StreamSnapshot:
+    key = stream_key(settings.stream)
+    with translated(client):
+        seconds, micros = client.time()
+        server = client.info("server")
+        memory = client.info("memory")
+    stream = _info(client, key)
+    groups = [] if stream is None else ask(client, "XINFO", "GROUPS", key)
+    group = next((g for g in groups if g[b"name"] == settings.group.encode()), None)
+    delivered = StreamID.parse(group[b"last-delivered-id"]) if group else None
+    added = int(stream[b"entries-added"]) if stream else 0
+    undelivered_since = _first_after(client, key, delivered) if stream else None
+    return StreamSnapshot(
+        stream=key,
+        group=settings.group,
+        now_ms=int(seconds) * 1000 + int(micros) // 1000,
+        exists=stream is not None,
+        entries=int(stream[b"length"]) if stream else 0,
+        limit=settings.maxlen,
+        added=added,
+        first_id=_edge(stream, b"first-entry"),
+        last_id=_edge(stream, b"last-entry"),
+        group_exists=group is not None,
+        last_delivered_id=delivered,
+        undelivered=0 if undelivered_since is None else _undelivered(stream, group),
+        undelivered_since_ms=undelivered_since,
+        pending=int(group[b"pending"]) if group else 0,
+        pending_since_ms=_oldest_pending(client, key, settings.group) if group else None,
+        consumers=int(group[b"consumers"]) if group else 0,
+        memory_bytes=int(memory["used_memory"]),
+        memory_limit_bytes=int(memory["maxmemory"]),
+        server_version=_version(server),
+        producers=tuple(producers.read(client, key)[0]),
+    )
+
+
+def _info(client: redis.Redis, key: str) -> dict[bytes, Any] | None:
+    try:
+        found: dict[bytes, Any] = ask(client, "XINFO", "STREAM", key)
+    except StreamLost:
+        return None
+    return found
+
+
+def _edge(stream: dict[bytes, Any] | None, name: bytes) -> StreamID | None:
+    found = stream.get(name) if stream else None
+    return StreamID.parse(found[0]) if isinstance(found, list) else None
+
+
+def _first_after(client: redis.Redis, key: str, delivered: StreamID | None) -> int | None:
+    start = f"({delivered}" if delivered else "-"
+    found = entries(ask(client, "XRANGE", key, start, "+", "COUNT", 1))
+    return found[0].id.ms if found else None
+
+
+def _undelivered(stream: dict[bytes, Any] | None, group: dict[bytes, Any] | None) -> int | None:
+    """Return how many entries wait, where the server's count is known to be right.
+
+    That is: nothing delivered yet, or nothing trimmed beyond what was delivered.
+    """
+    if stream is None:
+        return 0
+    length, added = int(stream[b"length"]), int(stream[b"entries-added"])
+    if group is None:
+        return length
+    delivered = StreamID.parse(group[b"last-delivered-id"])
+    first = _edge(stream, b"first-entry")
+    if first is None or delivered < first:
+        return length
+    read = group[b"entries-read"]
+    return None if read is None else max(0, added - int(read))
+
+
+def _oldest_pending(client: redis.Redis, key: str, group: str) -> int | None:
+    found = ask(client, "XPENDING", key, group)
+    return StreamID.parse(found[1]).ms if found and found[0] else None
+
+
+def _version(server: dict[str, object]) -> str:
+    if "valkey_version" in server:
+        return f"valkey {server['valkey_version']}"
+    return f"redis {server['redis_version']}"

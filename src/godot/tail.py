@@ -1,0 +1,202 @@
+"""The newest records and those that follow, as one sequence without gap or repeat.
+
+History comes from the store, live records from the stream, and between the two lies what is in the
+stream but not stored yet. So the stream is read from its oldest unsettled entry on, the store is
+asked after that position was taken, and equal record ids are one record. What a worker settles in
+between is found twice and shown once; nothing is found not at all.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+
+import msgspec
+from msgspec.structs import replace
+
+from clientlib import Level, parse_level
+from dewey_logs import LogFilter, LogRecordView, LogRow, Store
+from godot.settings import Settings
+from godot.stream import snapshot
+from godot.stream.follow import Follower
+from godot.stream.ids import ZERO, StreamID
+from godot.stream.replies import Entry
+from godot.stream.snapshot import StreamSnapshot
+from godot.worker.decode import Decoder
+
+PAGE = 1_000
+REMEMBERED_IDS = 50_000  # a retried XADD puts a record into the stream twice, seconds apart
+ANY_TIME_S = 100 * 365 * 86_400  # without a store nobody knows its window: no time is out of it
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Tail:
+    """One look at the end of the log; call `history` once, then `live` for as long as wanted.
+
+    `store` may be None: then history is what the stream still holds. `wanted` filters both alike;
+    of its text filters only `contains` is known here. Raises StreamUnavailable when Redis is away.
+    """
+
+    def __init__(self, settings: Settings, store: Store | None, wanted: LogFilter) -> None:
+        self.undecodable = 0
+        self._settings = settings
+        self._store = store
+        self._wanted = wanted
+        self._fits = matcher(wanted)
+        self._decoder = _decoder(settings, store)
+        self._shown: dict[bytes, None] = {}
+        self._follower = Follower(settings)
+
+    def history(self) -> list[LogRecordView]:
+        """Return the newest `wanted.limit` records, oldest first."""
+        last = self._wanted.limit
+        if not last:
+            return []
+        start = ZERO if self._store is None else unsettled_from(snapshot.take(self._settings))
+        found = {
+            row.id: view_of(row)
+            for row in deque(self._rows(self._between(start, self._follower.position)), last)
+        }
+        if self._store is not None:
+            page = self._store.query(replace(self._wanted, order="desc"))
+            found |= {uuid.UUID(record.id).bytes: record for record in page.rows}
+        ordered = sorted(found.items(), key=lambda item: (item[1].created_at, item[0]))
+        newest = ordered[-last:]
+        for record_id in found:
+            self._remember(record_id)
+        return [record for _, record in newest]
+
+    def live(self, block_ms: int) -> list[LogRecordView]:
+        """Return what came since the last call; wait at most `block_ms` for the first."""
+        entries = self._follower.read(block_ms, PAGE)
+        return [view_of(row) for row in self._rows(entries) if self._remember(row.id)]
+
+    def _remember(self, record_id: bytes) -> bool:
+        """Say whether a record is new here."""
+        if record_id in self._shown:
+            return False
+        self._shown[record_id] = None
+        if len(self._shown) > REMEMBERED_IDS:
+            del self._shown[next(iter(self._shown))]
+        return True
+
+    def _rows(self, entries: Iterable[Entry]) -> Iterator[LogRow]:
+        for entry in entries:
+            if entry.trimmed:
+                continue
+            row = self._decoder.decode(entry)
+            if not isinstance(row, LogRow):
+                self.undecodable += 1
+            elif self._fits(row):
+                yield row
+
+    def _between(self, start: StreamID, end: StreamID) -> Iterator[Entry]:
+        """Read the entries after `start`, up to and with `end`, a page at a time."""
+        with Follower(self._settings, after=start) as earlier:
+            while earlier.position < end:
+                entries = earlier.read(1, PAGE)
+                if not entries:
+                    return
+                yield from (entry for entry in entries if entry.id <= end)
+
+    def close(self) -> None:
+        self._follower.close()
+
+    def __enter__(self) -> Tail:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def unsettled_from(now: StreamSnapshot) -> StreamID:
+    """Return a position before every entry that may not be stored yet."""
+    if now.last_delivered_id is None:
+        return ZERO
+    if now.pending_since_ms is None:
+        return now.last_delivered_id
+    return min(now.last_delivered_id, StreamID(now.pending_since_ms - 1, 2**64 - 1))
+
+
+def view_of(row: LogRow) -> LogRecordView:
+    """Return a row as it would come back from the store."""
+    at = EPOCH + timedelta(microseconds=row.created_at_us)
+    return LogRecordView(
+        id=str(uuid.UUID(bytes=row.id)),
+        created_at=at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        component=row.component,
+        level=row.level,
+        message=row.message,
+        trace_id=row.trace_id,
+        data=msgspec.json.decode(row.data, type=dict[str, object]) if row.data else None,
+    )
+
+
+def matcher(wanted: LogFilter) -> Callable[[LogRow], bool]:
+    """Return what decides for a row what the store's SQL decides: level, component, trace, text.
+
+    Raises RecordError for an unknown level.
+    """
+    checks: list[Callable[[LogRow], bool]] = []
+    if wanted.level:
+        least = parse_level(wanted.level)[0]
+        checks.append(lambda row: Level[row.level] >= least)
+    if wanted.component:
+        forms = "|".join(".*".join(map(re.escape, name.split("*"))) for name in wanted.component)
+        components = re.compile(forms, re.DOTALL)
+        checks.append(lambda row: components.fullmatch(row.component) is not None)
+    if wanted.trace_id:
+        checks.append(_trace(wanted.trace_id))
+    if wanted.contains:
+        text = wanted.contains.lower()
+        checks.append(lambda row: text in row.message.lower())
+    if wanted.data:
+        part = wanted.data
+        checks.append(
+            lambda row: row.data is not None and contains(msgspec.json.decode(row.data), part)
+        )
+    return lambda row: all(check(row) for check in checks)
+
+
+def _trace(text: str) -> Callable[[LogRow], bool]:
+    """Match a whole id, or from 8 characters on its beginning; W3C ids are stored as UUIDs."""
+    if len(text) < 8:
+        return lambda row: row.trace_id == text
+    plain = text.lower().replace("-", "")
+    beginnings = [text]
+    if len(plain) <= 32 and all(c in "0123456789abcdef" for c in plain):
+        groups = (plain[a:b] for a, b in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
+        beginnings.append("-".join(filter(None, groups)))
+    forms = tuple(beginnings)
+    return lambda row: row.trace_id is not None and row.trace_id.startswith(forms)
+
+
+def contains(whole: object, part: object) -> bool:
+    """Say whether `part` is contained in `whole` the way jsonb's @> means it."""
+    if isinstance(part, Mapping):
+        return isinstance(whole, Mapping) and all(
+            key in whole and contains(whole[key], value) for key, value in part.items()
+        )
+    if isinstance(part, list | tuple):
+        return isinstance(whole, list) and all(
+            any(contains(item, wanted) for item in whole) for wanted in part
+        )
+    if isinstance(part, bool) or isinstance(whole, bool):
+        return part is whole
+    return whole == part
+
+
+def _decoder(settings: Settings, store: Store | None) -> Decoder:
+    if store is None:
+        return Decoder(settings.stream, back_s=ANY_TIME_S, ahead_s=ANY_TIME_S)
+    window = store.window()
+    return Decoder(settings.stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds)

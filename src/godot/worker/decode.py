@@ -1,0 +1,241 @@
+"""From a stream entry to a row, or to a reject with a reason that a person understands.
+
+Anyone may XADD, so nothing is trusted; but nearly everything comes from our own clients and is
+clean already. So each field has a fast check that clean input passes in well under a microsecond,
+and only what fails it is cleaned the long way. What was cut or changed is named in `data.godot`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from clientlib import (
+    MAX_COMPONENT_CHARS,
+    MAX_MESSAGE_BYTES,
+    MAX_TRACE_CHARS,
+    Notes,
+    RecordError,
+    normal_trace_id,
+    parse_level,
+    parse_record_id,
+)
+from dewey_logs import Dropped, LogRow, Reject, Source
+from godot.stream.ids import StreamID
+from godot.stream.replies import Entry
+from godot.worker.payload import decode_object, stored_text, unpacked
+
+WIRE_VERSION = b"1"
+KNOWN = frozenset(
+    (b"id", b"created_at", b"component", b"level", b"message", b"trace_id", b"data", b"v")
+)
+LEVELS = {name.encode(): name for name in ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")}
+MAX_SEQUENCE = 2**36 - 1
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+DERIVED = uuid.UUID("676f646f-742d-8c6f-a773-64657269766d").bytes  # namespace of derived ids
+_PLAIN_TRACE = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+
+class Identity(NamedTuple):
+    """A record's id, and what it says when it is one of ours."""
+
+    id: bytes
+    producer: int | None = None
+    sequence: int | None = None
+    ms: int | None = None
+
+
+class Decoder:
+    """Turns the entries of one stream into rows.
+
+    `back_s` and `ahead_s` are the accepted window around an entry's own time: a record that claims
+    a time outside of it is stored at the entry's time, with its own kept in `data.godot`.
+    """
+
+    def __init__(self, stream: str, *, back_s: int, ahead_s: int) -> None:
+        self._stream = stream.encode()
+        self._back_us = back_s * 1_000_000
+        self._ahead_us = ahead_s * 1_000_000
+
+    def decode(self, entry: Entry, deliveries: int = 1) -> LogRow | Reject:
+        """Return the row or the reject of an entry with a payload; its content never raises."""
+        source = Source(str(entry.id), entry.fields, deliveries)
+        notes = Notes()
+        fields = entry.fields
+        reason = None
+        if len(fields) == 1 and b"json" in fields:
+            try:
+                fields = unpacked(fields[b"json"], notes)
+            except RecordError as exc:
+                reason = str(exc)
+        who = self._identity(entry, fields.get(b"id"), notes)
+        if reason is None:
+            try:
+                return self._row(entry.id, fields, source, who, notes)
+            except RecordError as exc:
+                reason = str(exc)
+        return Reject(who.id, reason, source, None, who.producer, who.sequence)
+
+    def reject(self, entry: Entry, reason: str, deliveries: int) -> Reject:
+        """Return a dead letter for an entry without looking at more of it than its id."""
+        who = self._identity(entry, entry.fields.get(b"id"), Notes())
+        source = Source(str(entry.id), entry.fields, deliveries)
+        return Reject(who.id, reason, source, None, who.producer, who.sequence)
+
+    def _identity(self, entry: Entry, raw: bytes | None, notes: Notes) -> Identity:
+        """Read the id; where there is none, derive one, so that a redelivery is the same record.
+
+        The raw fields are part of it: an entry's id can come again after the stream was deleted.
+        """
+        if raw is not None:
+            try:
+                as_bytes = bytes.fromhex(raw.decode("ascii").replace("-", ""))
+            except ValueError:
+                as_bytes = b""
+            if len(as_bytes) == 16:
+                ours = parse_record_id(raw)
+                if ours is None:
+                    return Identity(as_bytes)
+                return Identity(as_bytes, ours.producer, ours.sequence, ours.ms)
+            notes.extra["id"] = raw.decode("utf-8", "replace")[:MAX_TRACE_CHARS]
+        digest = hashlib.sha1(DERIVED, usedforsecurity=False)
+        for part in (self._stream, str(entry.id).encode(), *_flat(entry.fields)):
+            digest.update(b"%d:%b" % (len(part), part))
+        return Identity(uuid.UUID(bytes=digest.digest()[:16], version=5).bytes)
+
+    def _row(
+        self,
+        entry_id: StreamID,
+        fields: Mapping[bytes, bytes],
+        source: Source,
+        who: Identity,
+        notes: Notes,
+    ) -> LogRow:
+        version = fields.get(b"v", WIRE_VERSION)
+        if version != WIRE_VERSION:
+            raise RecordError(f"unknown wire format version {shown(version)}, this worker reads 1")
+        component = _component(fields.get(b"component"), notes)
+        level = _level(fields.get(b"level"), notes)
+        message = _message(fields.get(b"message"), notes)
+        trace_id = _trace_id(fields.get(b"trace_id"), notes)
+        created_at_us, moved = self._created_at(entry_id, fields.get(b"created_at"), who, notes)
+        if not KNOWN.issuperset(fields):
+            notes.extra["fields"] = {
+                shown(name): value[:MAX_MESSAGE_BYTES].decode("utf-8", "replace")
+                for name, value in fields.items()
+                if name not in KNOWN
+            }
+        return LogRow(
+            who.id,
+            created_at_us,
+            component,
+            level,
+            message,
+            trace_id,
+            stored_text(fields.get(b"data"), notes),
+            who.producer,
+            who.sequence,
+            source,
+            moved,
+        )
+
+    def _created_at(
+        self, entry_id: StreamID, raw: bytes | None, who: Identity, notes: Notes
+    ) -> tuple[int, bool]:
+        entry_us = entry_id.ms * 1000
+        claimed_us = entry_us if who.ms is None else who.ms * 1000
+        if raw is not None:
+            try:
+                claimed_us = _microseconds(raw)
+            except (ValueError, OverflowError):
+                notes.extra["created_at"] = shown(raw)
+        if entry_us - self._back_us <= claimed_us <= entry_us + self._ahead_us:
+            return claimed_us, False
+        notes.extra["created_at"] = shown(raw) if raw is not None else claimed_us // 1000
+        return entry_us, True
+
+
+def receipt(row: LogRow) -> Dropped | None:
+    """Return what a drop receipt says, None for any other record."""
+    if row.producer is None or row.data is None or b'"ranges"' not in row.data:
+        return None
+    said = decode_object(row.data).get("godot")
+    ranges = said.get("ranges") if isinstance(said, dict) and "dropped" in said else None
+    if not isinstance(ranges, list):
+        return None
+    good = tuple(
+        (item[0], item[1])
+        for item in ranges
+        if isinstance(item, list)
+        and len(item) == 2
+        and all(type(n) is int for n in item)
+        and 1 <= item[0] <= item[1] <= MAX_SEQUENCE
+    )
+    return Dropped(row.producer, good) if good else None
+
+
+def _component(raw: bytes | None, notes: Notes) -> str:
+    if not raw or raw.isspace():
+        raise RecordError("component is missing")
+    if raw.isascii() and len(raw) <= MAX_COMPONENT_CHARS and b"\0" not in raw:
+        return raw.decode("ascii")
+    return _within_chars("component", raw, MAX_COMPONENT_CHARS, notes)
+
+
+def _level(raw: bytes | None, notes: Notes) -> str:
+    if raw is None:
+        raise RecordError("level is missing")
+    plain = LEVELS.get(raw)
+    if plain is not None:
+        return plain
+    level, original = parse_level(shown(raw))
+    if original is not None:
+        notes.extra["level"] = original
+    return level.name
+
+
+def _message(raw: bytes | None, notes: Notes) -> str:
+    if raw is None:
+        raise RecordError("message is missing")
+    if len(raw) <= MAX_MESSAGE_BYTES and b"\0" not in raw:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    return notes.text("message", raw, MAX_MESSAGE_BYTES)
+
+
+def _trace_id(raw: bytes | None, notes: Notes) -> str | None:
+    if not raw:
+        return None
+    if _PLAIN_TRACE(raw):
+        return raw.decode("ascii")
+    return normal_trace_id(_within_chars("trace_id", raw, MAX_TRACE_CHARS, notes))
+
+
+def _within_chars(name: str, raw: bytes, max_chars: int, notes: Notes) -> str:
+    text = notes.text(name, raw, len(raw))
+    if len(text) > max_chars:
+        notes.truncated[name] = len(raw)
+    return text[:max_chars]
+
+
+def _flat(fields: Mapping[bytes, bytes]) -> list[bytes]:
+    return [part for pair in fields.items() for part in pair]
+
+
+def _microseconds(raw: bytes) -> int:
+    moment = datetime.fromisoformat(raw.decode("ascii"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - EPOCH) // MICROSECOND
+
+
+def shown(raw: bytes) -> str:
+    """Return the beginning of raw bytes, for a reason or a note."""
+    return raw[:MAX_TRACE_CHARS].decode("utf-8", "replace")

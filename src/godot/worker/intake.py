@@ -1,0 +1,104 @@
+"""What a worker takes on next: its own leftovers, somebody else's, or new entries.
+
+A batch is what came within the window, or a full one at once; while there is a backlog it grows to
+the maximum, and its bytes are bounded by the size of recent entries.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from godot.settings import Settings
+from godot.stream.group import Consumer
+from godot.stream.ids import ZERO
+from godot.stream.reclaim import Suspect, Sweep
+from godot.stream.replies import Entry
+from godot.worker.metrics import WorkerMetrics
+
+BLOCK_MS = 1_000  # how long an idle worker may take to notice that it should stop
+WINDOW_SLICES = 10
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What one command delivered: consecutive entries, or ones that somebody has had before."""
+
+    entries: Sequence[Entry]
+    again: bool = False
+
+
+class Intake:
+    """Chooses and reads the next batch."""
+
+    def __init__(
+        self, settings: Settings, consumer: Consumer, metrics: WorkerMetrics, stop: threading.Event
+    ) -> None:
+        self._settings = settings
+        self._consumer = consumer
+        self._metrics = metrics
+        self._stop = stop
+        self.sweep = Sweep(
+            consumer,
+            min_idle_ms=settings.reclaim_idle_ms,
+            max_deliveries=settings.max_deliveries,
+        )
+        self._drain_own = False
+        self._own_after = ZERO
+        self._replaying = False
+        self._backlog = False
+        self._average_bytes = 512.0
+
+    def expect_own(self) -> None:
+        """Look into our own pending list first: a reply was lost, and its entries with it."""
+        self._drain_own = True
+        self._own_after = ZERO
+
+    def expect_known(self) -> None:
+        """Take everything for known until caught up: the group began again at the beginning."""
+        self._replaying = True
+
+    def next(self) -> tuple[list[Read], Sequence[Suspect]]:
+        """Return the next batch and the suspects to be looked at alone; both may be empty."""
+        if self._drain_own:
+            own = self._consumer.read_own(self._count(self._settings.batch_max), self._own_after)
+            if own:
+                self._own_after = own[-1].id
+                return [Read(own, again=True)], ()
+            self._drain_own = False
+        if self.sweep.due:
+            page = self.sweep.page(self._count(self._settings.batch_max))
+            self._metrics.reclaimed(len(page.entries), page.purged)
+            return ([Read(page.entries, again=True)] if page.entries else []), page.suspects
+        reads = self._window()
+        if not self._backlog:
+            self._replaying = False
+        return reads, ()
+
+    def _window(self) -> list[Read]:
+        settings = self._settings
+        again = self._replaying
+        want = self._count(settings.batch_max if self._backlog else settings.batch_size)
+        first = self._consumer.read_new(want, BLOCK_MS)
+        got = len(first)
+        reads = [Read(first, again)] if first else []
+        if first and got < want:
+            deadline = time.monotonic() + settings.batch_timeout_ms / 1000
+            pause_s = settings.batch_timeout_ms / 1000 / WINDOW_SLICES
+            while got < want and time.monotonic() < deadline and not self._stop.wait(pause_s):
+                more = self._consumer.read_new(want - got, None)
+                if more:
+                    reads.append(Read(more, again))
+                    got += len(more)
+        self._backlog = got >= want
+        self._metrics.read(got)
+        if got:
+            size = sum(entry.size() for read in reads for entry in read.entries)
+            self._average_bytes += (size / got - self._average_bytes) / 4
+        return reads
+
+    def _count(self, wanted: int) -> int:
+        """Bound a read by bytes as well as by number, going by the size of recent entries."""
+        return max(1, min(wanted, int(self._settings.batch_max_bytes / self._average_bytes)))

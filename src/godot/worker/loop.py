@@ -1,0 +1,241 @@
+"""The worker's life: start, read, sweep, stop.
+
+Synchronous, one consumer per process: cancelling asyncio commands in mid-flight poisons
+connections, and a batch of a thousand rows has nothing to gain from it. More throughput is more
+processes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import threading
+from types import FrameType
+
+from prometheus_client import CollectorRegistry
+
+from dewey_logs import DeweyError, Store, open_store
+from godot import metrics
+from godot.errors import GodotError, SettingsError, StreamFull, StreamLost, StreamUnavailable
+from godot.logs import get_logger
+from godot.settings import Settings
+from godot.stream import guard, pressure
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
+from godot.stream.keys import stream_key
+from godot.stream.lease import Lease
+from godot.stream.reclaim import RELEASE_FACTOR, Suspect
+from godot.worker.batch import Abandoned, Pipeline
+from godot.worker.breaker import Breaker
+from godot.worker.decode import Decoder
+from godot.worker.housekeeping import Housekeeping
+from godot.worker.intake import BLOCK_MS, Intake, Read
+from godot.worker.metrics import WorkerMetrics
+
+log = get_logger(__name__)
+
+SOLO_DELIVERIES = 3  # crashes an entry must cause alone before it is given up
+
+
+def run(settings: Settings) -> int:
+    """Run one worker until SIGTERM or SIGINT; return the process's exit code."""
+    if settings.dewey_url is None:
+        raise SettingsError(
+            "DEWEY_URL is not set and no `godot up` runs here: allowed is postgresql://…"
+        )
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    worker = Worker(settings, stop)
+    server = metrics.serve(
+        port=settings.metrics_port,
+        host=settings.host,
+        role="worker",
+        registry=worker.registry,
+        ready=worker.ready,
+        data_dir=settings.data_dir,
+    )
+    try:
+        worker.run()
+    finally:
+        server.close()
+    return 0
+
+
+class Worker:
+    """One consumer with its store, pipeline and sweep."""
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        assert settings.dewey_url is not None
+        self.settings = settings
+        self.stop = stop
+        self.registry = CollectorRegistry()
+        self.metrics = WorkerMetrics(self.registry)
+        self.store: Store = open_store(
+            settings.dewey_url,
+            application_name="godot-worker",
+            retention_days=settings.retention_days,
+            statement_timeout_s=settings.reclaim_idle_ms / 3500,
+        )
+        name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._client = connect(settings, block_ms=BLOCK_MS)
+        self._consumer = Consumer(self._client, stream_key(settings.stream), settings.group, name)
+        self._breaker = Breaker()
+        self._intake = Intake(settings, self._consumer, self.metrics, stop)
+        self._housekeeping = Housekeeping(self._consumer, self.metrics)
+        self._group_seen = False
+        self._had_group = False
+        self._had_group = False
+        self._pipeline: Pipeline | None = None
+
+    def ready(self) -> dict[str, bool]:
+        """Say what the worker can reach, from what it did last; asks nobody."""
+        return {
+            "redis": self._group_seen and self._breaker.failures == 0,
+            "store": self._pipeline is not None and not self._pipeline.store_is_away,
+        }
+
+    def run(self) -> None:
+        """Work until the stop event is set, then let go of everything in order."""
+        lease = Lease(self.settings, self._consumer.name)
+        try:
+            self._pipeline = self._connected_pipeline(lease)
+            if self._pipeline is None:
+                return
+            log.info("worker started", extra={"action": "start", "consumer": self._consumer.name})
+            while not self.stop.is_set():
+                self._guarded_cycle(self._pipeline)
+        except Abandoned as exc:
+            log.warning("batch abandoned", extra={"action": "abandon", "reason": str(exc)})
+        finally:
+            lease.close()
+            self._leave()
+            self.store.close()
+            close(self._client)
+
+    def _connected_pipeline(self, lease: Lease) -> Pipeline | None:
+        """Wait for the store; its accepted window is needed to read any record's time."""
+        while not self.stop.is_set():
+            try:
+                window = self.store.window()
+            except DeweyError as exc:
+                delay_s = self._breaker.failed()
+                log.warning(
+                    "store cannot be used yet",
+                    extra={"action": "store_retry", "reason": str(exc)},
+                )
+                self.stop.wait(delay_s)
+                continue
+            self._breaker.succeeded()
+            decoder = Decoder(
+                self._consumer.stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds
+            )
+            return Pipeline(
+                self._consumer,
+                self.store,
+                decoder,
+                lease,
+                self.metrics,
+                max_bytes=self.settings.batch_max_bytes,
+                stop=self.stop,
+                stop_timeout_s=self.settings.stop_timeout_s,
+            )
+        return None
+
+    def _guarded_cycle(self, pipeline: Pipeline) -> None:
+        try:
+            if not self._group_seen:
+                self._ensure_group(pipeline)
+            self._cycle(pipeline)
+            self._breaker.succeeded()
+        except StreamLost as exc:
+            self._group_seen = False
+            self._pause("stream or group is gone, making it again", exc)
+        except StreamUnavailable as exc:
+            # a lost reply leaves its entries pending for us: they come first when Redis is back
+            self._intake.expect_own()
+            self._group_seen = False
+            self._pause("stream cannot be used", exc)
+
+    def _pause(self, message: str, exc: GodotError) -> None:
+        delay_s = self._breaker.failed()
+        log.warning(
+            message,
+            extra={
+                "action": "stream_retry",
+                "reason": str(exc),
+                "failures": self._breaker.failures,
+            },
+        )
+        self.stop.wait(delay_s)
+
+    def _ensure_group(self, pipeline: Pipeline) -> None:
+        for warning in guard.check(self._client):
+            log.warning(warning, extra={"action": "guard"})
+        try:
+            created = self._consumer.ensure_group()
+        except StreamFull:
+            self._store_without_group(pipeline)
+            return
+        if created:
+            self.metrics.group_recreated.inc()
+            log.info("group created", extra={"action": "group_created"})
+            if self._had_group:
+                self._intake.expect_known()
+        pipeline.force_checkpoint()
+        self._group_seen = self._had_group = True
+
+    def _store_without_group(self, pipeline: Pipeline) -> None:
+        """Make room in a full Redis that has no group: XGROUP CREATE is refused there.
+
+        What is stored may be removed. Equal ids make it harmless that the group, once it exists,
+        delivers some of it again.
+        """
+        found = self._consumer.oldest(self.settings.batch_max)
+        if not found:
+            raise StreamUnavailable("Redis is full, and not of our stream")
+        pipeline.settle([Read(found, again=True)], acknowledge=False)
+        if not pressure.trim_stored(self._client, self._consumer.stream, found[-1].id):
+            raise StreamUnavailable("Redis is full, and another group holds on to the stream")
+        log.warning(
+            "Redis is full and the group is missing, entries stored without it",
+            extra={"action": "store_without_group", "entries": len(found)},
+        )
+
+    def _cycle(self, pipeline: Pipeline) -> None:
+        if not self._group_seen:
+            return
+        self._housekeeping.attend()
+        reads, suspects = self._intake.next()
+        if reads:
+            pipeline.settle(reads)
+        for suspect in suspects:
+            self._look_at(suspect, pipeline)
+
+    def _look_at(self, suspect: Suspect, pipeline: Pipeline) -> None:
+        """Settle a suspect alone; only one that dies alone again and again is condemned."""
+        entry = self._intake.sweep.claim_alone(suspect)
+        if entry is None:
+            return
+        if suspect.deliveries >= self.settings.max_deliveries + SOLO_DELIVERIES:
+            pipeline.condemn(entry, suspect.deliveries)
+        else:
+            pipeline.settle([Read([entry], again=True)])
+
+    def _leave(self) -> None:
+        """Give back what is still held, and delete the consumer when that is nothing."""
+        try:
+            held = self._consumer.held(self.settings.batch_max * 2)
+            self._consumer.release(held, self.settings.reclaim_idle_ms * RELEASE_FACTOR)
+            left = not held and self._consumer.leave()
+            log.info(
+                "worker stopped", extra={"action": "stop", "released": len(held), "left": left}
+            )
+        except GodotError as exc:
+            log.warning("could not say goodbye", extra={"action": "stop", "reason": str(exc)})

@@ -1,0 +1,140 @@
+"""The command line as scripts meet it: a process with an environment, and what it printed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from godot.cli import godot
+from godot.settings import Settings
+from godot.worker.loop import Worker
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """What a shell would have exported to reach the test's own stream and database."""
+    assert settings.dewey_url is not None
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "TZ": "UTC",
+        "GODOT_REDIS_URL": settings.redis_url,
+        "DEWEY_URL": settings.dewey_url,
+        "GODOT_STREAM": settings.stream,
+        "GODOT_DATA_DIR": str(settings.data_dir),
+        "GODOT_METRICS_PORT": "0",
+        "GODOT_MCP_PORT": "0",
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    def command(
+        *arguments: str, stdin: bytes = b"", **variables: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "godot", *arguments],
+            env=environment | variables,
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    return command
+
+
+@pytest.fixture
+def here(environment: dict[str, str]) -> Run:
+    """Run a command in this process: fifty times as quick, for what needs no process of its own."""
+
+    def command(
+        *arguments: str, stdin: bytes = b"", **variables: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        found = CliRunner().invoke(
+            godot, arguments, env=environment | variables, input=stdin, prog_name="godot"
+        )
+        if found.exception is not None and not isinstance(found.exception, SystemExit):
+            raise found.exception
+        return subprocess.CompletedProcess(
+            arguments, found.exit_code, found.stdout_bytes, found.stderr_bytes
+        )
+
+    return command
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start a command and leave it running; what still runs at the end is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def command(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "godot", *arguments],
+                env=environment | variables,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+        return started[-1]
+
+    yield command
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+@pytest.fixture
+def working(settings: Settings) -> Callable[[], object]:
+    """Give a context in which a worker stores what is in the stream."""
+
+    @contextmanager
+    def worker() -> Iterator[Worker]:
+        stop = threading.Event()
+        found = Worker(settings, stop)
+        thread = threading.Thread(target=found.run)
+        thread.start()
+        try:
+            yield found
+        finally:
+            stop.set()
+            thread.join(30)
+            assert not thread.is_alive(), "the worker did not stop"
+
+    return worker
+
+
+@pytest.fixture
+def stored(settings: Settings) -> Callable[[int], list[tuple]]:
+    """Return the rows once there are as many as expected, oldest first."""
+
+    def rows(count: int, seconds: float = 30.0) -> list[tuple]:
+        deadline = time.monotonic() + seconds
+        assert settings.dewey_url is not None
+        with psycopg.connect(settings.dewey_url, autocommit=True) as connection:
+            while True:
+                found = connection.execute(
+                    "SELECT message, level::text, component, data, created_at, trace_id, id::text"
+                    " FROM logs ORDER BY created_at, id"
+                ).fetchall()
+                if len(found) >= count or time.monotonic() > deadline:
+                    assert len(found) == count
+                    return found
+                time.sleep(0.02)
+
+    return rows

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import time
+
+import pytest
+
+import godot
+
+
+def test_version_prints_versions(here):
+    done = here("version", "-o", "json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["godot"]) == (0, godot.__version__)
+    assert said["python"].startswith("3.")
+    assert here("version", "-o", "text").stdout.decode().startswith(f"godot {godot.__version__}\n")
+
+
+def test_a_worker_stores_and_stops_on_sigterm(start, run, stored):
+    run("emit", "to be stored")
+    process = start("worker")
+    stored(1)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (0, b"")
+    assert all(json.loads(line)["time"] for line in stderr.splitlines())
+
+
+@pytest.mark.parametrize("command", [["worker"], ["mcp"], ["emit", "x"], ["status"], ["tail"]])
+def test_a_wrong_setting_is_one_line_and_exit_code_2(here, command):
+    done = here(*command, GODOT_MAXLEN="many")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"\n") == 1
+    assert b"GODOT_MAXLEN='many'" in done.stderr
+
+
+def test_a_port_in_use_is_one_line_that_names_the_variable(run):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = run("mcp", GODOT_MCP_PORT=str(port))
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert f"GODOT_MCP_PORT={port}".encode() in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com"])
+def test_beyond_loopback_nothing_is_served_without_tokens(here, host):
+    done = here("mcp", GODOT_HOST=host)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"loopback" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["emit", "ingest", "tail", "query", "status", "worker", "mcp"])
+def test_help_has_three_examples_and_says_what_it_does_to_the_data(here, command):
+    done = here(command, "--help")
+    assert done.returncode == 0
+    text = done.stdout.decode()
+    assert len(re.findall(r"^\s+.*godot " + command, text, re.MULTILINE)) >= 3
+    assert re.search(r"\[(read|write)\]", text)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_reader_that_closes_the_pipe_ends_the_command_quietly(start, run):
+    run("ingest", stdin=b"".join(b"line %d\n" % i for i in range(5_000)))
+    process = start("tail", "-n", "1000")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) in (0, 1)
+    deadline = time.monotonic() + 10
+    stderr = process.stderr.read()
+    assert time.monotonic() < deadline
+    assert b"Traceback" not in stderr

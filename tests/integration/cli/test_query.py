@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from clientlib import Producer, make_record
+from godot.stream.append import Appender
+
+
+@pytest.fixture
+def filled(settings, working, stored) -> None:
+    """A store with 1,300 records of two components."""
+    producer = Producer()
+    with Appender(settings) as appender:
+        appender.append(
+            [
+                make_record(
+                    "api" if i % 2 else "web",
+                    "ERROR" if i % 100 == 0 else "INFO",
+                    f"request number{i} done",
+                    {"i": i},
+                    f"trace-{i // 10:06d}",
+                    producer=producer,
+                )
+                for i in range(1_300)
+            ]
+        )
+    with working():
+        stored(1_300)
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_answer_says_how_much_of_it_is_shown(here):
+    done = here("query", "-n", "3")
+    assert done.returncode == 0
+    assert [line.split("\t")[3] for line in done.stdout.decode().splitlines()] == [
+        f"request number{i} done" for i in (1299, 1298, 1297)
+    ]
+    assert b"showing 3 of more than 1,000 (newest first" in done.stderr
+    assert b"--cursor" in done.stderr
+
+
+@pytest.mark.usefixtures("filled")
+def test_pages_join_without_gap_or_repeat(here):
+    seen, cursor = [], []
+    for _ in range(4):
+        page = json.loads(here("query", "-n", "400", "--asc", "-o", "json", *cursor).stdout)
+        seen += [item["data"]["i"] for item in page["items"]]
+        cursor = ["--cursor", page["next_cursor"]]
+    assert seen == list(range(1_300))
+    assert (page["truncated"], page["next_cursor"]) == (False, None)
+
+
+@pytest.mark.usefixtures("filled")
+def test_more_than_the_store_gives_at_a_time_is_put_together(here):
+    done = here("query", "-n", "5000", "-o", "jsonl")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["data"]["i"] for row in rows] == list(range(1_299, -1, -1))
+    assert b"showing 1,300 of" in done.stderr
+    assert len(here("query", "-n", "1200").stdout.splitlines()) == 1_200
+
+
+@pytest.mark.usefixtures("filled")
+def test_filters_narrow_the_answer(here):
+    def found(*arguments: str) -> int:
+        done = here("query", "-n", "2000", *arguments)
+        assert done.returncode == 0, done.stderr
+        return len(done.stdout.splitlines())
+
+    assert found("number77") == 1
+    assert found("request -number77") == 1_299
+    assert found("--contains", "NUMBER12") == 1 + 10 + 100
+    assert found("--regex", "number(1|2) ") == 2
+    assert found("-l", "error") == 13
+    assert found("-c", "api") == 650
+    assert found("-c", "a*", "-c", "web") == 1_300
+    assert found("-t", "trace-000007") == 10
+    assert found("--data", "i=5") == 1
+    assert found("--since", "1h") == 1_300
+    assert found("--until", "1h") == 0
+    assert found("--since", "today", "--until", "now") in range(1_301)
+
+
+@pytest.mark.usefixtures("filled")
+def test_csv_has_a_header_and_json_a_schema(here):
+    rows = list(csv.DictReader(io.StringIO(here("query", "-n", "2", "-o", "csv").stdout.decode())))
+    assert [row["component"] for row in rows] == ["api", "web"]
+    document = json.loads(here("query", "-n", "2", "--json").stdout)
+    assert document["schema"] == "godot.records/1"
+    assert (document["truncated"], document["matched"], document["matched_capped"]) == (
+        True,
+        1_000,
+        True,
+    )
+
+
+def test_nothing_found_is_an_answer(here):
+    done = here("query", "absent")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert re.search(rb"showing 0 of 0", done.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-s", "soon"], ["-l", "loud"], ["--cursor", "forged"], ["-n", "0"], ["--data", "x"]],
+)
+def test_a_filter_that_makes_no_sense_is_exit_code_2(here, arguments):
+    done = here("query", *arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_store_that_is_away_is_exit_code_3(here):
+    for url in ("postgresql://nobody@127.0.0.1:1/none", ""):
+        done = here("query", DEWEY_URL=url)
+        assert (done.returncode, done.stdout) == (3, b"")
+        assert b"GD-2003" in done.stderr

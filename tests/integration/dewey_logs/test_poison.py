@@ -1,0 +1,149 @@
+"""A row that cannot be stored never costs its neighbours anything."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
+
+from dewey_logs import open_store
+
+POISON = {
+    "NUL in the message": ({"message": "a\x00b"}, "22021", "0x00"),
+    "NUL in the component": ({"component": "a\x00b"}, "22021", "0x00"),
+    "NUL escape in data": ({"data": b'{"a":"x\\u0000y"}'}, "22P05", "\\u0000"),
+    "a number beyond numeric": ({"data": b'{"a":1e400000}'}, "22003", "numeric"),
+    "broken JSON": ({"data": b'{"a":'}, "22P02", "json"),
+    "invalid UTF-8 in data": ({"data": b'{"a":"\xff"}'}, "22021", "UTF8"),
+    "data that is no object": ({"data": b"[1]"}, "23514", "data is not a JSON object"),
+    "data nested too deep": (
+        {"data": b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"},
+        "54001",
+        "depth",
+    ),
+    "a trace id too long": ({"trace_id": "t" * 129}, "23514", "trace_id is longer than 128"),
+    "a trace id beyond the index": ({"trace_id": "t" * 9_000}, "23514", "trace_id is longer"),
+    "an empty component": ({"component": ""}, "23514", "component is empty"),
+    "a lone surrogate": ({"message": "\ud800"}, None, "surrogates"),
+    "an unknown level": ({"level": "LOUD"}, None, "LOUD"),
+    "the year 300000": ({"created_at_us": 9_403_675_632_000_000_000}, None, "years 1 to 9999"),
+    "the day after tomorrow's year": ({"created_at_us": 4_000_000_000_000_000}, "23514", "too far"),
+}
+
+
+@pytest.mark.parametrize(
+    ("poison", "maybe_known"),
+    [
+        *((name, False) for name in POISON),
+        ("NUL escape in data", True),
+        ("a trace id too long", True),
+        ("a lone surrogate", True),
+    ],
+)
+def test_poison_among_a_thousand_stores_999_and_one_dead_letter(
+    store, database, maker, poison, maybe_known
+):
+    changes, sqlstate, words = POISON[poison]
+    raw = {b"message": b"\x00\xffraw", b"data": b"{"}
+    rows = maker.rows(1_000)
+    bad = msgspec.structs.replace(
+        rows[500], **changes, source=msgspec.structs.replace(rows[500].source, fields=raw)
+    )
+    rows[500] = bad
+    result = store.write(batch(rows, maybe_known=maybe_known))
+    assert (result.stored, result.duplicates, len(result.rejects)) == (999, 0, 1)
+    [letter] = result.rejects
+    assert (letter.id, letter.sqlstate) == (bad.id, sqlstate)
+    assert words in letter.reason
+    assert database.rows("SELECT field_names, field_values, reason FROM logs_rejected") == [
+        ([b"message", b"data"], [b"\x00\xffraw", b"{"], letter.reason)
+    ]
+    assert database.one("SELECT count(*) FROM logs") == 999
+    assert database.ledger() == {
+        (77, "stored"): set(range(1, 1_001)) - {501},
+        (77, "rejected"): {501},
+    }
+
+
+def test_an_id_that_is_no_id_is_the_callers_mistake(store, database, maker):
+    with pytest.raises(ValueError, match="15 bytes instead of 16"):
+        store.write(batch([maker.row(id=b"x" * 15)]))
+    assert store.write(batch([maker.row()])).stored == 1
+
+
+def test_poison_sent_again_after_its_neighbours_is_rejected_again_and_kept_once(
+    store, database, maker
+):
+    rows = maker.rows(10)
+    rows[3] = msgspec.structs.replace(rows[3], message="\x00")
+    first, second = store.write(batch(rows)), store.write(batch(rows))
+    assert (first.stored, first.duplicates, len(first.rejects)) == (9, 0, 1)
+    assert (second.stored, second.duplicates, len(second.rejects)) == (0, 9, 1)
+    assert database.one("SELECT count(*) FROM logs_rejected") == 1
+
+
+def test_a_batch_of_nothing_but_poison_is_all_dead_letters(store, database, maker):
+    result = store.write(batch(maker.rows(300, message="\x00")))
+    assert (result.stored, len(result.rejects)) == (0, 300)
+    assert database.one("SELECT count(*) FROM logs") == 0
+    assert database.one("SELECT count(*) FROM logs_rejected") == 300
+
+
+def test_the_writer_goes_on_with_the_same_connection_after_poison(store, maker):
+    store.write(batch(maker.rows(3)))
+    before = store._writer._connection
+    store.write(batch(maker.rows(3, message="\x00")))
+    assert store.write(batch(maker.rows(3))).stored == 3
+    assert store._writer._connection is before
+
+
+def test_poison_a_missing_day_and_a_known_row_in_one_batch(store, database, maker):
+    known = maker.row()
+    store.write(batch([known]))
+    rows = [
+        maker.row(message="\x00"),
+        known,
+        maker.row(created_at_us=maker.now_us + 15 * DAY_US),
+        *maker.rows(20),
+        maker.row(trace_id="t" * 500, created_at_us=maker.now_us + 16 * DAY_US),
+    ]
+    result = store.write(batch(rows))
+    assert (result.stored, result.duplicates, len(result.rejects)) == (21, 1, 2)
+    assert database.one("SELECT count(*) FROM logs") == 22
+
+
+KINDS = ("good", "good", "good", "known", "poison", "twin")
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    kinds=st.lists(st.sampled_from(KINDS), max_size=40),
+    maybe_known=st.booleans(),
+)
+def test_any_mixture_is_accounted_for_row_by_row(dewey_url, database, kinds, maybe_known):
+    database.connection.execute("TRUNCATE logs, logs_rejected, logs_ledger")
+    maker = Maker()
+    with open_store(dewey_url) as store:
+        known = maker.rows(5)
+        store.write(batch(known))
+        rows = []
+        for i, kind in enumerate(kinds):
+            if kind == "known":
+                rows.append(known[i % 5])
+            elif kind == "twin" and rows:
+                rows.append(rows[i // 2])
+            else:
+                rows.append(maker.row(**({"message": "\x00"} if kind == "poison" else {})))
+        result = store.write(batch(rows, maybe_known=maybe_known))
+    poison = {row.id for row in rows if row.message == "\x00"}
+    good = {row.id for row in rows} - poison
+    assert set(database.stored_ids()) == good | {row.id for row in known}
+    assert {letter.id for letter in result.rejects} == poison
+    assert result.stored + result.duplicates + len(poison) == len(rows)
+    assert result.stored == len(good - {row.id for row in known})

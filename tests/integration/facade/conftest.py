@@ -1,0 +1,132 @@
+"""The facade as a client meets it: inside this process, over HTTP, and over stdio."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import psycopg
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult
+from prometheus_client import CollectorRegistry
+
+from godot.facade.backends import Backends
+from godot.facade.server import build
+from godot.settings import Settings
+from godot.worker.loop import Worker
+
+Call = Callable[..., CallToolResult]
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def call(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Call]:
+    """Call a tool of a server in this process; `legacy` goes through every serialisation."""
+    with Backends(settings) as backends:
+        server = build(backends, CollectorRegistry())
+
+        async def one(name: str, arguments: dict[str, Any], meta: Any) -> CallToolResult:
+            async with Client(server, mode=request.param) as client:
+                return await client.call_tool(name, arguments, meta=meta)
+
+        def called(tool: str, meta: Any = None, **arguments: Any) -> CallToolResult:
+            return anyio.run(one, tool, arguments, meta)
+
+        yield called
+
+
+@pytest.fixture
+def environment(settings: Settings) -> dict[str, str]:
+    assert settings.dewey_url is not None
+    return {
+        "PATH": os.environ["PATH"],
+        "GODOT_REDIS_URL": settings.redis_url,
+        "DEWEY_URL": settings.dewey_url,
+        "GODOT_STREAM": settings.stream,
+        "GODOT_DATA_DIR": str(settings.data_dir),
+        "GODOT_METRICS_PORT": "0",
+        "GODOT_MCP_PORT": "0",
+    }
+
+
+@pytest.fixture
+def served(environment: dict[str, str], settings: Settings) -> Iterator[Served]:
+    """`godot mcp` as a process of its own, and what it left in the run folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "godot", "mcp"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    path = settings.data_dir / "run" / f"mcp-{process.pid}.json"
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < deadline, "the server did not announce itself"
+        time.sleep(0.02)
+    yield Served(process, path)
+    if process.poll() is None:
+        process.kill()
+    process.communicate(timeout=10)
+
+
+class Served:
+    """A running server: its process, its announcement and its addresses."""
+
+    def __init__(self, process: subprocess.Popen[bytes], announcement: Path) -> None:
+        said = json.loads(announcement.read_bytes())
+        self.process = process
+        self.announcement = announcement
+        self.url: str = said["mcp_url"]
+        self.base = self.url.removesuffix("/mcp")
+        self.metrics_url: str = said["metrics_url"]
+
+
+@pytest.fixture
+def working(settings: Settings) -> Callable[[], object]:
+    """Give a context in which a worker stores what is in the stream."""
+
+    @contextmanager
+    def worker() -> Iterator[Worker]:
+        stop = threading.Event()
+        found = Worker(settings, stop)
+        thread = threading.Thread(target=found.run)
+        thread.start()
+        try:
+            yield found
+        finally:
+            stop.set()
+            thread.join(30)
+            assert not thread.is_alive(), "the worker did not stop"
+
+    return worker
+
+
+@pytest.fixture
+def stored(settings: Settings) -> Callable[[int], list[tuple]]:
+    """Return the rows once there are as many as expected, oldest first."""
+
+    def rows(count: int) -> list[tuple]:
+        deadline = time.monotonic() + 30
+        assert settings.dewey_url is not None
+        with psycopg.connect(settings.dewey_url, autocommit=True) as connection:
+            while True:
+                found = connection.execute(
+                    "SELECT message, level::text, component, data, trace_id, id::text"
+                    " FROM logs ORDER BY created_at, id"
+                ).fetchall()
+                if len(found) >= count or time.monotonic() > deadline:
+                    assert len(found) == count
+                    return found
+                time.sleep(0.02)
+
+    return rows

@@ -1,0 +1,132 @@
+"""Workers to test with: in a thread where the test looks inside, as a process where it kills."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from clientlib import LogRecord, Producer, make_record
+from godot.settings import Settings
+from godot.stream.append import Appender
+from godot.worker.loop import Worker
+
+ENVIRONMENT = {
+    "GODOT_REDIS_URL": "redis_url",
+    "DEWEY_URL": "dewey_url",
+    "GODOT_STREAM": "stream",
+    "GODOT_DATA_DIR": "data_dir",
+    "GODOT_METRICS_PORT": "metrics_port",
+    "GODOT_RECLAIM_IDLE_MS": "reclaim_idle_ms",
+    "GODOT_MAXLEN": "maxlen",
+}
+
+
+class Bench:
+    """The test's hands: append records, look at the stream and at the tables."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.redis = redis.Redis.from_url(settings.redis_url)
+        self.producer = Producer()
+
+    def records(self, count: int, **more: object) -> list[LogRecord]:
+        return [
+            make_record("test", "INFO", f"message {i}", {"i": i}, producer=self.producer, **more)
+            for i in range(count)
+        ]
+
+    def append(self, records: list[LogRecord]) -> None:
+        with Appender(self.settings) as appender:
+            for start in range(0, len(records), 1_000):
+                appender.append(records[start : start + 1_000])
+
+    def add_raw(self, **fields: bytes | str) -> str:
+        return self.redis.xadd(self.settings.stream, fields).decode()  # type: ignore[arg-type]
+
+    def sql(self, query: str) -> list[tuple]:
+        assert self.settings.dewey_url is not None
+        with psycopg.connect(self.settings.dewey_url, autocommit=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def stored(self) -> int:
+        return self.sql("SELECT count(*) FROM logs")[0][0]
+
+    def pending(self) -> int:
+        return self.redis.xpending(self.settings.stream, self.settings.group)["pending"]
+
+    def settled(self) -> bool:
+        """Say whether every entry was delivered and acknowledged."""
+        try:
+            group = self.redis.xinfo_groups(self.settings.stream)[0]
+        except (redis.RedisError, IndexError):
+            return False
+        last = self.redis.xinfo_stream(self.settings.stream)["last-generated-id"]
+        return group["pending"] == 0 and group["last-delivered-id"] == last
+
+
+def eventually(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def bench(settings: Settings) -> Iterator[Bench]:
+    here = Bench(settings)
+    yield here
+    here.redis.close()
+
+
+@contextmanager
+def _in_thread(settings: Settings) -> Iterator[Worker]:
+    stop = threading.Event()
+    worker = Worker(settings, stop)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive(), "the worker did not stop"
+
+
+@pytest.fixture
+def working() -> Callable[[Settings], AbstractContextManager[Worker]]:
+    return _in_thread
+
+
+@pytest.fixture
+def spawn(settings: Settings, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start `godot worker` as a process of its own; what still runs at the end is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        environ = {name: str(getattr(settings, field)) for name, field in ENVIRONMENT.items()}
+        with (tmp_path / f"worker-{len(started)}.log").open("wb") as log:
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "godot", "worker"],
+                    env={**os.environ, **environ},
+                    stdout=log,
+                    stderr=log,
+                )
+            )
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)

@@ -1,0 +1,64 @@
+"""Anyone may XADD. Each kind of bad input has its outcome, and its neighbours have theirs."""
+
+from __future__ import annotations
+
+import json
+
+from tests.integration.worker.conftest import eventually
+
+
+def test_every_kind_of_bad_input_ends_where_the_design_says(bench, working, settings):
+    deep = "[" * 1_000 + "]" * 1_000
+    good = {"component": "c", "level": "INFO", "message": "m"}
+    rejected = {
+        bench.add_raw(**{**good, "level": "LOUD"}): "LOUD",
+        bench.add_raw(level="INFO", message="m"): "component",
+        bench.add_raw(component="c", level="INFO"): "message",
+        bench.add_raw(json="{broken"): "json",
+        bench.add_raw(**good, data="{broken"): "data",
+        bench.add_raw(**good, v="9"): "version",
+    }
+    bench.add_raw(component="c", level="INFO", message=b"x" * 10_000_000)
+    bench.add_raw(component="c", level="INFO", message=b"nul \0 and \xff bytes")
+    bench.add_raw(**good, data=f'{{"deep": {deep}}}')
+    bench.add_raw(**good, data='{"nan": NaN, "nul": "a\\u0000b", "big": 123456789012345678901}')
+    bench.add_raw(component="c", level="critical", message="alias")
+    bench.add_raw(json=json.dumps({**good, "message": "whole", "data": {"a": 1}}))
+    bench.append(bench.records(200))
+    with working(settings):
+        eventually(bench.settled, "everything settled")
+
+    dead = dict(bench.sql("SELECT entry, reason FROM logs_rejected"))
+    assert set(dead) == set(rejected)
+    for entry, word in rejected.items():
+        assert word in dead[entry]
+    assert bench.stored() == 206
+
+    def one(where: str) -> tuple:
+        (found,) = bench.sql(f"SELECT message, level::text, data FROM logs WHERE {where}")
+        return found
+
+    message, _, data = one("length(message) > 1000")
+    assert len(message.encode()) <= 65_536
+    assert data["godot"]["truncated"] == {"message": 10_000_000}
+    assert one("message LIKE 'nul%'")[0] == "nul � and � bytes"
+    assert "godot" in one("data ? 'deep'")[2]
+    assert one("data ? 'nan'")[2]["nul"] == "a�b"
+    assert one("data ? 'nan'")[2]["nan"] == "NaN"
+    assert one("data ? 'nan'")[2]["big"] == "123456789012345678901"
+    assert one("message = 'alias'")[1:] == ("ERROR", {"godot": {"level": "CRITICAL"}})
+    assert one("message = 'whole'")[2] == {"a": 1}
+
+
+def test_a_time_outside_the_window_is_kept_beside_the_entrys_own(bench, working, settings):
+    bench.add_raw(component="c", level="INFO", message="old", created_at="1999-12-31T23:59:59Z")
+    bench.add_raw(component="c", level="INFO", message="nonsense", created_at="yesterday")
+    with working(settings):
+        eventually(bench.settled, "both settled")
+    rows = bench.sql(
+        "SELECT message, data->'godot'->>'created_at', now() - created_at < '1 min' FROM logs"
+    )
+    assert sorted(rows) == [
+        ("nonsense", "yesterday", True),
+        ("old", "1999-12-31T23:59:59Z", True),
+    ]

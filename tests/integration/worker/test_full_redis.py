@@ -1,0 +1,79 @@
+"""A Redis at its memory limit refuses records; it must recover, and lose none that it accepted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.integration.worker.conftest import Bench, eventually
+
+from godot.embedded.valkey import Valkey
+from godot.errors import GodotError, StreamFull
+from godot.stream import guard
+from godot.stream.connection import connect
+from godot.stream.group import Consumer
+
+
+@pytest.fixture
+def small(settings) -> Iterator[Bench]:
+    with tempfile.TemporaryDirectory(prefix="godot-test-") as folder:
+        server = Valkey(Path(folder) / "valkey", maxmemory="6mb")
+        server.start()
+        bench = Bench(msgspec.structs.replace(settings, redis_url=server.url))
+        yield bench
+        bench.redis.close()
+        server.stop()
+
+
+def fill(bench: Bench) -> int:
+    """Append until Redis refuses; return how many records it accepted."""
+    accepted = 0
+    while True:
+        try:
+            bench.append(bench.records(10, id=None))
+        except StreamFull:
+            return bench.redis.xinfo_stream(bench.settings.stream)["entries-added"]
+        accepted += 10
+        assert accepted < 100_000
+
+
+def test_a_full_redis_recovers_by_trimming_settled_entries_only(small: Bench, working):
+    client = connect(small.settings)
+    Consumer(client, small.settings.stream, small.settings.group, "x").ensure_group()
+    small.redis.xgroup_create(small.settings.stream, "another", id="0")
+    accepted = fill(small)
+    with working(small.settings) as worker:
+        eventually(lambda: small.stored() == accepted, "everything stored", 60)
+        assert small.redis.xlen(small.settings.stream) == accepted, "another group has not read it"
+        small.redis.xgroup_destroy(small.settings.stream, "another")
+        eventually(lambda: small.redis.xlen(small.settings.stream) < accepted, "room to be made")
+        made = worker.registry.get_sample_value("godot_worker_made_room_entries_total")
+        assert made is not None
+        assert made > 0
+        small.append(small.records(10))
+        eventually(lambda: small.stored() == accepted + 10, "records to flow again")
+
+
+def test_a_full_redis_without_a_group_is_stored_without_it(small: Bench, working):
+    accepted = fill(small)
+    with working(small.settings):
+        eventually(lambda: small.stored() == accepted, "everything stored", 60)
+        eventually(small.settled, "the group to exist and be caught up", 60)
+        small.append(small.records(10))
+        eventually(lambda: small.stored() == accepted + 10, "records to flow again")
+    assert small.sql("SELECT count(*) = count(DISTINCT id) FROM logs") == [(True,)]
+
+
+def test_an_evicting_policy_is_refused(small: Bench):
+    client = connect(small.settings)
+    assert guard.check(client) == []
+    small.redis.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(GodotError, match="noeviction"):
+        guard.check(client)
+    small.redis.config_set("maxmemory", "0")
+    assert "evict" in guard.check(client)[0]
+    small.redis.config_set("appendonly", "no")
+    assert "appendonly" in guard.check(client)[1]

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import CallToolResult, ToolAnnotations
+from prometheus_client import CollectorRegistry
+from pydantic import Field
+
+from dewey_logs.tools import StrictServer, ToolMetrics, answer
+
+HINTS = ToolAnnotations(
+    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+)
+
+
+class CallersFault(Exception):
+    """Something that other arguments would mend."""
+
+
+class Away(Exception):
+    """A backend that does not answer."""
+
+
+RAISED: dict[str, Exception] = {
+    "caller": CallersFault("give\n another"),
+    "away": Away("the store is away"),
+    "tool": ToolError("not now"),
+    "bug": ValueError("secret dsn"),
+}
+
+
+def toy(registry: CollectorRegistry) -> StrictServer:
+    server = StrictServer(
+        "toy",
+        version="1",
+        instructions="",
+        metrics=ToolMetrics(registry),
+        callers_errors=(CallersFault,),
+        other_errors=(Away,),
+    )
+
+    async def echo(
+        component: str = "",
+        limit: Annotated[int, Field(ge=1, le=10)] = 5,
+        fail: str = "",
+    ) -> CallToolResult:
+        """Say what was given."""
+        if fail:
+            raise RAISED[fail]
+        return answer({"component": component, "limit": limit})
+
+    async def needs(text: str) -> CallToolResult:
+        """Say a text."""
+        return answer({"text": text})
+
+    server.offer(echo, "toy_echo", HINTS)
+    server.offer(needs, "toy_needs", HINTS)
+    return server
+
+
+Call = Callable[[str, dict[str, Any]], CallToolResult]
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def call(request: pytest.FixtureRequest, registry: CollectorRegistry) -> Call:
+    """Call a tool through the SDK's own client; `legacy` goes through every serialisation."""
+    server = toy(registry)
+
+    async def one(name: str, arguments: dict[str, Any]) -> CallToolResult:
+        async with Client(server, mode=request.param) as client:
+            return await client.call_tool(name, arguments)
+
+    return lambda name, arguments: anyio.run(one, name, arguments)
+
+
+def text(result: CallToolResult) -> str:
+    assert result.is_error
+    (block,) = result.content
+    assert block.type == "text"
+    assert "\n" not in block.text
+    return block.text
+
+
+def test_text_and_structured_content_carry_the_same(call: Call):
+    result = call("toy_echo", {"component": "api"})
+    assert not result.is_error
+    (block,) = result.content
+    assert block.type == "text"
+    assert block.text == '{"component":"api","limit":5}'
+    assert result.structured_content == {"component": "api", "limit": 5}
+
+
+def test_an_unknown_argument_is_an_error_that_names_the_nearest_and_the_valid(call: Call):
+    assert text(call("toy_echo", {"componnet": "api"})) == (
+        "unknown argument 'componnet'; did you mean 'component'? valid: component, limit, fail"
+    )
+    assert "did you mean" not in text(call("toy_echo", {"zzzz": 1}))
+
+
+def test_an_unknown_tool_is_an_error_that_names_the_valid(call: Call):
+    assert "did you mean 'toy_echo'?" in text(call("toy_ecko", {}))
+
+
+def test_bad_values_are_told_in_one_line_without_addresses(call: Call):
+    said = text(call("toy_echo", {"limit": 11, "component": {"a": 1}}))
+    assert "limit: Input should be less than or equal to 10 (given 11)" in said
+    assert "component: " in said
+    assert "http" not in said
+    assert text(call("toy_needs", {})) == "text is missing"
+
+
+def test_null_means_not_given(call: Call):
+    assert call("toy_echo", {"component": None, "limit": None}).structured_content == {
+        "component": "",
+        "limit": 5,
+    }
+    assert text(call("toy_needs", {"text": None})) == "text is missing"
+
+
+def test_text_that_looks_like_json_stays_text(call: Call):
+    given = '{"a": [1]}'
+    assert call("toy_needs", {"text": given}).structured_content == {"text": given}
+
+
+@pytest.mark.parametrize(
+    ("fail", "said"),
+    [("caller", "give another"), ("away", "the store is away"), ("tool", "not now")],
+)
+def test_errors_of_ours_reach_the_caller_in_one_line(call: Call, fail: str, said: str):
+    assert text(call("toy_echo", {"fail": fail})) == said
+
+
+def test_the_text_of_a_bug_stays_here(call: Call):
+    assert "secret" not in text(call("toy_echo", {"fail": "bug"}))
+
+
+def test_calls_are_counted_by_outcome_from_zero(call: Call, registry: CollectorRegistry):
+    def counted(outcome: str) -> float | None:
+        labels = {"tool": "toy_echo", "outcome": outcome}
+        return registry.get_sample_value("godot_mcp_tool_calls_total", labels)
+
+    assert [counted(outcome) for outcome in ("ok", "refused", "failed")] == [0, 0, 0]
+    call("toy_echo", {})
+    call("toy_echo", {"bad": 1})
+    call("toy_echo", {"limit": 99})
+    call("toy_echo", {"fail": "caller"})
+    for fail in ("away", "bug", "tool"):
+        call("toy_echo", {"fail": fail})
+    call("toy_absent", {})
+    assert [counted(outcome) for outcome in ("ok", "refused", "failed")] == [1, 3, 3]
+    assert registry.get_sample_value(
+        "godot_mcp_tool_duration_seconds_count", {"tool": "toy_echo"}
+    ) == pytest.approx(7)
+
+
+def test_every_tool_has_all_four_hints_and_no_schema_for_its_answer(registry: CollectorRegistry):
+    async def tools() -> list[Any]:
+        return list(await toy(registry).list_tools())
+
+    listed: Callable[[], Awaitable[list[Any]]] = tools
+    for tool in anyio.run(listed):
+        hints = tool.annotations
+        assert None not in (
+            *(hints.read_only_hint, hints.destructive_hint),
+            *(hints.idempotent_hint, hints.open_world_hint),
+        )
+        assert tool.output_schema is None

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from godot.ingest.lines import RawLine, read_lines
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def lines_of(path: Path, content: bytes, **options: int) -> list[RawLine]:
+    path.write_bytes(content)
+    with opened(path) as fd:
+        return [line for lines in read_lines(fd, **options) for line in lines]
+
+
+def test_every_line_comes_once_with_or_without_a_last_line_end(tmp_path: Path) -> None:
+    found = lines_of(tmp_path / "a", b"one\ntwo\n\nfour")
+    assert [line.text for line in found] == [b"one", b"two", b"", b"four"]
+
+
+def test_a_carriage_return_ends_no_line_but_is_taken_off_its_end(tmp_path: Path) -> None:
+    found = lines_of(tmp_path / "a", b"5%\r10%\r100%\r\nnext\n")
+    assert [line.text for line in found] == [b"5%\r10%\r100%", b"next"]
+
+
+def test_lines_that_span_reads_are_put_together(tmp_path: Path) -> None:
+    long = b"x" * 1_000_000
+    found = lines_of(tmp_path / "a", b"a\n" + long + b"\nb\n")
+    assert [line.text for line in found] == [b"a", long, b"b"]
+    assert found[1].size == len(long)
+
+
+def test_a_line_beyond_the_limit_keeps_its_head_and_tells_its_size(tmp_path: Path) -> None:
+    found = lines_of(tmp_path / "a", b"y" * 1_000_000 + b"\nshort\n", max_bytes=1000)
+    assert found == [RawLine(b"y" * 1000, 1_000_000), RawLine(b"short", 5)]
+
+
+def test_an_empty_file_has_no_line(tmp_path: Path) -> None:
+    assert lines_of(tmp_path / "a", b"") == []
+
+
+def test_a_quiet_pipe_yields_an_empty_list_so_that_what_came_can_be_sent() -> None:
+    read, write = os.pipe()
+    try:
+        os.write(write, b"first\nhalf")
+        chunks = read_lines(read, idle_s=0.01)
+        assert next(chunks) == [RawLine(b"first", 5)]
+        assert next(chunks) == []
+        closer = threading.Thread(target=lambda: (os.write(write, b" done"), os.close(write)))
+        closer.start()
+        rest = [line for lines in chunks for line in lines]
+        closer.join()
+        assert rest == [RawLine(b"half done", 9)]
+    finally:
+        os.close(read)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from godot.errors import SettingsError
+from godot.settings import TABLE, load
+
+
+def test_defaults_need_no_variable(tmp_path: Path):
+    found = load({"GODOT_DATA_DIR": str(tmp_path)})
+    assert (found.stream, found.group, found.maxlen) == ("logs", "dewey", 100_000)
+    assert found.redis_url == "redis://127.0.0.1:6379/0"
+    assert found.dewey_url is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GODOT_BATCH_SIZE", "many"),
+        ("GODOT_BATCH_SIZE", "0"),
+        ("GODOT_MAXLEN", "10"),
+        ("GODOT_REDIS_URL", "http://example.org"),
+        ("GODOT_REDIS_URL", "redis+cluster://a,b"),
+        ("DEWEY_URL", "mysql://x"),
+        ("GODOT_STREAM", "two words"),
+        ("GODOT_STOP_TIMEOUT_S", "-1"),
+        ("GODOT_STOP_TIMEOUT_S", "nan"),
+        ("LOG_RETENTION_DAYS", "0"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_variable_and_what_is_allowed(
+    variable: str, value: str, tmp_path: Path
+):
+    with pytest.raises(SettingsError) as caught:
+        load({"GODOT_DATA_DIR": str(tmp_path), variable: value})
+    line = str(caught.value)
+    assert "\n" not in line
+    assert variable in line
+    assert next(s.allowed for s in TABLE if s.variable == variable) in line
+
+
+def test_a_wrong_secret_is_not_shown(tmp_path: Path):
+    with pytest.raises(SettingsError) as caught:
+        load({"GODOT_DATA_DIR": str(tmp_path), "DEWEY_URL": "mysql://u:hunter2@h/x"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_gives_the_value_and_the_variable_wins(tmp_path: Path):
+    file = tmp_path / "url"
+    file.write_text("postgresql://a/b\n", "utf-8")
+    environ = {"GODOT_DATA_DIR": str(tmp_path), "DEWEY_URL_FILE": str(file)}
+    assert load(environ).dewey_url == "postgresql://a/b"
+    assert load(environ).origins["dewey_url"] == "file"
+    assert load({**environ, "DEWEY_URL": "postgresql://c/d"}).dewey_url == "postgresql://c/d"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
+    with pytest.raises(SettingsError, match="DEWEY_URL_FILE"):
+        load({"GODOT_DATA_DIR": str(tmp_path), "DEWEY_URL_FILE": str(tmp_path / "none")})
+
+
+def test_a_running_stack_is_found_by_its_endpoint_file(tmp_path: Path):
+    (tmp_path / "endpoint.json").write_text(
+        json.dumps({"redis_url": "unix:///x.sock?db=0", "dewey_url": "postgresql:///dewey"}),
+        "utf-8",
+    )
+    found = load({"GODOT_DATA_DIR": str(tmp_path)})
+    assert found.redis_url == "unix:///x.sock?db=0"
+    assert found.origins["redis_url"] == "endpoint"
+
+
+def test_a_batch_cannot_be_larger_than_the_largest(tmp_path: Path):
+    with pytest.raises(SettingsError, match="GODOT_BATCH_MAX"):
+        load({"GODOT_DATA_DIR": str(tmp_path), "GODOT_BATCH_SIZE": "50", "GODOT_BATCH_MAX": "10"})
