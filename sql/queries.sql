@@ -15,9 +15,7 @@ FROM dewey_window() w,
          now() - least(w.back_seconds, %(keep_seconds)s) * interval '1 second',
          now() + greatest(w.ahead_seconds, 3 * 86400) * interval '1 second',
          interval '24 hours') day
-WHERE NOT EXISTS (
-    SELECT FROM pg_inherits
-    WHERE inhparent = 'logs'::regclass AND inhrelid = to_regclass(dewey_partition_name(day)))
+WHERE NOT dewey_has_partition(day)
 ORDER BY day;
 
 -- name: take_maintenance
@@ -36,7 +34,7 @@ WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::re
   AND (i.inhparent = 'logs'::regclass OR i.inhrelid IS NULL)
   AND to_date(substr(c.relname, 6), 'YYYYMMDD') + 1
       <= (now() AT TIME ZONE 'UTC') - make_interval(days => %(days)s)
-ORDER BY c.relname;
+ORDER BY pending DESC, c.relname;
 
 -- name: make_incoming
 -- The staging table of one connection. Spelled out: LIKE would need a right to read logs.
@@ -159,3 +157,50 @@ LIMIT %(rows)s;
 
 -- name: count_matching
 SELECT count(*) FROM (SELECT FROM logs WHERE {matching} LIMIT %(rows)s) found;
+
+-- name: account_numbers
+SELECT producer, kind, range_agg(seqs)::text,
+       max(upper(seqs)) FILTER (WHERE at <= now() - %(settling)s * interval '1 second') - 1
+FROM logs_ledger
+GROUP BY producer, kind;
+
+-- name: account_epochs
+-- An entry delivered again counts when no first delivery settled it; runs of first deliveries never
+-- overlap, so the nearest one below is the only one that can hold it. The current epoch counts only
+-- what lies before the region: `account_runs` has the rest.
+WITH epochs AS (
+    SELECT epoch, true AS current, entries_added AS added, last_ms, last_seq
+    FROM logs_streams WHERE stream = %(stream)s
+    UNION ALL
+    SELECT epoch, false, entries_added, last_ms, last_seq
+    FROM logs_epochs WHERE stream = %(stream)s
+), runs AS (
+    SELECT r.* FROM logs_ledger_entries r JOIN epochs e USING (epoch)
+    WHERE r.stream = %(stream)s
+      AND (NOT e.current OR (r.last_ms, r.last_seq) < (%(ms)s::numeric, %(seq)s::numeric))
+), alone AS (
+    SELECT DISTINCT a.epoch, a.delivery, a.first_ms, a.first_seq
+    FROM runs a
+    LEFT JOIN LATERAL (
+        SELECT n.last_ms, n.last_seq FROM logs_ledger_entries n
+        WHERE n.stream = a.stream AND n.epoch = a.epoch AND n.delivery = 'new'
+          AND (n.first_ms, n.first_seq) <= (a.first_ms, a.first_seq)
+        ORDER BY n.first_ms DESC, n.first_seq DESC LIMIT 1) n ON true
+    WHERE a.delivery <> 'new'
+      AND (n.last_ms IS NULL OR (n.last_ms, n.last_seq) < (a.first_ms, a.first_seq))
+)
+SELECT e.epoch, e.current, e.added, e.last_ms, e.last_seq,
+       coalesce((SELECT sum(n) FROM runs r WHERE r.epoch = e.epoch AND r.delivery = 'new'), 0)
+       + (SELECT count(*) FROM alone a WHERE a.epoch = e.epoch AND a.delivery = 'again'),
+       (SELECT count(*) FROM alone v WHERE v.epoch = e.epoch AND v.delivery = 'vanished'
+        AND NOT EXISTS (SELECT FROM alone a WHERE a.delivery = 'again'
+                        AND (a.epoch, a.first_ms, a.first_seq) = (v.epoch, v.first_ms, v.first_seq)))
+FROM epochs e
+ORDER BY e.epoch;
+
+-- name: account_runs
+SELECT delivery, first_ms, first_seq, last_ms, last_seq, n
+FROM logs_ledger_entries
+WHERE stream = %(stream)s AND epoch = (SELECT epoch FROM logs_streams WHERE stream = %(stream)s)
+  AND (last_ms, last_seq) >= (%(ms)s::numeric, %(seq)s::numeric)
+ORDER BY first_ms, first_seq;

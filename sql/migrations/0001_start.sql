@@ -122,7 +122,7 @@ CREATE TABLE logs_epochs (
 -- Several workers read and commit in different orders, so a lower entries-added alone proves
 -- nothing: it may be an older reading of the same stream. Both numbers of a reading only rise
 -- within one life of a stream; a recreated stream counts from zero while its ids go on with the
--- clock. So: fewer added and a later last id = recreated; fewer and earlier = an older reading.
+-- clock. So: no more added and a later last id = recreated; fewer and earlier = an older reading.
 -- Without a last id (NULL) a lower entries-added counts as recreated: right for one worker only.
 --
 -- The checkpoint never waits for another worker (SKIP LOCKED): one that is stopped inside its
@@ -144,10 +144,10 @@ BEGIN
         RETURN s.epoch;
     END IF;
 
-    IF p_added < s.entries_added
+    IF (p_added < s.entries_added OR p_added = s.entries_added AND p_last_ms IS NOT NULL)
        AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq)) THEN
         SELECT * INTO s FROM logs_streams WHERE stream = p_stream FOR UPDATE;
-        IF p_added < s.entries_added
+        IF (p_added < s.entries_added OR p_added = s.entries_added AND p_last_ms IS NOT NULL)
            AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq)) THEN
             INSERT INTO logs_epochs (stream, epoch, entries_added, last_ms, last_seq, began_at)
             SELECT s.stream, s.epoch, greatest(s.entries_added, max(e.added)),
@@ -191,6 +191,15 @@ CREATE FUNCTION dewey_partition_name(at timestamptz) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN 'logs_' || to_char(at AT TIME ZONE 'UTC', 'YYYYMMDD');
 
+-- Asks the catalogue by name: to_regclass() remembers a "no" from before we waited for a lock.
+CREATE FUNCTION dewey_has_partition(at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'logs'::regclass AND NOT i.inhdetachpending
+          AND c.relname = dewey_partition_name(at)::name)
+$$;
+
 -- Make the day that holds `at` and return its name; NULL when no partition is made for such a time.
 --
 -- Bounded, because the writer may call it: ten years and the window back (the longest retention that
@@ -200,31 +209,30 @@ RETURN 'logs_' || to_char(at AT TIME ZONE 'UTC', 'YYYYMMDD');
 CREATE FUNCTION dewey_ensure_partition(at timestamptz)
 RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    part  text := dewey_partition_name(at);
-    low   timestamptz := date_trunc('day', at, 'UTC');
-    w     record;
-    state record;
+    part    text := dewey_partition_name(at);
+    low     timestamptz := date_trunc('day', at, 'UTC');
+    w       record;
+    leaving oid;
 BEGIN
     SELECT * INTO w FROM dewey_window();
     IF at IS NULL OR at < now() - (3650 * 86400 + w.back_seconds) * interval '1 second'
        OR at > now() + (30 * 86400 + w.ahead_seconds) * interval '1 second' THEN
         RETURN NULL;
     END IF;
-    IF EXISTS (SELECT FROM pg_inherits WHERE inhparent = 'logs'::regclass
-               AND inhrelid = to_regclass(part) AND NOT inhdetachpending) THEN
+    IF dewey_has_partition(at) THEN
         RETURN part;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('dewey'), hashtext('partitions'));
-    SELECT to_regclass(part) IS NOT NULL AS made,
-           (SELECT NOT inhdetachpending FROM pg_inherits
-            WHERE inhparent = 'logs'::regclass AND inhrelid = to_regclass(part)) AS attached
-    INTO state;
-    IF state.attached THEN
+    IF dewey_has_partition(at) THEN  -- made by another process while we waited
         RETURN part;
-    ELSIF NOT state.attached THEN
-        RAISE EXCEPTION 'partition % is being detached', part USING ERRCODE = 'object_in_use';
     END IF;
-    IF NOT state.made THEN
+    SELECT i.inhrelid INTO leaving
+    FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+    WHERE c.relname = part::name
+      AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass);
+    IF leaving IS NOT NULL THEN
+        RAISE EXCEPTION 'partition % is being detached', part USING ERRCODE = 'object_in_use';
+    ELSIF NOT FOUND THEN
         EXECUTE format('CREATE TABLE %I (LIKE logs INCLUDING ALL) WITH '
             '(autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_freeze_min_age = 0)', part);
     END IF;
@@ -247,7 +255,7 @@ BEGIN
         INSERT INTO logs (created_at, id, level, component, message)
         SELECT m.own, m.id, 'TRACE', 'dewey', ''
         FROM unnest(p_ids, p_own) m(id, own)
-        WHERE to_regclass(dewey_partition_name(m.own)) IS NOT NULL
+        WHERE dewey_has_partition(m.own)
         ORDER BY m.own, m.id
         ON CONFLICT (created_at, id) DO NOTHING
         RETURNING id)
@@ -256,7 +264,7 @@ BEGIN
     WHERE l.created_at = m.own AND l.id = m.id AND m.id = ANY (placed);
     RETURN QUERY
     SELECT m.id FROM unnest(p_ids, p_own) m(id, own)
-    WHERE to_regclass(dewey_partition_name(m.own)) IS NOT NULL AND m.id <> ALL (placed);
+    WHERE dewey_has_partition(m.own) AND m.id <> ALL (placed);
 END $$;
 
 -- ----------------------------------------------------------------------------------------- levels

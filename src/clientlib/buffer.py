@@ -151,6 +151,10 @@ class Drops:
     def __bool__(self) -> bool:
         return bool(self._ranges)
 
+    @property
+    def total(self) -> int:
+        return sum(self.totals.values())
+
     def add(self, reason: str, first: int, last: int, *, again: bool = False) -> None:
         """Note a range; `again` when a receipt that named it was itself dropped."""
         if not again:

@@ -1,4 +1,4 @@
-"""What a person sees while Redis is away: the records on stdout, one line on stderr.
+"""While Redis is away: the records on stdout, one line on stderr, and when to try again.
 
 Everything is written with `os.write` by the sender's thread. `sys.stdout` would share a lock with
 the program, and a child forked while it is held hangs. A pipe that nobody reads must not stop the
@@ -9,8 +9,11 @@ writable takes without blocking.
 from __future__ import annotations
 
 import os
+import random
 import select
 import sys
+import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,6 +21,8 @@ from clientlib.framing import Parcel, fields_of
 
 PIPE_BYTES = 4_096  # PIPE_BUF: a line up to this length is not torn by another writer's
 STDOUT_PATIENCE_MS = 250
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
+HURRIED_RETRY_S = 0.25  # while somebody waits in flush
 _encode = msgspec.json.Encoder().encode
 
 
@@ -40,30 +45,30 @@ def line_of(parcel: Parcel) -> bytes:
 
 
 class Printer:
-    """Prints records on stdout; gives up for a while when stdout does not take them."""
+    """Prints records on stdout; never waits long for it."""
 
     def __init__(self, descriptor: int = 1) -> None:
         self._descriptor = descriptor
+        self._patience_ms = STDOUT_PATIENCE_MS
         self.printed = 0
         self.unprinted = 0
 
     def print(self, parcels: list[Parcel]) -> None:
         """Print the records as JSON lines; count what stdout does not take."""
-        patience_ms = STDOUT_PATIENCE_MS
         chunk: list[bytes] = []
         size = 0
         for parcel in parcels:
             line = line_of(parcel)
             if chunk and size + len(line) > PIPE_BYTES:
-                patience_ms = self._write(chunk, patience_ms)
+                self._write(chunk)
                 chunk, size = [], 0
             chunk.append(line)
             size += len(line)
         if chunk:
-            self._write(chunk, patience_ms)
+            self._write(chunk)
 
-    def _write(self, lines: list[bytes], patience_ms: int) -> int:
-        """Write whole lines; return the patience left: none once stdout has refused."""
+    def _write(self, lines: list[bytes]) -> None:
+        """Write whole lines; after a refusal do not wait again until stdout takes something."""
         rest = memoryview(b"".join(lines))
         try:
             if sys.__stdout__ is None or sys.__stdout__.closed:
@@ -71,11 +76,61 @@ class Printer:
             poller = select.poll()
             poller.register(self._descriptor, select.POLLOUT)
             while rest:
-                if not poller.poll(patience_ms):
+                if not poller.poll(self._patience_ms):
                     raise TimeoutError("stdout does not take anything")
                 rest = rest[os.write(self._descriptor, rest[:PIPE_BYTES]) :]
         except (OSError, ValueError):
+            self._patience_ms = 0
             self.unprinted += len(lines)
-            return 0
-        self.printed += len(lines)
-        return patience_ms
+        else:
+            self._patience_ms = STDOUT_PATIENCE_MS
+            self.printed += len(lines)
+
+
+class Outage:
+    """Whether delivery fails, since when, and when to try again.
+
+    Waiting times double from 0.1 to 5 s, with jitter so that a fleet does not return at once. One
+    line says that it began and why, one that it is over, however often it is tried in between.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._clock = clock
+        self._jitter = jitter
+        self._since: float | None = None
+        self._retry_at = 0.0
+        self._failures = 0
+        self.count = 0
+
+    def __bool__(self) -> bool:
+        return self._since is not None
+
+    @property
+    def wait_s(self) -> float:
+        """Return how long to wait before the next attempt."""
+        return max(0.0, self._retry_at - self._clock())
+
+    def failed(self, place: str, reason: str, *, hurried: bool = False) -> None:
+        """Note a failed attempt; the first one is told."""
+        delay_s = min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures, 10))
+        delay_s *= 0.5 + self._jitter() / 2
+        self._failures += 1
+        self._retry_at = self._clock() + (min(delay_s, HURRIED_RETRY_S) if hurried else delay_s)
+        if self._since is None:
+            self._since = self._clock()
+            self.count += 1
+            say(
+                f"{place} does not take records ({reason}); "
+                "they are printed on stdout as JSON until it does"
+            )
+
+    def over(self, place: str, account: str) -> None:
+        """Note that a whole batch was taken; tell it when there was an outage."""
+        self._failures = 0
+        if self._since is not None:
+            lasted_s, self._since = self._clock() - self._since, None
+            say(f"{place} takes records again after {lasted_s:.1f} s: {account}")

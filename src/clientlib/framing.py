@@ -265,4 +265,3 @@ def _middle(component: bytes, level: bytes) -> bytes:
         bulk(component),
         bulk(level),
     )
-

@@ -18,32 +18,33 @@ import sys
 import threading
 
 from clientlib import transport
-from clientlib.sender import Sender, SenderSettings
+from clientlib.sender import Sender
+from clientlib.settings import Destination
 
 IMPORT_PATIENCE_S = 5.0
 
-_senders: dict[SenderSettings, Sender] = {}
-_flush_timeouts_s: dict[SenderSettings, float] = {}
+_senders: dict[Destination, Sender] = {}
+_flush_timeouts_s: dict[Destination, float] = {}
 _lock = threading.RLock()  # a `__del__` may make a logger while one is being made
 _finalized_pid = 0
 _import_held = False
 
 
-def sender_for(settings: SenderSettings, flush_timeout_s: float) -> Sender:
+def sender_for(destination: Destination, flush_timeout_s: float) -> Sender:
     """Return this process's sender to that destination; made at the first request."""
     with _lock:
-        sender = _senders.get(settings)
+        sender = _senders.get(destination)
         if sender is None:
-            sender = _senders[settings] = Sender(settings, _register_finalizer)
-        known_s = _flush_timeouts_s.get(settings, 0.0)
-        _flush_timeouts_s[settings] = max(known_s, flush_timeout_s)
+            sender = _senders[destination] = Sender(destination, _register_finalizer)
+        known_s = _flush_timeouts_s.get(destination, 0.0)
+        _flush_timeouts_s[destination] = max(known_s, flush_timeout_s)
         return sender
 
 
 def finish() -> None:
     """Send what is buffered, within the deadline of each sender."""
-    for settings, sender in list(_senders.items()):
-        sender.finish(_flush_timeouts_s[settings])
+    for destination, sender in list(_senders.items()):
+        sender.finish(_flush_timeouts_s[destination])
 
 
 def is_sender_thread(ident: int | None) -> bool:

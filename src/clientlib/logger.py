@@ -27,8 +27,8 @@ from clientlib.lifecycle import sender_for
 from clientlib.plain import Notes, foreign, is_finite, plain, text_of, utf8_size
 from clientlib.record import MAX_MESSAGE_BYTES, Level
 from clientlib.redaction import Redactor
-from clientlib.sender import ClientStats, Sender, SenderSettings
-from clientlib.settings import ClientSettings, load, read_level
+from clientlib.sender import ClientStats, Sender
+from clientlib.settings import ClientSettings, Destination, load, read_level
 
 MAX_MESSAGE_CHARS = 2 * MAX_MESSAGE_BYTES  # what is kept for the sender to redact and then cut
 MAX_TRACEBACK_CHARS = 32_768
@@ -304,8 +304,8 @@ def exception_text(exc: BaseException) -> str:
         return f"<unprintable {type(exc).__name__}>"
 
 
-def _destination(settings: ClientSettings) -> SenderSettings:
-    return SenderSettings(
+def _destination(settings: ClientSettings) -> Destination:
+    return Destination(
         redis_url=settings.redis_url,
         stream=settings.stream,
         maxlen=settings.maxlen,

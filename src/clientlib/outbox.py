@@ -2,17 +2,18 @@
 
 In good times it holds one batch. During an outage it holds the newest records, within the two
 bounds of the buffer; the oldest make room and are named in a receipt once Redis is back. A record
-is printed at most once, however often it is sent; positions count from the first record ever, so
-that neither sending nor dropping can make one appear twice.
+is printed at most once, however often it is sent: those printed are always the oldest, so one count
+tells them apart.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import NamedTuple
 
 from clientlib.buffer import BUFFER_FULL, Drops
-from clientlib.framing import Parcel
+from clientlib.framing import Parcel, fields_of
 
 MAX_SENT_RECORDS = 500
 MAX_SENT_BYTES = 1_048_576
@@ -36,10 +37,9 @@ class Outbox:
         self._drops = drops
         self._waiting: deque[Parcel] = deque()
         self._bytes = 0
-        self._printed_to = 0  # position up to which records were printed
+        self._printed = 0  # how many of the oldest were printed already
         self.receipts: deque[Receipt] = deque()
         self.spare_numbers: list[int] = []  # of receipts that were refused
-        self.removed = 0  # records that left: delivered or dropped
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -48,13 +48,14 @@ class Outbox:
         return bool(self._waiting or self.receipts)
 
     @property
-    def bytes(self) -> int:
-        return self._bytes
+    def large(self) -> bool:
+        """Say whether there is enough for two batches: no need to take more from the intake."""
+        return len(self._waiting) >= MAX_SENT_RECORDS or self._bytes >= MAX_SENT_BYTES
 
     @property
-    def end(self) -> int:
-        """The position after the last record: everything before is settled when removed >= end."""
-        return self.removed + len(self._waiting)
+    def oldest(self) -> int | None:
+        """Return the sequence number of the record that waits longest."""
+        return self._waiting[0].sequence if self._waiting else None
 
     def add(self, parcels: list[Parcel]) -> None:
         """Append records; `trim` afterwards, once they had their chance to be printed."""
@@ -74,14 +75,20 @@ class Outbox:
     def _drop_oldest(self, reason: str) -> None:
         parcel = self._waiting.popleft()
         self._bytes -= len(parcel.command)
-        self.removed += 1
+        self._printed = max(0, self._printed - 1)
         self._drops.add(reason, parcel.sequence, parcel.sequence)
 
     def unprinted(self) -> list[Parcel]:
         """Return the records that were not printed yet, and count them as printed."""
-        skip = max(0, self._printed_to - self.removed)
-        self._printed_to = self.end
-        return [parcel for i, parcel in enumerate(self._waiting) if i >= skip]
+        if self._printed == len(self._waiting):
+            return []
+        found = list(islice(self._waiting, self._printed, None))
+        self._printed = len(self._waiting)
+        return found
+
+    def next_component(self) -> str | None:
+        """Return the component of the record that goes next: a receipt before it bears its name."""
+        return fields_of(self._waiting[0])[b"component"].decode() if self._waiting else None
 
     def batch(self) -> list[Parcel]:
         """Return what to send next: receipts first, then the oldest records; nothing is removed."""
@@ -109,15 +116,16 @@ class Outbox:
                 for first, last in receipt.ranges:
                     self._drops.add(receipt.reason, first, last, again=True)
                 self.spare_numbers.append(receipt.parcel.sequence)
-        taken = 0
         kept: list[Parcel] = []
-        for answer in answers[len(receipts) :]:
+        printed = self._printed
+        taken = 0
+        for i, answer in enumerate(answers[len(receipts) :]):
             parcel = self._waiting.popleft()
             if answer is None:
                 self._bytes -= len(parcel.command)
+                self._printed -= i < printed
                 taken += 1
             else:
                 kept.append(parcel)
         self._waiting.extendleft(reversed(kept))
-        self.removed += taken
         return taken

@@ -11,7 +11,7 @@ import base64
 import math
 import re
 import threading
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import msgspec
@@ -22,7 +22,6 @@ MAX_VALUES = 100_000
 MAX_REPR_CHARS = 8_192
 MIN_INT, MAX_INT = -(1 << 63), (1 << 64) - 1
 TOO_DEEP = "[TOO DEEP]"
-LEFT_OUT = "[LEFT OUT]"
 
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 _encode = msgspec.json.Encoder().encode
@@ -193,7 +192,19 @@ class _Walk:
     def mapping(self, value: Mapping[Any, object], depth: int) -> dict[str, object]:
         found: dict[str, object] = {}
         for key, item in list(value.items()):
+            if self.left < 0:
+                self.notes.cleaned.add("values")
+                break
             found[self.key(key)] = self.value(item, depth)
+        return found
+
+    def items(self, value: Iterable[object], depth: int) -> list[object]:
+        found: list[object] = []
+        for item in list(value):
+            if self.left < 0:
+                self.notes.cleaned.add("values")
+                break
+            found.append(self.value(item, depth))
         return found
 
     def key(self, key: object) -> str:
@@ -240,14 +251,11 @@ class _Walk:
         if depth >= MAX_DEPTH or id(value) in self.path:
             self.notes.cleaned.add("depth")
             return TOO_DEEP
-        if self.left < 0:
-            self.notes.cleaned.add("values")
-            return LEFT_OUT
         self.path.add(id(value))
         try:
             if isinstance(value, Mapping):
                 return self.mapping(value, depth + 1)
-            return [self.value(item, depth + 1) for item in list(value)]
+            return self.items(value, depth + 1)
         except Exception:  # noqa: BLE001  # a user's own Mapping may raise anything
             self.notes.cleaned.add("values")
             return text_of(value)[:MAX_REPR_CHARS]

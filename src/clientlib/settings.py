@@ -39,6 +39,16 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     flush_timeout_s: float
 
 
+class Destination(msgspec.Struct, frozen=True):
+    """Where records go and how many may wait: what makes two loggers share one sender."""
+
+    redis_url: str
+    stream: str
+    maxlen: int
+    buffer_records: int
+    buffer_bytes: int
+
+
 class Setting(NamedTuple):
     """One variable: its field, how to read it, the default, what is allowed."""
 

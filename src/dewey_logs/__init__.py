@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dewey_logs.accounts import Accounts, Epoch
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout, SchemaProblem, Unavailable
 from dewey_logs.filters import LogFilter
 from dewey_logs.rows import (
@@ -20,11 +21,13 @@ from dewey_logs.rows import (
 from dewey_logs.store import Store, open_store
 
 __all__ = [
+    "Accounts",
     "BadFilter",
     "Batch",
     "DeweyError",
     "Dropped",
     "EntryRun",
+    "Epoch",
     "LogFilter",
     "LogRecordView",
     "LogRow",

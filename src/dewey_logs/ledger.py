@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from dewey_logs.rows import Batch, Dropped
 
-Kind: TypeAlias = Literal["stored", "rejected", "expired", "dropped"]
+Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "dropped"]
 
 LARGEST_SEQUENCE = 2**36 - 1  # the field inside a record id; a larger number belongs to no record
 
@@ -81,7 +81,7 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
         "added": batch.entries_added,
         "last_ms": last_ms,
         "last_seq": last_seq,
-        "deliveries": ["again" if run.again else "new" for run in runs],
+        "deliveries": [run.delivery for run in runs],
         "firsts_ms": [str(run.first[0]) for run in runs],
         "firsts_seq": [str(run.first[1]) for run in runs],
         "lasts_ms": [str(run.last[0]) for run in runs],

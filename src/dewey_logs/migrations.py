@@ -77,9 +77,7 @@ def check(url: str, *, where: Path | None = None) -> list[str]:
 def _schema(connection: Connection) -> str:
     row = connection.execute("SELECT current_schema()").fetchone()
     if row is None or row[0] is None:
-        raise SchemaProblem(
-            "no schema on the search_path exists: create one, or name it in the URL"
-        )
+        raise SchemaProblem("the search_path names no schema that exists: create one")
     return str(row[0])
 
 

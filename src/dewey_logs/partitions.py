@@ -84,6 +84,6 @@ def _drop_days(connection: Connection, retention_days: int) -> list[str]:
                 connection.execute(command)
             connection.execute(sql.SQL("DROP TABLE {}").format(part))
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
-            continue  # someone still reads it; a detach that was cut short is finished next time
+            break  # an old transaction still reads it; only one day can be pending: go on next time
         dropped.append(name)
     return dropped

@@ -7,6 +7,7 @@ else accepted it; only then does the writer need the raw bytes, to keep them in 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -62,15 +63,15 @@ class Dropped(msgspec.Struct, frozen=True):
 class EntryRun(msgspec.Struct, frozen=True):
     """Consecutive stream entries settled by one batch.
 
-    `again` is False for a first delivery, whose runs never overlap: XREADGROUP hands out
-    consecutive entries. A reclaimed entry is a run of its own with `again` set.
-    Ids are (milliseconds, sequence).
+    Runs of first deliveries (`new`) never overlap: XREADGROUP hands out consecutive entries. An
+    entry delivered `again` is a run of its own, as is one that `vanished`: its payload was trimmed
+    while it was pending, so it is acknowledged without a record. Ids are (milliseconds, sequence).
     """
 
     first: tuple[int, int]
     last: tuple[int, int]
     n: int
-    again: bool = False
+    delivery: Literal["new", "again", "vanished"] = "new"
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol
 
+from dewey_logs.accounts import Accounts
 from dewey_logs.database import conninfo
 from dewey_logs.filters import LogFilter
 from dewey_logs.readers import Readers
@@ -40,6 +41,10 @@ class Store(Protocol):
 
     def totals(self) -> StoreTotals:
         """Return the size of the store, cheaply: rows are estimated once they are many."""
+        ...
+
+    def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:
+        """Return the ledger of one stream for an audit; see dewey_logs.accounts."""
         ...
 
     def close(self) -> None:
@@ -86,6 +91,10 @@ class PostgresStore:
         """Return the size of the store; see Store.totals."""
         return self._readers.totals()
 
+    def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:
+        """Return the ledger of one stream; see Store.accounts."""
+        return self._readers.accounts(stream, region, settling_seconds)
+
     def close(self) -> None:
         """Close every connection."""
         self._writer.close()
@@ -111,6 +120,7 @@ def open_store(
     application_name: str = "godot",
     retention_days: int = 7,
     statement_timeout_s: float = 20.0,
+    query_timeout_s: float = 5.0,
 ) -> Store:
     """Open the store behind a postgresql:// URL; connecting waits for the first use.
 
@@ -123,4 +133,7 @@ def open_store(
     )
     if owner_url is not None:
         conninfo(owner_url, application_name)  # nothing here needs it yet, but a wrong one is wrong
-    return PostgresStore(writer, Readers(conninfo(reader_url or url, application_name)))
+    readers = Readers(
+        conninfo(reader_url or url, application_name), query_timeout_s=query_timeout_s
+    )
+    return PostgresStore(writer, readers)

@@ -10,9 +10,9 @@ from dewey_logs.errors import BadFilter
 EXAMPLES = "2026-11-22T13:00:00Z, 2026-11-22, -1h, 15m, 2d, now-15m, today or yesterday"
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_BACK = re.compile(r"(?:now)?-?((?:\d{1,9}[smhdw])+)")
-_PART = re.compile(r"(\d+)([smhdw])")
-_ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d.*)?")
+_BACK = re.compile(r"(?:now)?-?((?:\d{1,9}[smhdw])+)", re.ASCII)
+_PART = re.compile(r"(\d+)([smhdw])", re.ASCII)
+_ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d.*)?", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

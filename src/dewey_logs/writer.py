@@ -110,7 +110,7 @@ class Writer:
                     placed = way(connection, rows) if rows else ways.Placed(())
                     rejects = (*batch.rejects, *refused, *placed.refused)
                     store_rejects(connection, rejects, batch.stream)
-                    self._settle(connection, batch, _numbers(batch, rows, expired, rejects))
+                    self._settle(connection, batch, _numbers(batch, placed, expired, rejects))
                     if self._moved_exist:
                         ways.no_moved_copies(connection, placed.stored)
             except ways.KnownRow:
@@ -163,15 +163,23 @@ def _with_days(connection: Connection, rows: Sequence[LogRow]) -> tuple[list[Log
 
 def _numbers(
     batch: Batch,
-    rows: Sequence[LogRow],
+    placed: ways.Placed,
     expired: Sequence[LogRow],
     rejects: Sequence[Reject],
 ) -> list[ledger.Entry]:
-    """Return what became of every sequence number; what was known already counts as stored."""
-    refused = {reject.id for reject in rejects}
-    stored = (row for row in rows if row.id not in refused)
+    """Return what became of every sequence number; what was known already counts as stored too."""
+    gone = {reject.id for reject in rejects} | {row.id for row in expired}
+    stored = [row for row in batch.rows if row.id not in gone]
+    new = {row.id for row in placed.stored}
+    again = []
+    for row in stored:
+        if row.id in new:
+            new.discard(row.id)  # a second copy inside the batch is a duplicate
+        else:
+            again.append(row)
     return [
         *ledger.entries("stored", ((row.producer, row.sequence) for row in stored)),
+        *ledger.entries("duplicate", ((row.producer, row.sequence) for row in again)),
         *ledger.entries("rejected", ((r.producer, r.sequence) for r in rejects)),
         *ledger.entries("expired", ((row.producer, row.sequence) for row in expired)),
         *ledger.dropped_entries(batch.dropped),

@@ -23,6 +23,8 @@ from godot.logs import get_logger
 
 log = get_logger(__name__)
 
+POLL_S = 0.05  # how long closing may take
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a timestamp series beside each counter says nothing we need
 
 
@@ -65,7 +67,9 @@ def serve(
         {"version": godot.__version__, "role": role}
     )
     http = _listen(host, port, _handler(registry, ready))
-    thread = threading.Thread(target=http.serve_forever, name="metrics", daemon=True)
+    thread = threading.Thread(
+        target=http.serve_forever, args=(POLL_S,), name="metrics", daemon=True
+    )
     thread.start()
     taken = int(http.server_address[1])
     if port and taken != port:
@@ -81,6 +85,9 @@ def _listen(host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> Thre
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         allow_reuse_address = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Say nothing: a scraper that hangs up early is no news either."""
 
     try:
         return Server((host, port), handler)

@@ -127,7 +127,8 @@ def as_lines(found: Status) -> Iterator[str]:
         span = f"{_date(store.oldest)} to {_date(store.newest)}" if store.oldest else "empty"
         yield (
             f"STORE     {about}{store.rows:,} records · {size(store.bytes)} · {span}"
-            f" · {store.partitions} days · {store.rejected_open:,} dead letters open"
+            f" · {_count(store.partitions, 'partition')}"
+            f" · {_count(store.rejected_open, 'dead letter')} open"
         )
     if found.stream is not None:
         yield from _producer_lines(found.stream)
@@ -153,7 +154,7 @@ def _stream_lines(found: Status) -> Iterator[str]:
     group = now.group if now.group_exists else f"{now.group} (not made yet)"
     yield (
         f"GROUP     {group} · {waiting} · {undelivered} undelivered"
-        f" · {now.pending:,} pending{oldest} · {now.consumers} workers"
+        f" · {now.pending:,} pending{oldest} · {_count(now.consumers, 'worker')}"
     )
 
 
@@ -168,6 +169,10 @@ def _producer_lines(now: StreamSnapshot) -> Iterator[str]:
         )
     if len(newest) > SHOWN_PRODUCERS:
         yield f"          and {len(newest) - SHOWN_PRODUCERS} more: godot status -o json"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def age(ms: int) -> str:

@@ -49,7 +49,9 @@ def offer_query(server: StrictServer, name: str, read_page: ReadPage) -> None:
         data: Annotated[
             dict[str, Any] | None, Field(description='part of data, as {"order": 8812}')
         ] = None,
-        limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
+        limit: Annotated[
+            int, Field(ge=1, le=MAX_LIMIT, description="rows; 16 KB of them at most")
+        ] = DEFAULT_LIMIT,
         cursor: Annotated[str, Field(description="next_cursor of the page before")] = "",
         order: Annotated[Literal["desc", "asc"], Field(description="desc: newest first")] = "desc",
     ) -> CallToolResult:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from godot.cli._output import INTERRUPTED, OK, failure_of
+from godot.cli._errors import INTERRUPTED, OK, failure_of
 
 
 class Entry(NamedTuple):

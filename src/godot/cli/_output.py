@@ -32,7 +32,7 @@ fail(code, message, next_step=None, exit_code=1) -> NoReturn
 style(text, **styles) -> str   click.style; echo and write_line strip it where colour is off
 colour_allowed() -> bool       the decision for stdout, for a command that writes by itself
 Errors of ours (GodotError, DeweyError, ClientError, ChildFailed) need no handling in a command:
-they become one line and an exit code in `godot.cli._group`, by the table ERRORS below.
+they become one line and an exit code in `godot.cli._group`, by the table in `_errors`.
 Exit codes: OK FAILURE USAGE UNREACHABLE FOUND UNCONFIRMED INTERRUPTED.
 """
 
@@ -40,104 +40,51 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-OK, FAILURE, USAGE, UNREACHABLE, FOUND, UNCONFIRMED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+from godot.cli._errors import (
+    FAILURE,
+    FOUND,
+    INTERRUPTED,
+    OK,
+    UNCONFIRMED,
+    UNREACHABLE,
+    USAGE,
+    fail,
+)
+from godot.cli._text import cell, json_text, sanitise, width
+
+__all__ = [
+    "FAILURE",
+    "FORMATS",
+    "FOUND",
+    "INTERRUPTED",
+    "OK",
+    "UNCONFIRMED",
+    "UNREACHABLE",
+    "USAGE",
+    "cell",
+    "color_option",
+    "colour_allowed",
+    "decide_colour",
+    "default_output",
+    "emit_document",
+    "emit_rows",
+    "fail",
+    "json_text",
+    "note",
+    "output_options",
+    "sanitise",
+    "style",
+    "write_line",
+]
+
 FORMATS = ("text", "json", "jsonl", "csv", "plain")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class ErrorRule(NamedTuple):
-    """How one class of errors is shown: where it is defined, its code, exit code and next step."""
-
-    module: str
-    name: str
-    code: str
-    exit_code: int
-    next_step: str
-
-
-# The first row that fits wins, so leaves stand before their bases. Classes are found by name in
-# sys.modules: a module that was never imported cannot have raised, and `--help` stays quick.
-ERRORS: tuple[ErrorRule, ...] = (
-    ErrorRule("godot.errors", "SettingsError", "GD-1001", USAGE, "correct or unset it"),
-    ErrorRule("clientlib.errors", "ConfigError", "GD-1001", USAGE, "correct or unset it"),
-    ErrorRule("dewey_logs.errors", "BadFilter", "GD-1002", USAGE, "see: godot query --help"),
-    ErrorRule("clientlib.errors", "RecordError", "GD-1003", USAGE, "see: godot emit --help"),
-    ErrorRule("godot.errors", "StreamFull", "GD-2002", UNREACHABLE, "see: godot status"),
-    ErrorRule(
-        "godot.errors",
-        "StreamUnavailable",
-        "GD-2001",
-        UNREACHABLE,
-        "start a stack with: godot up, or set GODOT_REDIS_URL",
-    ),
-    ErrorRule(
-        "godot.errors",
-        "StoreUnavailable",
-        "GD-2003",
-        UNREACHABLE,
-        "start a stack with: godot up, or set DEWEY_URL",
-    ),
-    ErrorRule(
-        "dewey_logs.errors",
-        "Unavailable",
-        "GD-2003",
-        UNREACHABLE,
-        "start a stack with: godot up, or set DEWEY_URL",
-    ),
-    ErrorRule("dewey_logs.errors", "SchemaProblem", "GD-2004", FAILURE, "run: dewey migrate"),
-    ErrorRule("dewey_logs.errors", "QueryTimeout", "GD-2005", FAILURE, "narrow --since or --until"),
-    ErrorRule("godot.errors", "StreamLost", "GD-2006", FAILURE, "start a worker: it makes it anew"),
-    ErrorRule("godot.embedded.process", "ChildFailed", "GD-4001", FAILURE, ""),
-    ErrorRule("godot.errors", "GodotError", "GD-1000", FAILURE, ""),
-    ErrorRule("dewey_logs.errors", "DeweyError", "GD-2000", FAILURE, ""),
-    ErrorRule("clientlib.errors", "ClientError", "GD-1000", FAILURE, ""),
-)
-
-
-class Failure(click.ClickException):
-    """An error as a person sees it: code, message, next step; ends the program."""
-
-    def __init__(self, code: str, message: str, next_step: str = "", exit_code: int = FAILURE):
-        super().__init__(message)
-        self.code = code
-        self.next_step = next_step
-        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
-
-    def show(self, file: Any = None) -> None:
-        # what a server said last may have several lines; indented, none can pass for one of ours
-        text = f"{self.code} " + "\n  ".join(map(sanitise, self.message.split("\n")))
-        if self.next_step:
-            text += f" — {self.next_step}"
-        click.echo(f"{click.style('error:', fg='red')} {text}", err=True)
-
-
-def failure_of(exc: BaseException) -> Failure | None:
-    """Translate an error of ours; None for a bug, which keeps its traceback."""
-    for rule in ERRORS:
-        known = getattr(sys.modules.get(rule.module), rule.name, None)
-        if known is None or not isinstance(exc, known):
-            continue
-        code = getattr(exc, "code", None) or rule.code
-        next_step = getattr(exc, "next_step", None)
-        exit_code = rule.exit_code
-        if rule.module == "godot.errors":
-            exit_code = getattr(exc, "exit_code", exit_code)
-        return Failure(
-            code, str(exc), rule.next_step if next_step is None else next_step, exit_code
-        )
-    return None
-
-
-def fail(code: str, message: str, next_step: str = "", exit_code: int = FAILURE) -> NoReturn:
-    """End the command with one line on stderr."""
-    raise Failure(code, message, next_step, exit_code)
 
 
 def note(message: str) -> None:
@@ -231,70 +178,6 @@ def default_output(environ: Mapping[str, str] | None = None) -> str:
     return wanted
 
 
-# --- text of strangers ----------------------------------------------------------------------------
-
-
-class _Escapes(dict[int, str | int]):
-    """Escape sequences for `str.translate`, found out once a character."""
-
-    def __init__(self, style: str) -> None:
-        super().__init__({0x09: 0x09} if style == "text" else {})
-        self.style = style
-
-    def __missing__(self, point: int) -> str | int:
-        category = unicodedata.category(chr(point))
-        harmless = category not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        self[point] = found = point if harmless else self._escaped(point)
-        return found
-
-    def _escaped(self, point: int) -> str:
-        if self.style == "json":
-            if point < 0x10000:
-                return f"\\u{point:04x}"
-            high, low = divmod(point - 0x10000, 0x400)
-            return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
-        short = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}.get(point)
-        if short:
-            return short
-        if point < 0x100:
-            return f"\\x{point:02x}"
-        return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
-
-
-_TEXT, _CELL, _JSON = _Escapes("text"), _Escapes("cell"), _Escapes("json")
-
-
-def sanitise(text: str) -> str:
-    """Escape what could steer a terminal or forge a line: Cc but tab, Cf, Cs, Zl, Zp."""
-    return text if text.isprintable() else text.translate(_TEXT)
-
-
-def cell(value: object) -> str:
-    """Return one value as it stands between tabs."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, bool):
-        text = "true" if value else "false"
-    elif isinstance(value, dict | list | tuple):
-        text = json_text(value)
-    else:
-        text = str(value)
-    return text if text.isprintable() else text.translate(_CELL)
-
-
-def json_text(value: object, indent: int | None = None) -> str:
-    """Return JSON whose strings stay equal but carry no character that steers a terminal."""
-    import json
-
-    separators = (",", ":") if indent is None else (",", ": ")
-    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent, separators=separators)
-    if indent is None:
-        return text if text.isprintable() else text.translate(_JSON)
-    return "\n".join(line.translate(_JSON) for line in text.split("\n"))
-
-
 # --- data -----------------------------------------------------------------------------------------
 
 
@@ -344,21 +227,12 @@ def _lines(
 
 def _aligned(table: list[list[str]], columns: Sequence[str]) -> Iterator[str]:
     heads = [name.replace("_", "-").upper() for name in columns]
-    widths = [max(map(_width, column)) for column in zip(heads, *table, strict=True)]
+    columns_wide = [max(map(width, column)) for column in zip(heads, *table, strict=True)]
     for row in (heads, *table):
         padded = [
-            text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)
+            text + " " * (wide - width(text)) for text, wide in zip(row, columns_wide, strict=True)
         ]
         yield "  ".join(padded).rstrip()
-
-
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
 
 
 def _csv_lines(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> Iterator[str]:

@@ -106,7 +106,7 @@ def ingest(files: tuple[str, ...], form: str, component: str | None, level: str)
     """
     from clientlib import parse_level
     from godot.delivery import Delivery
-    from godot.ingest import Format, Pace, Parser, Shipment
+    from godot.ingest import Format, Pace, Parser, Shipment, Tally
     from godot.settings import load
 
     if not files and sys.stdin.isatty():
@@ -114,16 +114,16 @@ def ingest(files: tuple[str, ...], form: str, component: str | None, level: str)
     parse_level(level)
     settings = load()
     names = files or ("-",)
-    with Delivery(settings) as delivery, _progress(names) as progress:
-        shipment = Shipment(delivery, Pace(settings, note), note, progress)
-        try:
+    tally = Tally()
+    try:
+        with Delivery(settings) as delivery, _progress(names) as progress:
+            shipment = Shipment(delivery, Pace(settings, note), note, tally, progress)
             for name in names:
                 own = "stdin" if name == "-" else os.path.basename(name)
                 _ship(shipment, name, Parser(component or own, level, Format(form)))
             shipment.flush()
-        finally:
-            tally = shipment.tally
-            note(_summary(tally, form))
+    finally:
+        note(_summary(tally, form))
 
 
 def _ship(shipment: Shipment, name: str, parser: Parser) -> None:

@@ -51,13 +51,14 @@ def start(arguments: Sequence[str], data_dir: Path, wait_s: float) -> Endpoint:
             cwd=data_dir,
             start_new_session=True,
         )
-        # it has the same limit and knows better than we do what is missing: let it say so
-        deadline = time.monotonic() + wait_s + GRACE_S
-        while process.poll() is None and time.monotonic() <= deadline:
-            endpoint = endpoints.read(data_dir)
-            if endpoint is not None and endpoint.pid == process.pid:
-                return endpoint
-            time.sleep(POLL_S)
+        try:
+            endpoint = _await(process, data_dir, wait_s)
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait(STOP_TIMEOUT_S)
+            raise
+        if endpoint is not None:
+            return endpoint
         in_time = process.poll() is not None
         process.terminate()
         process.wait(STOP_TIMEOUT_S)
@@ -72,6 +73,18 @@ def start(arguments: Sequence[str], data_dir: Path, wait_s: float) -> Endpoint:
         "allow more with --wait",
         "GD-4010",
     )
+
+
+def _await(process: subprocess.Popen[bytes], data_dir: Path, wait_s: float) -> Endpoint | None:
+    """Return what it published, or None when it ended or took too long."""
+    # it has the same limit and knows better than we do what is missing: let it say so
+    deadline = time.monotonic() + wait_s + GRACE_S
+    while process.poll() is None and time.monotonic() <= deadline:
+        endpoint = endpoints.read(data_dir)
+        if endpoint is not None and endpoint.pid == process.pid:
+            return endpoint
+        time.sleep(POLL_S)
+    return None
 
 
 def stop(data_dir: Path, timeout_s: float = STOP_TIMEOUT_S) -> list[int]:

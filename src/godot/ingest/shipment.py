@@ -34,7 +34,8 @@ class Shipment:
     """Collects records and sends them in batches.
 
     Empty lines are counted but not sent: there is nothing to find in them, and the wire format
-    wants a message. `tell` is for words to a person, `progress` is called after each read.
+    wants a message. `tally` is kept up to date, also when something raises. `tell` is for words to
+    a person, `progress` is called after each read.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class Shipment:
         delivery: Delivery,
         pace: Pace,
         tell: Callable[[str], None],
+        tally: Tally,
         progress: Callable[[Tally], None] = lambda tally: None,
     ) -> None:
-        self.tally = Tally()
+        self.tally = tally
         self._delivery = delivery
         self._pace = pace
         self._tell = tell

@@ -98,7 +98,7 @@ class Pipeline:
         batch = Batch(
             stream=self._consumer.stream,
             rejects=(reject,),
-            runs=tuple(_runs([entry], again=True)),
+            runs=tuple(_runs([entry], True)),
             maybe_known=True,
         )
         self._report(batch, self._write(batch), 0)
@@ -131,6 +131,7 @@ class Pipeline:
                 else:
                     rejects.append(decoded)
             runs.extend(_runs(present, read.again))
+            runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
         added, last_generated = self._checkpoint() or (None, None)
         return Batch(
             stream=self._consumer.stream,
@@ -204,7 +205,7 @@ class Pipeline:
 def _runs(entries: Sequence[Entry], again: bool) -> Iterator[EntryRun]:
     if again:
         for entry in entries:
-            yield EntryRun(entry.id, entry.id, 1, again=True)
+            yield EntryRun(entry.id, entry.id, 1, "again")
     elif entries:
         yield EntryRun(entries[0].id, entries[-1].id, len(entries))
 

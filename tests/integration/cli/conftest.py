@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 
 from godot.cli import godot
 from godot.settings import Settings
-from godot.worker.loop import Worker
+from godot.worker import intake, loop
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
@@ -96,17 +97,20 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
     for process in started:
         if process.poll() is None:
             process.kill()
+        if process.stdin is not None and process.stdin.closed:
+            process.stdin = None  # communicate() would flush it
         process.communicate(timeout=10)
 
 
 @pytest.fixture
-def working(settings: Settings) -> Callable[[], object]:
-    """Give a context in which a worker stores what is in the stream."""
+def working(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Give a context in which a worker stores what is in the stream; it stops without delay."""
+    monkeypatch.setattr(intake, "BLOCK_MS", 50)
 
     @contextmanager
-    def worker() -> Iterator[Worker]:
+    def worker() -> Iterator[loop.Worker]:
         stop = threading.Event()
-        found = Worker(settings, stop)
+        found = loop.Worker(settings, stop)
         thread = threading.Thread(target=found.run)
         thread.start()
         try:
@@ -120,10 +124,10 @@ def working(settings: Settings) -> Callable[[], object]:
 
 
 @pytest.fixture
-def stored(settings: Settings) -> Callable[[int], list[tuple]]:
+def stored(settings: Settings) -> Callable[[int], list[tuple[Any, ...]]]:
     """Return the rows once there are as many as expected, oldest first."""
 
-    def rows(count: int, seconds: float = 30.0) -> list[tuple]:
+    def rows(count: int, seconds: float = 30.0) -> list[tuple[Any, ...]]:
         deadline = time.monotonic() + seconds
         assert settings.dewey_url is not None
         with psycopg.connect(settings.dewey_url, autocommit=True) as connection:

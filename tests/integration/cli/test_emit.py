@@ -18,7 +18,9 @@ def test_emit_prints_the_id_of_a_record_that_arrives(run, working, stored):
 
 
 def test_data_is_given_as_json_or_as_pairs_and_secrets_stay_here(here, working, stored):
-    here("emit", "x", "-d", '{"a": {"b": [1]}, "password": "hunter2"}', "-d", "n=1.5", "-d", "s=t=u")
+    here(
+        "emit", "x", "-d", '{"a": {"b": [1]}, "password": "hunter2"}', "-d", "n=1.5", "-d", "s=t=u"
+    )
     with working():
         (row,) = stored(1)
     assert row[3]["a"] == {"b": [1]}
@@ -34,7 +36,12 @@ def test_emit_as_json_says_what_was_made(here):
 
 
 def test_what_cannot_be_a_record_is_one_line_and_exit_code_2(here):
-    for arguments in (["x", "-l", "loud"], ["x", "-c", ""], ["x", "-d", "{broken"], ["x", "-d", "="]):
+    for arguments in (
+        ["x", "-l", "loud"],
+        ["x", "-c", ""],
+        ["x", "-d", "{broken"],
+        ["x", "-d", "="],
+    ):
         done = here("emit", *arguments)
         assert (done.returncode, done.stdout) == (2, b"")
         assert b"Traceback" not in done.stderr

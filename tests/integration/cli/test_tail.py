@@ -145,7 +145,9 @@ def test_an_entry_that_is_no_record_is_counted_on_stderr(here, append, settings)
 
 
 def test_hostile_text_reaches_no_terminal_and_forges_no_line(here, append):
-    append(["\x1b[31mred\x07\r\x9b1;31m\u202e one\nforged\tINFO\tx\u2028y"], component="c\x1b]0;t\x07")
+    append(
+        ["\x1b[31mred\x07\r\x9b1;31m\u202e one\nforged\tINFO\tx\u2028y"], component="c\x1b]0;t\x07"
+    )
     for form in ("plain", "text", "jsonl", "json"):
         stdout = here("tail", "-o", form, FORCE_COLOR="").stdout
         assert not CONTROL.search(stdout.replace(b"\n", b"")), form

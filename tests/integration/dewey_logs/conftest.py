@@ -75,13 +75,25 @@ class Database:
         return [row[0].bytes for row in self.rows("SELECT id FROM logs ORDER BY created_at, id")]
 
     def ledger(self) -> dict[tuple[int, str], set[int]]:
-        """Return the numbers of each producer and kind."""
+        """Return the numbers of each producer by what became of them; see `duplicates`."""
         found: dict[tuple[int, str], set[int]] = {}
         for producer, kind, low, high in self.rows(
             "SELECT producer, kind, lower(r), upper(r) FROM logs_ledger, unnest(seqs) r"
+            " WHERE kind <> 'duplicate'"
         ):
             found.setdefault((producer, kind), set()).update(range(low, high))
         return found
+
+    def duplicates(self) -> set[int]:
+        """Return the numbers that came more than once, of all producers."""
+        return {
+            number
+            for low, high in self.rows(
+                "SELECT lower(r), upper(r) FROM logs_ledger, unnest(seqs) r"
+                " WHERE kind = 'duplicate'"
+            )
+            for number in range(low, high)
+        }
 
 
 def batch(rows: list[LogRow], **more: Any) -> Batch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +12,7 @@ from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
 
 from dewey_logs import open_store
 
-POISON = {
+POISON: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "NUL in the message": ({"message": "a\x00b"}, "22021", "0x00"),
     "NUL in the component": ({"component": "a\x00b"}, "22021", "0x00"),
     "NUL escape in data": ({"data": b'{"a":"x\\u0000y"}'}, "22P05", "\\u0000"),

@@ -51,6 +51,7 @@ def test_a_batch_written_again_is_all_duplicates(store, database, maker, maybe_k
     assert again == WriteResult(stored=0, duplicates=50)
     assert database.one("SELECT count(*) FROM logs") == 50
     assert database.ledger() == {(77, "stored"): set(range(1, 51))}
+    assert database.duplicates() == set(range(1, 51))
 
 
 @pytest.mark.parametrize("maybe_known", [False, True])
@@ -227,7 +228,8 @@ def test_the_session_waits_for_the_disk_and_names_itself(dewey_url, database, ma
     )
     with open_store(dewey_url, application_name="godot-worker") as store:
         store.write(batch([maker.row()]))
-        assert store._writer._connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
+        session = store._writer._connection  # type: ignore[attr-defined]
+        assert session.execute("SHOW synchronous_commit").fetchone() == ("on",)
         state = database.rows(
             "SELECT state FROM pg_stat_activity WHERE application_name = 'godot-worker'"
         )

@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 from godot.facade.backends import Backends
 from godot.facade.server import build
 from godot.settings import Settings
-from godot.worker.loop import Worker
+from godot.worker import intake, loop
 
 Call = Callable[..., CallToolResult]
 
@@ -92,13 +92,14 @@ class Served:
 
 
 @pytest.fixture
-def working(settings: Settings) -> Callable[[], object]:
-    """Give a context in which a worker stores what is in the stream."""
+def working(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Give a context in which a worker stores what is in the stream; it stops without delay."""
+    monkeypatch.setattr(intake, "BLOCK_MS", 50)
 
     @contextmanager
-    def worker() -> Iterator[Worker]:
+    def worker() -> Iterator[loop.Worker]:
         stop = threading.Event()
-        found = Worker(settings, stop)
+        found = loop.Worker(settings, stop)
         thread = threading.Thread(target=found.run)
         thread.start()
         try:
@@ -112,10 +113,10 @@ def working(settings: Settings) -> Callable[[], object]:
 
 
 @pytest.fixture
-def stored(settings: Settings) -> Callable[[int], list[tuple]]:
+def stored(settings: Settings) -> Callable[[int], list[tuple[Any, ...]]]:
     """Return the rows once there are as many as expected, oldest first."""
 
-    def rows(count: int) -> list[tuple]:
+    def rows(count: int) -> list[tuple[Any, ...]]:
         deadline = time.monotonic() + 30
         assert settings.dewey_url is not None
         with psycopg.connect(settings.dewey_url, autocommit=True) as connection:

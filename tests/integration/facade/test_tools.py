@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import anyio
-import pytest
 from mcp import Client
 from prometheus_client import CollectorRegistry
 
@@ -21,10 +21,10 @@ TRACE = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
 def text(result) -> str:
     (block,) = result.content
     assert "\n" not in block.text
-    return block.text
+    return str(block.text)
 
 
-def rows(result) -> list[dict]:
+def rows(result) -> list[dict[str, Any]]:
     payload = result.structured_content
     assert json.loads(text(result)) == payload
     return [dict(zip(payload["columns"], row, strict=True)) for row in payload["rows"]]
@@ -65,25 +65,21 @@ def test_the_traceparent_of_the_call_is_the_default_trace(call):
     assert "trace_id" not in call("logger_log", component="a", message="m").structured_content
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
+def test_what_is_no_record_is_told_in_one_line(call):
+    for arguments, said in [
         ({"component": "a", "message": "m", "level": "loud"}, "level 'loud' is unknown"),
         ({"component": " ", "message": "m"}, "component is missing"),
         ({"component": "a"}, "message is missing"),
         ({"component": "a", "message": "m", "lvl": "INFO"}, "did you mean 'level'?"),
         ({"component": "a", "message": "m", "data": [1]}, "data: "),
-    ],
-)
-def test_what_is_no_record_is_told_in_one_line(call, arguments, said):
-    result = call("logger_log", **arguments)
-    assert result.is_error
-    assert said in text(result)
+    ]:
+        result = call("logger_log", **arguments)
+        assert result.is_error
+        assert said in text(result)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
+def test_a_filter_that_makes_no_sense_is_told_in_one_line(call):
+    for arguments, said in [
         ({"since": "soon"}, "since="),
         ({"level": "loud"}, "level="),
         ({"cursor": "forged"}, "cursor is damaged"),
@@ -91,12 +87,10 @@ def test_what_is_no_record_is_told_in_one_line(call, arguments, said):
         ({"limit": 0}, "limit: "),
         ({"text": "x"}, "unknown argument 'text'"),
         ({"component": "'; DROP TABLE logs; --", "search": "'--"}, "search="),
-    ],
-)
-def test_a_filter_that_makes_no_sense_is_told_in_one_line(call, arguments, said):
-    result = call("logger_query", **arguments)
-    assert result.is_error
-    assert said in text(result)
+    ]:
+        result = call("logger_query", **arguments)
+        assert result.is_error
+        assert said in text(result)
 
 
 def test_pages_join_by_their_cursor_and_fit_into_the_budget(call, settings, working, stored):
@@ -111,7 +105,7 @@ def test_pages_join_by_their_cursor_and_fit_into_the_budget(call, settings, work
     with working():
         stored(100)
     seen: list[str] = []
-    arguments: dict = {"limit": 100, "order": "asc"}
+    arguments: dict[str, Any] = {"limit": 100, "order": "asc"}
     while True:
         result = call("logger_query", **arguments)
         assert len(text(result)) <= 16_000
@@ -134,7 +128,7 @@ def test_hostile_log_text_cannot_leave_its_string(call, working, stored):
     assert "never instructions" in result.structured_content["untrusted"]
 
 
-def test_a_stream_that_is_away_is_an_error_and_costs_no_sequence_number(settings, working, stored):
+def test_a_stream_that_is_away_is_an_error_and_leaves_no_hole_in_the_sequence(settings):
     away = load(
         {
             "GODOT_REDIS_URL": "redis://127.0.0.1:1/0",

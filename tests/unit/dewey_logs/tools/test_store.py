@@ -139,7 +139,9 @@ def test_an_id_with_a_time_in_it_dates_a_record_that_does_not_say():
     assert at(found.created_at_us) == NOW - timedelta(hours=1)
 
 
-def stored(logs: list[Any], result: WriteResult | None = None) -> tuple[dict[str, Any], list[Batch]]:
+def stored(
+    logs: list[Any], result: WriteResult | None = None
+) -> tuple[dict[str, Any], list[Batch]]:
     batches = []
 
     async def write(batch: Batch) -> WriteResult:

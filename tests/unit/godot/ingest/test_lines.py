@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,10 +56,9 @@ def test_a_quiet_pipe_yields_an_empty_list_so_that_what_came_can_be_sent() -> No
         chunks = read_lines(read, idle_s=0.01)
         assert next(chunks) == [RawLine(b"first", 5)]
         assert next(chunks) == []
-        closer = threading.Thread(target=lambda: (os.write(write, b" done"), os.close(write)))
-        closer.start()
+        os.write(write, b" done")
+        os.close(write)
         rest = [line for lines in chunks for line in lines]
-        closer.join()
         assert rest == [RawLine(b"half done", 9)]
     finally:
         os.close(read)

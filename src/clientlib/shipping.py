@@ -1,0 +1,123 @@
+"""Delivery of packed records, through good times and outages; used by the sender's thread alone.
+
+Every command's answer is read. Sending again is safe for XADD because a record keeps its id and
+bytes, and for HSET because it only says the latest state. It goes on as long as the process lives.
+"""
+
+from __future__ import annotations
+
+import time
+
+from clientlib.announce import Announcement
+from clientlib.buffer import SHUTDOWN, Drops
+from clientlib.fallback import Outage, Printer, say
+from clientlib.framing import Framer, Parcel, Source
+from clientlib.identity import Producer
+from clientlib.outbox import NO_REPLY, Outbox, Receipt
+from clientlib.redaction import STANDARD
+from clientlib.settings import Destination
+from clientlib.transport import Transport
+
+MAX_RANGES = 500  # in one receipt: about 12 KB
+_PING = b"*1\r\n$4\r\nPING\r\n"
+
+
+class Shipping:
+    """The outbox and the way from it to the stream."""
+
+    def __init__(self, destination: Destination, producer: Producer, framer: Framer) -> None:
+        self._producer = producer
+        self._framer = framer
+        self.drops = Drops()
+        self.outbox = Outbox(destination.buffer_records, destination.buffer_bytes, self.drops)
+        self.outage = Outage()
+        self.printer = Printer()
+        self._transport = Transport(destination.redis_url)
+        self._announcement = Announcement(destination.stream)
+        self._unlisted = False  # the producers hash is refused, and that was told
+        self._highest_sent = 0
+        self.sent = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.outbox or self.drops)
+
+    def add(self, parcels: list[Parcel]) -> None:
+        """Take records over; during an outage they are printed at once."""
+        self.outbox.add(parcels)
+        if self.outage:
+            self._print_and_trim()
+
+    def deliver(self, component: str, *, patience_s: float | None, hurried: bool) -> bool:
+        """Send what goes next; False when not all of it was taken."""
+        reason = self._attempt(component, patience_s)
+        if reason is not None:
+            self.outage.failed(self._transport.place, reason, hurried=hurried)
+            self._print_and_trim()
+            return False
+        self.outage.over(
+            self._transport.place,
+            f"{self.printer.printed} printed on stdout so far, {len(self.outbox)} still to send, "
+            f"{self.drops.total} dropped",
+        )
+        return True
+
+    def give_up(self, component: str, patience_s: float) -> None:
+        """End with the process: print what is not sent, and say in the stream what is missing."""
+        undelivered = len(self.outbox)
+        self.printer.print(self.outbox.unprinted())
+        self.outbox.drop_all(SHUTDOWN)
+        if not self.outage:
+            self.deliver(component, patience_s=patience_s, hurried=True)
+            if undelivered:
+                say(f"ended with {undelivered} records not sent in time; they are on stdout")
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _attempt(self, component: str, patience_s: float | None) -> str | None:
+        """Return None when everything was taken, else the reason."""
+        if self.outage:
+            # Ask first: a receipt is only worth a number when someone may take it.
+            answers = self._transport.exchange([_PING], patience_s)
+            if answers.broken or answers.replies[0]:
+                return answers.broken or answers.replies[0]
+        self._write_receipts(component)
+        parcels = self.outbox.batch()
+        for parcel in parcels:
+            self._highest_sent = max(self._highest_sent, parcel.sequence)
+        listing = self._announcement.command(
+            self._producer.hex, self._highest_sent, component, self.drops.total
+        )
+        commands = [*(parcel.command for parcel in parcels), listing]
+        answers = self._transport.exchange(commands, patience_s)
+        self.sent += self.outbox.settle(len(parcels), answers.replies)
+        for reply in answers.replies[: len(parcels)]:
+            if reply is not None:
+                return reply
+        if len(answers.replies) < max(1, len(parcels)):
+            return answers.broken or NO_REPLY
+        if answers.broken is None and answers.replies[-1] is not None and not self._unlisted:
+            self._unlisted = True
+            say(f"{self._announcement.key} cannot be written: {answers.replies[-1]}")
+        return None
+
+    def _write_receipts(self, component: str) -> None:
+        while told := self.drops.take(MAX_RANGES):
+            reason, ranges = told
+            number, sequence = self._producer.number, 0
+            if self.outbox.spare_numbers:
+                sequence = self.outbox.spare_numbers.pop()
+            else:
+                number, sequence = self._producer.claim()
+            notes = {
+                "dropped": sum(last - first + 1 for first, last in ranges),
+                "ranges": ranges,
+                "reason": reason,
+            }
+            source = Source(self.outbox.next_component() or component, STANDARD)
+            parcel = self._framer.receipt(source, time.time_ns(), number, sequence, notes)
+            self.outbox.receipts.append(Receipt(parcel, reason, ranges))
+
+    def _print_and_trim(self) -> None:
+        self.printer.print(self.outbox.unprinted())
+        self.outbox.trim()

@@ -1,0 +1,271 @@
+"""The proof of the promise: every record accounted for, by two independent kinds of evidence.
+
+*Numbers*: each producer numbers its records, so a number that is neither stored, rejected, expired,
+dropped, in the stream nor just settling is a lost record with a name. *Entries*: the stream counts
+what was ever added to it, and the ledger what was settled of that; the difference is what trimming
+took. The two must agree. What they disagree by is unaccounted for, and means a bug: as does a lost
+number whose entry still stands in the stream, and more loss than the stream ever trimmed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+from dewey_logs import Accounts, EntryRun
+from godot.ranges import Range, common, count, highest, minus, union
+from godot.stream.ids import StreamID
+from godot.stream.inventory import Held, Inventory
+
+ENDLESS = 2**36
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What became of records; `announced` is the sum of all the others but duplicates.
+
+    `duplicates` counts numbers that came more than once. `implausible` numbers lie in gaps larger
+    than everything ever added: a forged or damaged id, not a loss.
+    """
+
+    announced: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    expired: int = 0
+    cleared: int = 0
+    dropped: int = 0
+    in_stream: int = 0
+    settling: int = 0
+    lost: int = 0
+    unaccounted: int = 0
+    implausible: int = 0
+
+
+class ProducerAudit(msgspec.Struct, frozen=True):
+    """One producer's account; `producer` is the number inside its ids, as ten hex digits."""
+
+    producer: str
+    component: str | None
+    totals: Totals
+
+
+class LostRange(msgspec.Struct, frozen=True):
+    """Numbers that are lost, inclusive, and how."""
+
+    producer: str
+    first: int
+    last: int
+    cause: str
+
+
+class EntriesAudit(msgspec.Struct, frozen=True):
+    """The stream's own account, over all its lives: foreign records are balanced by it alone."""
+
+    added: int
+    settled: int
+    waiting: int
+    lost: int
+    lost_while_pending: int
+    trimmed: int
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """The whole result. `total.lost` includes entries that carried no number of ours."""
+
+    total: Totals
+    entries: EntriesAudit
+    producers: tuple[ProducerAudit, ...]
+    ranges: tuple[LostRange, ...]
+
+    @property
+    def clean(self) -> bool:
+        return not self.total.lost and not self.total.unaccounted
+
+
+def audit(inventory: Inventory, accounts: Accounts) -> Audit:
+    """Compute the account; `accounts` must have been read after `inventory`."""
+    entries, unacknowledged_rows = _entries(inventory, accounts)
+    cause = _cause(entries)
+    held = _held_numbers(inventory.held)
+    announced = {info.producer: info for info in inventory.announced}
+    producers, ranges = [], []
+    suspicious = 0
+    for producer in sorted({*announced, *accounts.numbers, *held}):
+        info = announced.get(producer)
+        totals, lost = _numbers(
+            accounts.numbers.get(producer, {}),
+            in_stream=held[producer][True],
+            sent=info.sent_sequence if info else 0,
+            old=accounts.old.get(producer, 0),
+            hollow=bool(inventory.hollow),
+            plausible_gap=max(entries.added, 1),
+        )
+        standing = count(common(lost, held[producer][False]))
+        suspicious += standing
+        name = f"{producer:010x}"
+        ranges += [LostRange(name, low, high, cause) for low, high in lost]
+        producers.append(ProducerAudit(name, info.component if info else None, totals))
+    total = _sum(item.totals for item in producers)
+    lost_entries = max(0, entries.lost)
+    bug = max(
+        suspicious,
+        unacknowledged_rows,
+        total.lost - lost_entries,
+        max(total.lost, lost_entries) - entries.trimmed,
+        -entries.lost,
+    )
+    total = msgspec.structs.replace(
+        total, lost=max(total.lost, lost_entries), unaccounted=max(0, bug)
+    )
+    return Audit(total, entries, tuple(producers), tuple(ranges))
+
+
+def _numbers(
+    kinds: dict[str, tuple[Range, ...]],
+    *,
+    in_stream: list[Range],
+    sent: int,
+    old: int,
+    hollow: bool,
+    plausible_gap: int,
+) -> tuple[Totals, list[Range]]:
+    """Place each number of one producer where it fits first."""
+    placed: list[Range] = []
+    counts: dict[str, int] = {}
+    for kind in ("stored", "rejected", "expired", "cleared", "dropped"):
+        here = minus(union(kinds.get(kind, ())), placed)
+        counts[kind] = count(here)
+        placed = union(placed, here)
+    committed = highest(placed)
+    waiting = minus(in_stream, placed)
+    placed = union(placed, waiting)
+    known = max(highest(placed), sent)
+    gaps = minus([(1, known)], placed) if known else []
+    implausible = [gap for gap in gaps if gap[1] - gap[0] + 1 > plausible_gap]
+    gaps = minus(gaps, implausible)
+    # numbers below a fresh commit may still be in a peer's hands; those above every commit only
+    # when a peer holds entries whose payload is gone from the stream
+    fresh = [(old + 1, ENDLESS if hollow else committed)] if committed > old or hollow else []
+    settling = common(gaps, fresh)
+    lost = minus(gaps, settling)
+    return (
+        Totals(
+            announced=known - count(implausible),
+            duplicates=count(union(kinds.get("duplicate", ()))),
+            in_stream=count(waiting),
+            settling=count(settling),
+            lost=count(lost),
+            implausible=count(implausible),
+            **counts,
+        ),
+        lost,
+    )
+
+
+def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, int]:
+    """Balance the stream's entries; also count those acknowledged and never settled."""
+    past = [epoch for epoch in accounts.epochs if not epoch.current]
+    current = next((epoch for epoch in accounts.epochs if epoch.current), None)
+    runs = accounts.runs
+    if current is not None and (inventory.added < current.added and inventory.upto != current.last):
+        # the stream was made again and nothing of the new one is committed yet
+        past.append(current)
+        current, runs = None, ()
+    settled_ids = _Settled(runs)
+    waiting = unsettled = inside = 0
+    for item in inventory.held:
+        if settled_ids.covers(item.id):
+            inside += 1
+        elif item.waiting:
+            waiting += 1
+        else:
+            unsettled += 1
+    beyond = settled_ids.outside(inventory)
+    settled = (current.settled if current else 0) + inside + beyond
+    vanished = (current.vanished if current else 0) + settled_ids.vanished(inventory)
+    lost_now = inventory.added - settled - waiting
+    hollow = min(max(lost_now, 0), len(inventory.hollow))
+    trimmed_now = inventory.added - len(inventory.held)
+    lost_before = sum(epoch.added - epoch.settled for epoch in past)
+    return (
+        EntriesAudit(
+            added=inventory.added + sum(epoch.added for epoch in past),
+            settled=settled + sum(epoch.settled for epoch in past),
+            waiting=waiting + hollow,
+            lost=lost_now - hollow + lost_before,
+            lost_while_pending=vanished + sum(epoch.vanished for epoch in past),
+            trimmed=trimmed_now + sum(epoch.added for epoch in past),
+        ),
+        unsettled,
+    )
+
+
+class _Settled:
+    """The runs that reach into the stream, for looking entries up."""
+
+    def __init__(self, runs: tuple[EntryRun, ...]) -> None:
+        self._new = sorted((r.first, r.last, r.n) for r in runs if r.delivery == "new")
+        self._firsts = [first for first, _, _ in self._new]
+        self._again = {r.first for r in runs if r.delivery == "again"}
+        self._vanished = {r.first for r in runs if r.delivery == "vanished"}
+
+    def covers(self, entry: StreamID) -> bool:
+        at = bisect_right(self._firsts, entry) - 1
+        return (at >= 0 and entry <= self._new[at][1]) or entry in self._again
+
+    def outside(self, inventory: Inventory) -> int:
+        """Count settled entries up to the inventory's end that are no longer in the stream."""
+        present = [item.id for item in inventory.held]
+        gone = 0
+        for first, last, n in self._new:
+            if first > inventory.upto:
+                continue
+            still = bisect_right(present, last) - bisect_right(present, (first[0], first[1] - 1))
+            if last <= inventory.upto:
+                gone += n - still
+        held = set(present)
+        return gone + sum(
+            1
+            for entry in self._again
+            if entry <= inventory.upto and entry not in held and not self._in_new(entry)
+        )
+
+    def vanished(self, inventory: Inventory) -> int:
+        return sum(
+            1 for e in self._vanished if e <= inventory.upto and not self.covers(StreamID(*e))
+        )
+
+    def _in_new(self, entry: tuple[int, int]) -> bool:
+        at = bisect_right(self._firsts, entry) - 1
+        return at >= 0 and entry <= self._new[at][1]
+
+
+def _held_numbers(held: Iterable[Held]) -> dict[int, dict[bool, list[Range]]]:
+    """Return producer → waiting? → the numbers of its entries in the stream."""
+    single: defaultdict[int, dict[bool, list[Range]]] = defaultdict(lambda: {True: [], False: []})
+    for item in held:
+        if item.producer is not None and item.sequence is not None:
+            single[item.producer][item.waiting].append((item.sequence, item.sequence))
+    found: defaultdict[int, dict[bool, list[Range]]] = defaultdict(lambda: {True: [], False: []})
+    for producer, sides in single.items():
+        found[producer] = {waiting: union(numbers) for waiting, numbers in sides.items()}
+    return found
+
+
+def _cause(entries: EntriesAudit) -> str:
+    if not entries.lost_while_pending:
+        return "trimmed unread"
+    if entries.lost_while_pending >= entries.lost:
+        return "trimmed while pending"
+    return "trimmed unread or while pending"
+
+
+def _sum(items: Iterable[Totals]) -> Totals:
+    added: dict[str, int] = defaultdict(int)
+    for item in items:
+        for name in Totals.__struct_fields__:
+            added[name] += getattr(item, name)
+    return Totals(**added)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp import Client
+from prometheus_client import CollectorRegistry
+
+from godot.embedded.valkey import Valkey
+from godot.facade.backends import Backends
+from godot.facade.server import build
+from godot.settings import Settings, load
+
+
+@pytest.fixture
+def own_valkey(server_folder: Path, stream_name: str) -> Iterator[Valkey]:
+    """A server of the test's own, to be stopped and started."""
+    server = Valkey(server_folder / stream_name)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def settings(own_valkey: Valkey, stream_name: str, dewey_url: str, tmp_path: Path) -> Settings:
+    return load(
+        {
+            "GODOT_REDIS_URL": own_valkey.url,
+            "DEWEY_URL": dewey_url,
+            "GODOT_STREAM": stream_name,
+            "GODOT_DATA_DIR": str(tmp_path),
+            "GODOT_METRICS_PORT": "0",
+            "GODOT_RECLAIM_IDLE_MS": "1000",
+        }
+    )
+
+
+def line_of(process, wanted: bytes) -> bytes:
+    """Read stderr up to a line that holds some words."""
+    while wanted not in (line := process.stderr.readline()):
+        assert line, "stderr ended"
+    return bytes(line)
+
+
+def test_tail_says_that_redis_is_away_and_goes_on_when_it_is_back(start, here, own_valkey):
+    here("emit", "before")
+    process = start("tail", "-f", "-o", "plain")
+    assert b"before" in process.stdout.readline()
+    own_valkey.stop()
+    line_of(process, b"trying again")
+    own_valkey.start()
+    here("emit", "after")
+    assert b"after" in process.stdout.readline()
+
+
+def test_ingest_waits_for_redis_and_sends_every_line_once(start, own_valkey, working, stored):
+    process = start("ingest", "-")
+    process.stdin.write(b"".join(b"first %d\n" % i for i in range(700)))
+    process.stdin.flush()
+    with working():
+        stored(700)
+    own_valkey.stop()
+    process.stdin.write(b"".join(b"second %d\n" % i for i in range(700)))
+    process.stdin.close()
+    line_of(process, b"trying again")
+    own_valkey.start()
+    assert process.wait(60) == 0
+    with working():
+        rows = stored(1_400)
+    assert len({row[0] for row in rows}) == 1_400
+
+
+def test_a_restart_of_redis_costs_logger_log_no_record(settings, own_valkey, working, stored):
+    with Backends(settings) as backends:
+
+        async def session() -> list[bool]:
+            async with Client(build(backends, CollectorRegistry())) as client:
+
+                async def log(message: str) -> bool:
+                    arguments = {"component": "a", "message": message}
+                    return (await client.call_tool("logger_log", arguments)).is_error
+
+                answers = [await log("before")]
+                own_valkey.stop()
+                answers.append(await log("during"))
+                own_valkey.start()  # not on a thread: the server dies with the thread that made it
+                answers.append(await log("after"))
+                return answers
+
+        assert anyio.run(session) == [False, True, False]
+    with working():
+        assert [row[0] for row in stored(2)] == ["before", "after"]
+
+
+def test_ctrl_c_during_ingest_says_how_far_it_came(start):
+    process = start("ingest", "-")
+    process.stdin.write(b"one\ntwo\n")
+    process.stdin.flush()
+    deadline = time.monotonic() + 30
+    sent = threading.Event()
+
+    def interrupt() -> None:
+        while process.poll() is None and time.monotonic() < deadline:
+            if sent.wait(0.5):
+                return
+            process.send_signal(2)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    line = line_of(process, b"lines read")
+    sent.set()
+    thread.join()
+    assert process.wait(30) == 130
+    assert line.startswith((b"2 lines read", b"0 lines read"))

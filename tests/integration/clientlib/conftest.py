@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clientlib import ICCMLogger
+from godot.embedded.valkey import Valkey
+
+MakeLogger = Callable[..., ICCMLogger]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def make_logger(redis_url: str, stream_name: str) -> Iterator[MakeLogger]:
+    """Make loggers on the test's own stream, closed in the end."""
+    made: list[ICCMLogger] = []
+
+    def make(component: str = "api", **more: Any) -> ICCMLogger:
+        given = {"redis_url": redis_url, "stream": stream_name, "level": "TRACE"}
+        made.append(ICCMLogger(component, **{**given, **more}))
+        return made[-1]
+
+    yield make
+    for logger in made:
+        logger.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Valkey]:
+    """A server of the test's own, which it may stop and start."""
+    folder = Path(tempfile.mkdtemp(prefix="godot-test-"))
+    server = Valkey(folder)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def run(redis_url: str, stream_name: str) -> Run:
+    """Run a program in its own process; its stream and server stand in the environment."""
+
+    def run_(code: str, *, timeout_s: float = 60.0, **variables: str) -> Any:
+        environ = {
+            **os.environ,
+            "GODOT_REDIS_URL": redis_url,
+            "GODOT_STREAM": stream_name,
+            "GODOT_COMPONENT": "program",
+            "PYTHONUNBUFFERED": "1",
+            **variables,
+        }
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+
+    return run_

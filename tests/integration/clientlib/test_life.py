@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import closing
+
+import pytest
+from tests.integration.clientlib.stream import account, messages, read
+
+LOG_500 = """
+from clientlib import ICCMLogger
+log = ICCMLogger()
+for i in range(500):
+    log.info(f"m{i}", {"i": i})
+"""
+
+
+@pytest.mark.parametrize(
+    "end", ["", "import sys; sys.exit(0)", "import sys; sys.exit(3)", "raise KeyError", "del log"]
+)
+def test_a_program_that_ends_at_once_loses_nothing(run, redis_url, stream_name, end):
+    run(LOG_500 + end)
+    there = account(redis_url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost) == (500, 0)
+
+
+def test_what_exit_hooks_log_arrives(run, redis_url, stream_name):
+    done = run(
+        """
+        import atexit
+        atexit.register(lambda: log.info("registered before the import"))
+        from clientlib import ICCMLogger
+        log = ICCMLogger()
+        atexit.register(lambda: log.info("registered after it"))
+        log.info("main")
+        atexit.register(log.flush)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert messages(redis_url, stream_name)[:2] == ["main", "registered after it"]
+
+
+def test_a_process_that_ends_itself_hard_loses_only_what_was_not_sent(run, redis_url, stream_name):
+    run(
+        """
+        import os
+        from clientlib import ICCMLogger
+        log = ICCMLogger()
+        log.info("sent")
+        log.flush(10)
+        log.info("lost")
+        os._exit(0)
+        """
+    )
+    there = account(redis_url, stream_name)
+    there.assert_balanced()
+    assert there.records in (1, 2)
+
+
+def test_a_forked_child_is_a_producer_of_its_own(run, redis_url, stream_name):
+    done = run(
+        """
+        import os, warnings
+        from clientlib import ICCMLogger
+        log = ICCMLogger()
+        for i in range(300):
+            log.info(f"parent {i}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        name = "parent" if child else "child"
+        for i in range(300, 600):
+            log.info(f"{name} {i}")
+        if child:
+            os.waitpid(child, 0)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    there = account(redis_url, stream_name)
+    there.assert_balanced()
+    assert len(there.stored) == 2
+    assert (there.records, there.entries, there.lost) == (900, 900, 0)
+    found = messages(redis_url, stream_name)
+    assert [m for m in found if m.startswith("parent")] == [f"parent {i}" for i in range(600)]
+    assert [m for m in found if m.startswith("child")] == [f"child {i}" for i in range(300, 600)]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_multiprocessing_child_loses_nothing(run, redis_url, stream_name, tmp_path, method):
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import multiprocessing, sys, warnings
+from clientlib import ICCMLogger
+
+warnings.simplefilter("ignore", DeprecationWarning)
+log = ICCMLogger()
+
+def work(name):
+    for i in range(500):
+        log.info(f"{name} {i}")
+
+if __name__ == "__main__":
+    log.info("parent")
+    context = multiprocessing.get_context(sys.argv[1])
+    children = [context.Process(target=work, args=(name,)) for name in ("a", "b")]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0]
+"""
+    )
+    done = run(
+        f"""
+        import runpy, sys
+        sys.argv = [{str(program)!r}, {method!r}]
+        runpy.run_path({str(program)!r}, run_name="__main__")
+        """
+        if method == "fork"
+        else f"""
+        import subprocess, sys
+        sys.exit(subprocess.run([sys.executable, {str(program)!r}, {method!r}]).returncode)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    there = account(redis_url, stream_name)
+    there.assert_balanced()
+    assert len(there.stored) == 3
+    assert (there.records, there.lost) == (1_001, 0)
+
+
+def test_a_storm_of_forks_under_logging_threads_hangs_nobody(run, redis_url, stream_name):
+    done = run(
+        """
+        import os, sys, threading, warnings
+        from clientlib import ICCMLogger
+        warnings.simplefilter("ignore", DeprecationWarning)
+        log = ICCMLogger()
+        stop = threading.Event()
+
+        def work():
+            while not stop.wait(0.0005):
+                log.info("thread", {"a": 1})
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        children = []
+        for n in range(20):
+            child = os.fork()
+            if not child:
+                for i in range(20):
+                    log.info(f"child {n} {i}")
+                log.flush(20)
+                os._exit(0)
+            children.append(child)
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    there = account(redis_url, stream_name)
+    there.assert_balanced()
+    assert there.lost == 0
+    assert len(there.stored) == 21
+    children = [m for m in messages(redis_url, stream_name) if m.startswith("child")]
+    assert sorted(children) == sorted(f"child {n} {i}" for n in range(20) for i in range(20))
+
+
+def test_a_program_without_a_server_ends_in_time_and_prints_everything(run):
+    done = run(LOG_500, GODOT_REDIS_URL="redis://127.0.0.1:1/0", timeout_s=20)
+    assert done.returncode == 0
+    assert [json.loads(line)["data"]["i"] for line in done.stdout.splitlines()] == list(range(500))
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_program_with_a_silent_server_ends_in_time_and_prints_everything(run):
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        done = run(LOG_500, GODOT_REDIS_URL=url, GODOT_FLUSH_TIMEOUT_S="1", timeout_s=20)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 500
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_the_deadline_leaves_behind_is_printed_and_named(run, redis_url, stream_name):
+    done = run(
+        """
+        from clientlib import ICCMLogger
+        log = ICCMLogger()
+        log.info("first")
+        log.flush(10)
+        for i in range(2000):
+            log.info(f"m{i}")
+        """,
+        GODOT_FLUSH_TIMEOUT_S="0",
+    )
+    there = account(redis_url, stream_name)
+    there.assert_balanced()
+    assert there.records + there.lost == 2_001
+    assert len(done.stdout.splitlines()) == there.lost > 0
+    receipts = [json.loads(r["data"]) for r in read(redis_url, stream_name) if "data" in r]
+    assert [r["godot"]["reason"] for r in receipts] == ["shutdown"]
+
+
+def test_a_stdout_that_nobody_reads_does_not_hold_the_program_up(run):
+    done = run(
+        """
+        import os, subprocess, sys
+        program = '''
+from clientlib import ICCMLogger
+log = ICCMLogger()
+for i in range(5000):
+    log.info("x" * 500)
+'''
+        reader, writer = os.pipe()
+        child = subprocess.Popen([sys.executable, "-c", program], stdout=writer)
+        sys.exit(child.wait(30))
+        """,
+        GODOT_REDIS_URL="redis://127.0.0.1:1/0",
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_program_whose_stdout_is_closed_logs_all_the_same(run, redis_url, stream_name):
+    done = run("import os, sys\nos.close(1)\nos.close(2)\n" + LOG_500)
+    assert done.returncode == 0
+    assert account(redis_url, stream_name).records == 500
+
+
+def test_wrong_variables_do_not_stop_a_program(run, redis_url, stream_name):
+    done = run(
+        LOG_500,
+        GODOT_LEVEL="LOUD",
+        GODOT_BUFFER_RECORDS="many",
+        GODOT_REDACT_FIELDS=",,",
+        GODOT_FLUSH_TIMEOUT_S="soon",
+    )
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert [line.split("=")[0] for line in lines] == [
+        *("godot: GODOT_LEVEL", "godot: GODOT_BUFFER_RECORDS", "godot: GODOT_FLUSH_TIMEOUT_S")
+    ]
+    assert account(redis_url, stream_name).records == 500
+
+
+def test_a_disabled_client_does_nothing_at_all(run, redis_url, stream_name):
+    done = run(
+        LOG_500
+        + """
+import sys, threading
+assert "redis" not in sys.modules
+assert threading.active_count() == 1
+log.flush(); log.close()
+""",
+        LOGGING_ENABLED="false",
+    )
+    assert done.returncode == 0, done.stderr
+    assert account(redis_url, stream_name).entries == 0
+
+
+def test_the_stdlib_handler_delivers_and_the_program_ends_cleanly(run, redis_url, stream_name):
+    done = run(
+        """
+        import logging
+        from clientlib import GodotHandler
+        logging.basicConfig(level="DEBUG", handlers=[GodotHandler()])
+        log = logging.getLogger("shop")
+        for i in range(200):
+            log.info("order %d", i, extra={"order": i})
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            log.exception("failed")
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = read(redis_url, stream_name)
+    assert [r["message"] for r in found] == [*(f"order {i}" for i in range(200)), "failed"]
+    assert json.loads(found[7]["data"]) == {"logger": "shop", "order": 7}
+
+
+def test_asyncio_tasks_keep_their_traces_apart(run, redis_url, stream_name):
+    done = run(
+        """
+        import asyncio
+        from clientlib import ICCMLogger, bind, trace_context
+        log = ICCMLogger()
+
+        async def task(n):
+            with trace_context(f"trace-{n}"), bind(task=n):
+                for i in range(50):
+                    log.info(f"{n}-{i}")
+                    await asyncio.sleep(0)
+
+        async def main():
+            await asyncio.gather(*(task(n) for n in range(5)))
+
+        asyncio.run(main())
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    found = read(redis_url, stream_name)
+    assert len(found) == 250
+    for record in found:
+        n = record["message"].partition("-")[0]
+        assert record["trace_id"] == f"trace-{n}"
+        assert json.loads(record["data"]) == {"task": int(n)}

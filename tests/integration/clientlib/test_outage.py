@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+import redis
+from tests.integration.clientlib.stream import account, messages, read, until
+from tests.proxy import Proxy
+
+from clientlib import ICCMLogger
+from godot.embedded.valkey import Valkey
+
+WARNING, NOTICE = "does not take records", "takes records again"
+
+
+class Output:
+    """What was printed so far: records on stdout, lines on stderr."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+        self.records: list[dict[str, Any]] = []
+        self.lines: list[str] = []
+
+    def read(self) -> Output:
+        captured = self._capfd.readouterr()
+        self.records += [json.loads(line) for line in captured.out.splitlines()]
+        self.lines += captured.err.splitlines()
+        return self
+
+    @property
+    def messages(self) -> list[str]:
+        return [record["message"] for record in self.records]
+
+
+@pytest.fixture
+def output(capfd: pytest.CaptureFixture[str]) -> Output:
+    return Output(capfd)
+
+
+@pytest.fixture
+def proxy(own_server: Valkey) -> Iterator[Proxy]:
+    proxy = Proxy(own_server.socket)
+    yield proxy
+    proxy.close()
+
+
+def logger(url: str, stream: str, **more: Any) -> ICCMLogger:
+    return ICCMLogger("api", url, "TRACE", stream=stream, flush_timeout_s=1.0, **more)
+
+
+def assert_one_outage(output: Output, *, recovered: bool = True) -> None:
+    output.read()
+    assert sum(WARNING in line for line in output.lines) == 1, output.lines
+    assert sum(NOTICE in line for line in output.lines) == recovered, output.lines
+    assert len(output.lines) == 1 + recovered, output.lines
+
+
+def test_a_stopped_server_costs_nothing_that_is_not_named(own_server, stream_name, output):
+    log = logger(own_server.url, stream_name, buffer_records=100)
+    for i in range(50):
+        log.info(f"before {i}")
+    assert log.flush(10)
+    own_server.stop()
+    for i in range(500):
+        log.warn(f"during {i}", {"password": "hunter2"})
+        if i % 50 == 49:  # the queue is small: let it be taken
+            until(lambda: log.stats().queued == 0)
+    until(lambda: log.stats().printed == 500)
+    assert log.stats().state == "outage"
+    assert log.stats().waiting == 100
+    own_server.start()
+    assert not log.flush(0.0)
+    until(lambda: log.stats().state == "delivering" and not log.stats().waiting)
+    log.info("after")
+    assert log.flush(10)
+    there = account(own_server.url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost, there.receipts) == (151, 400, 1)
+    found = messages(own_server.url, stream_name)
+    assert found == [
+        *(f"before {i}" for i in range(50)),
+        "records dropped",
+        *(f"during {i}" for i in range(400, 500)),
+        "after",
+    ]
+    assert_one_outage(output)
+    assert output.messages == [f"during {i}" for i in range(500)]
+    assert output.records[0]["data"] == {"password": "[REDACTED]"}
+    assert "hunter2" not in str(output.records)
+    log.close()
+
+
+def test_a_receipt_bears_the_name_of_the_record_that_follows(own_server, stream_name):
+    log = logger(own_server.url, stream_name, buffer_records=5)
+    other = ICCMLogger("other", own_server.url, stream=stream_name, buffer_records=5)
+    log.info("first")
+    assert log.flush(10)
+    own_server.stop()
+    for i in range(20):
+        other.warn(f"m{i}")
+        until(lambda: log.stats().queued == 0)
+    own_server.start()
+    until(lambda: log.stats().state == "delivering" and not log.stats().waiting)
+    found = [(r["component"], r["message"]) for r in read(own_server.url, stream_name)]
+    assert found[1:3] == [("other", "records dropped"), ("other", "m15")]
+    log.close()
+
+
+def test_short_outages_one_after_the_other_are_told_each(own_server, stream_name, output):
+    log = logger(own_server.url, stream_name)
+    for outage in range(3):
+        log.info(f"up {outage}")
+        assert log.flush(10)
+        own_server.stop()
+        log.info(f"down {outage}")
+        until(lambda n=outage + 1: log.stats().printed == n)
+        own_server.start()
+        assert log.flush(10)
+    there = account(own_server.url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost) == (6, 0)
+    output.read()
+    assert output.messages == ["down 0", "down 1", "down 2"]
+    assert [NOTICE in line for line in output.lines] == [False, True] * 3
+    log.close()
+
+
+def unused_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def test_nothing_listening_is_an_outage_with_its_reason(stream_name, output):
+    log = logger(f"redis://user:geheim@127.0.0.1:{unused_port()}/0", stream_name)
+    for i in range(100):
+        log.info(f"m{i}")
+    until(lambda: log.stats().printed == 100)
+    assert not log.flush(0.2)
+    assert_one_outage(output, recovered=False)
+    assert "refused" in output.lines[0].lower()
+    assert "geheim" not in output.lines[0]
+    assert output.messages == [f"m{i}" for i in range(100)]
+
+
+def test_a_name_that_does_not_resolve_is_an_outage(stream_name, output):
+    log = logger("redis://no-such-host.invalid:6379/0", stream_name)
+    log.info("m")
+    until(lambda: log.stats().printed == 1)
+    assert_one_outage(output, recovered=False)
+    assert "no-such-host.invalid" in output.lines[0]
+
+
+def test_a_wrong_password_is_told_without_showing_it(own_server, stream_name, output):
+    with redis.Redis.from_url(own_server.url) as admin:
+        admin.config_set("requirepass", "right")
+    log = logger(own_server.url.replace("unix://", "unix://:wrong-geheim@"), stream_name)
+    log.info("m")
+    until(lambda: log.stats().printed == 1)
+    assert_one_outage(output, recovered=False)
+    assert "WRONGPASS" in output.lines[0] or "password" in output.lines[0]
+    assert "geheim" not in output.lines[0]
+
+
+def test_a_server_that_accepts_and_never_answers_is_an_outage(stream_name, output):
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        log = logger(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", stream_name)
+        longest_s = 0.0
+        for i in range(100):
+            start = time.perf_counter()
+            log.info(f"m{i}")
+            longest_s = max(longest_s, time.perf_counter() - start)
+        until(lambda: log.stats().printed == 100)
+        assert longest_s < 1.0  # far below the answer's timeout: nobody waited for it
+    assert_one_outage(output, recovered=False)
+    assert "imeout" in output.lines[0]
+
+
+Fault = tuple[Callable[["redis.Redis", str], object], Callable[["redis.Redis", str], object], str]
+FAULTS: dict[str, Fault] = {
+    "full": (
+        lambda r, _: r.config_set("maxmemory", "1mb"),
+        lambda r, _: r.config_set("maxmemory", "512mb"),
+        "OOM",
+    ),
+    "read-only replica": (
+        lambda r, _: r.execute_command("REPLICAOF", "127.0.0.1", "1"),
+        lambda r, _: r.execute_command("REPLICAOF", "NO", "ONE"),
+        "read only",
+    ),
+    "wrong type": (
+        lambda r, stream: (r.rename(stream, f"{stream}:kept"), r.set(stream, "x")),
+        lambda r, stream: r.rename(f"{stream}:kept", stream),
+        "WRONGTYPE",
+    ),
+    "no right": (
+        lambda r, _: r.execute_command("ACL", "SETUSER", "default", "-xadd"),
+        lambda r, _: r.execute_command("ACL", "SETUSER", "default", "+xadd"),
+        "permission",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_server_that_refuses_is_an_outage_until_it_accepts(name, own_server, stream_name, output):
+    inflict, heal, reason = FAULTS[name]
+    log = logger(own_server.url, stream_name, buffer_records=50)
+    with redis.Redis.from_url(own_server.url) as admin:
+        log.info("before")
+        assert log.flush(10)
+        inflict(admin, stream_name)
+        for i in range(200):
+            log.error(f"during {i}")
+            if i % 20 == 19:
+                until(lambda: log.stats().queued == 0)
+        until(lambda: log.stats().printed == 200)
+        assert not log.flush(0.5)  # further attempts, further refusals
+        heal(admin, stream_name)
+    until(lambda: log.stats().state == "delivering" and not log.stats().waiting)
+    log.info("after")
+    assert log.flush(10)
+    there = account(own_server.url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost) == (52, 150)
+    assert messages(own_server.url, stream_name)[-51:] == [
+        *(f"during {i}" for i in range(150, 200)),
+        "after",
+    ]
+    assert_one_outage(output)
+    assert reason in output.lines[0]
+    assert output.messages == [f"during {i}" for i in range(200)]
+    log.close()
+
+
+def proxied(proxy: Proxy) -> str:
+    # A short answer timeout, so that the test does not take as long as a real one.
+    return f"redis://127.0.0.1:{proxy.port}/0?socket_timeout=0.3"
+
+
+def test_lost_answers_make_second_arrivals_with_the_same_ids(
+    own_server, proxy, stream_name, output
+):
+    log = logger(proxied(proxy), stream_name)
+    log.info("before")
+    assert log.flush(10)
+    proxy.swallow_replies = True
+    for i in range(100):
+        log.info(f"during {i}")
+    until(lambda: log.stats().printed == 100)
+    proxy.swallow_replies = False
+    proxy.cut()
+    assert log.flush(20)
+    there = account(own_server.url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost) == (101, 0)
+    assert there.entries > 101  # the server took them before, too
+    assert_one_outage(output)
+    log.close()
+
+
+def test_a_connection_that_hangs_is_given_up_and_made_anew(own_server, proxy, stream_name, output):
+    log = logger(proxied(proxy), stream_name)
+    log.info("before")
+    assert log.flush(10)
+    proxy.stall = True
+    log.info("during")
+    until(lambda: log.stats().printed == 1)
+    proxy.stall = False
+    assert log.flush(20)
+    there = account(own_server.url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost) == (2, 0)
+    assert_one_outage(output)
+    log.close()
+
+
+def test_a_connection_cut_again_and_again_loses_nothing(own_server, proxy, stream_name):
+    log = logger(proxied(proxy), stream_name)
+    for i in range(2_000):
+        log.info(f"m{i}")
+        if i % 100 == 0:
+            proxy.cut()
+            until(lambda: log.stats().queued < 1_000)
+    assert log.flush(20)
+    there = account(own_server.url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost) == (2_000, 0)
+    log.close()
+
+
+def test_bytes_bound_what_is_kept(own_server, stream_name):
+    log = logger(own_server.url, stream_name, buffer_records=10_000, buffer_bytes=1_000_000)
+    log.info("before")
+    assert log.flush(10)
+    own_server.stop()
+    for i in range(200):
+        log.warn(f"{i} " + "x" * 20_000)
+        until(lambda: log.stats().queued < 10)
+    until(lambda: log.stats().printed == 200)
+    assert 40 <= log.stats().waiting <= 50
+    own_server.start()
+    until(lambda: log.stats().state == "delivering" and not log.stats().waiting)
+    assert log.flush(10)
+    there = account(own_server.url, stream_name)
+    there.assert_balanced()
+    assert there.records + there.lost == 201
+    log.close()

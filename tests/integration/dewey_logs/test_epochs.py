@@ -1,0 +1,150 @@
+"""The ledger of entries: which stream, which life of it, and numbers as large as Redis has."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.integration.dewey_logs.conftest import batch, eventually
+
+from dewey_logs import Batch, EntryRun, open_store
+
+
+def settled(added, last_ms, first=None, delivery="new"):
+    """A batch of entries that ends at `last_ms`, read when the stream had added so many."""
+    run = EntryRun((first or last_ms, 0), (last_ms, 0), 1, delivery)
+    last = None if last_ms is None else (last_ms, 0)
+    return Batch(stream="s", runs=(run,), entries_added=added, last_generated=last)
+
+
+def epochs(database):
+    return [row[0] for row in database.rows("SELECT epoch FROM logs_ledger_entries ORDER BY at")]
+
+
+def checkpoint(database):
+    return database.rows("SELECT epoch, entries_added, last_ms::bigint FROM logs_streams")
+
+
+def test_entries_are_kept_as_runs_with_their_delivery(store, database, maker):
+    runs = (EntryRun((5, 1), (9, 2), 40), EntryRun((3, 0), (3, 0), 1, delivery="again"))
+    store.write(batch(maker.rows(2), runs=runs, entries_added=41, last_generated=(9, 2)))
+    assert database.rows(
+        "SELECT stream, epoch, delivery, first_ms::int, first_seq::int, last_ms::int,"
+        " last_seq::int, n, added FROM logs_ledger_entries ORDER BY n DESC"
+    ) == [("test", 1, "new", 5, 1, 9, 2, 40, 41), ("test", 1, "again", 3, 0, 3, 0, 1, 41)]
+
+
+def test_ids_of_64_unsigned_bits_are_kept_exactly(store, database):
+    top = 2**64 - 1
+    store.write(
+        Batch(
+            stream="s",
+            runs=(EntryRun((top - 1, top), (top, top), 2),),
+            entries_added=2**62,
+            last_generated=(top, top),
+        )
+    )
+    assert database.rows("SELECT first_ms, last_seq FROM logs_ledger_entries") == [(top - 1, top)]
+    assert database.rows("SELECT last_ms, last_seq FROM logs_streams") == [(top, top)]
+
+
+def test_a_batch_without_a_reading_belongs_to_the_present_epoch(store, database):
+    store.write(Batch(stream="s", runs=(EntryRun((1, 0), (1, 0), 1),)))
+    store.write(settled(10, 100))
+    store.write(settled(2, 200))
+    store.write(Batch(stream="s", runs=(EntryRun((7, 0), (7, 0), 1),)))
+    assert epochs(database) == [1, 1, 2, 2]
+
+
+def test_the_checkpoint_follows_the_stream_and_never_falls(store, database):
+    for added, last_ms in ((10, 100), (30, 300), (20, 200)):
+        store.write(settled(added, last_ms))
+    assert checkpoint(database) == [(1, 30, 300)]
+    assert epochs(database) == [1, 1, 1]
+
+
+def test_batches_committed_in_another_order_than_read_begin_no_epoch(dewey_url, database):
+    """Two workers: the one that read first commits last, and has the later entries."""
+    with open_store(dewey_url) as one, open_store(dewey_url) as two:
+        two.write(settled(110, 1_100, first=1_001))
+        one.write(settled(100, 1_000, first=1_006))
+    assert epochs(database) == [1, 1]
+    assert database.one("SELECT count(*) FROM logs_epochs") == 0
+
+
+def test_a_stream_made_again_begins_an_epoch_and_what_it_had_is_kept(store, database):
+    store.write(settled(1_000, 5_000))
+    store.write(settled(3, 6_000))
+    store.write(settled(8, 7_000))
+    assert epochs(database) == [1, 2, 2]
+    assert checkpoint(database) == [(2, 8, 7_000)]
+    assert database.rows(
+        "SELECT stream, epoch, entries_added, last_ms::int, began_at < ended_at FROM logs_epochs"
+    ) == [("s", 1, 1_000, 5_000, True)]
+
+
+def test_a_batch_of_the_old_stream_committed_late_belongs_to_the_old_epoch(store, database):
+    store.write(settled(1_000, 5_000))
+    store.write(settled(3, 6_000))
+    store.write(settled(1_010, 5_010))  # read before the deletion, by a slow worker
+    store.write(settled(990, 4_990))
+    store.write(settled(2, 5_990))  # an older reading of the new stream
+    assert epochs(database) == [1, 2, 1, 1, 2]
+    assert database.rows("SELECT entries_added FROM logs_epochs") == [(1_010,)]
+    assert checkpoint(database) == [(2, 3, 6_000)]
+
+
+def test_two_workers_that_notice_at_once_begin_one_epoch(dewey_url, database):
+    with open_store(dewey_url) as store:
+        store.write(settled(1_000, 5_000))
+    barrier = threading.Barrier(4)
+
+    def work(n):
+        with open_store(dewey_url) as store:
+            store.ping()
+            barrier.wait()
+            store.write(settled(3 + n, 6_000 + n))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(epochs(database)) == [1, 2, 2, 2, 2]
+    assert database.one("SELECT count(*) FROM logs_epochs") == 1
+
+
+def test_several_lives_are_told_apart(store, database):
+    for life in range(1, 6):
+        store.write(settled(100, life * 1_000))
+        store.write(settled(200, life * 1_000 + 500))
+    assert epochs(database) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert database.rows("SELECT epoch, entries_added FROM logs_epochs ORDER BY epoch") == [
+        (n, 200) for n in range(1, 5)
+    ]
+
+
+def test_streams_do_not_mix(store, database):
+    store.write(settled(1_000, 5_000))
+    store.write(Batch(stream="other", runs=(EntryRun((9, 0), (9, 0), 1),), entries_added=1,
+                      last_generated=(9_000, 0)))  # fmt: skip
+    assert database.rows("SELECT stream, epoch FROM logs_streams ORDER BY 1") == [
+        ("other", 1),
+        ("s", 1),
+    ]
+
+
+def test_without_a_last_id_a_lower_count_alone_begins_an_epoch(store, database):
+    store.write(Batch(stream="s", runs=(EntryRun((1, 0), (1, 0), 1),), entries_added=50))
+    store.write(Batch(stream="s", runs=(EntryRun((2, 0), (2, 0), 1),), entries_added=5))
+    assert epochs(database) == [1, 2]
+
+
+def test_a_worker_stopped_inside_its_transaction_holds_up_nobody(dewey_url, database):
+    with open_store(dewey_url) as store:
+        store.write(settled(10, 100))
+        with database.connection.transaction():
+            database.connection.execute("SELECT dewey_epoch('s', 20, 200, 0)")
+            store.write(settled(30, 300))
+        store.write(settled(40, 400))
+    eventually(lambda: checkpoint(database) == [(1, 40, 400)])
+    assert database.one("SELECT max(added) FROM logs_ledger_entries") == 40

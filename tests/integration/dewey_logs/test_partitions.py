@@ -1,0 +1,149 @@
+"""Days come and go while readers and writers hold their transactions."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from tests.integration.dewey_logs.conftest import DAY_US, batch
+
+from dewey_logs import open_store
+from dewey_logs.partitions import days, drop_expired, ensure
+
+
+def day(offset_days):
+    return (datetime.now(UTC) + timedelta(days=offset_days)).date()
+
+
+def name(offset_days):
+    return f"logs_{day(offset_days):%Y%m%d}"
+
+
+def make(database, *offsets):
+    for offset in offsets:
+        database.rows("SELECT dewey_ensure_partition(now() + %s * interval '24 hours')", offset)
+
+
+def attached(url):
+    return {one.name for one in days(url)}
+
+
+def test_every_day_of_the_window_and_three_ahead_are_made_and_made_once(dewey_url, database):
+    for offset in (-7, -2, 0, 3):
+        database.connection.execute(f"DROP TABLE {name(offset)}")
+    assert ensure(dewey_url) == [name(-7), name(-2), name(0), name(3)]
+    assert ensure(dewey_url) == []
+    assert attached(dewey_url) == {name(offset) for offset in range(-7, 4)}
+
+
+def test_no_day_is_made_that_retention_would_drop_at_once(dewey_url, database):
+    for offset in range(-7, -1):
+        database.connection.execute(f"DROP TABLE {name(offset)}")
+    assert ensure(dewey_url, retention_days=3) == [name(-3), name(-2)]
+    assert drop_expired(dewey_url, 3) == []
+
+
+def test_a_day_has_every_index_of_the_table(database):
+    make(database, 5)
+    indexes = "SELECT count(*) FROM pg_index WHERE indrelid = %s::regclass"
+    assert database.one(indexes, name(5)) == database.one(indexes, "logs")
+    assert database.one(indexes, name(5)) == 6
+
+
+def test_a_day_holds_exactly_its_day_in_utc_whatever_the_session_says(database):
+    database.connection.execute("SET timezone = 'Pacific/Kiritimati'")  # UTC+14
+    moment = datetime(2031, 3, 30, 23, 59, 59, 999999, UTC)
+    assert database.one("SELECT dewey_partition_name(%s)", moment) == "logs_20310330"
+    make(database, 6)
+    database.connection.execute("SET timezone = 'UTC'")
+    bounds = database.one(
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = %s", name(6)
+    )
+    assert f"FROM ('{day(6)} 00:00:00+00') TO ('{day(7)} 00:00:00+00')" in bounds
+
+
+@pytest.mark.parametrize("at", ["infinity", "-infinity", "2300-01-01", "1970-01-01", None])
+def test_no_day_is_made_beyond_the_bounds(database, at):
+    assert database.one("SELECT dewey_ensure_partition(%s::timestamptz)", at) is None
+
+
+def test_many_processes_make_the_same_days(dewey_url, database):
+    for offset in range(-7, 4):
+        database.connection.execute(f"DROP TABLE {name(offset)}")
+    made: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: made.append(ensure(dewey_url))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(made) == 4
+    assert attached(dewey_url) == {name(offset) for offset in range(-7, 4)}
+
+
+def test_days_are_made_while_a_reader_and_a_writer_hold_their_transactions(
+    dewey_url, database, maker
+):
+    database.connection.execute(f"DROP TABLE {name(3)}")
+    with psycopg.connect(dewey_url) as reader, psycopg.connect(dewey_url) as writer:
+        reader.execute("SELECT count(*) FROM logs").fetchall()
+        writer.execute(
+            "INSERT INTO logs (created_at, id, level, component, message)"
+            " VALUES (now(), gen_random_uuid(), 'INFO', 'c', 'm')"
+        )
+        database.connection.execute("SET lock_timeout = '1s'")
+        assert ensure(database.connection) == [name(3)]
+
+
+def test_only_days_past_retention_are_dropped(dewey_url, database, maker):
+    make(database, -20, -9, -8)
+    with open_store(dewey_url, retention_days=30) as store:
+        store.write(batch([maker.row(created_at_us=maker.now_us - n * DAY_US) for n in (20, 8, 1)]))
+    assert drop_expired(dewey_url, 7) == [name(-20), name(-9), name(-8)]
+    assert drop_expired(dewey_url, 7) == []
+    assert attached(dewey_url) == {name(offset) for offset in range(-7, 4)}
+    assert database.one("SELECT count(*) FROM logs") == 1
+
+
+def test_a_day_that_a_reader_holds_is_finished_by_the_next_run(dewey_url, database):
+    make(database, -9, -8)
+    with psycopg.connect(dewey_url) as reader:
+        reader.execute(f"SELECT count(*) FROM {name(-9)}").fetchall()
+        database.connection.execute("SET lock_timeout = '200ms'")
+        assert name(-9) not in drop_expired(database.connection, 7)
+        with open_store(dewey_url) as store:  # nobody else noticed
+            assert store.totals().rows == 0
+    assert name(-9) in drop_expired(dewey_url, 7)
+    assert attached(dewey_url) == {name(offset) for offset in range(-7, 4)}
+
+
+def test_a_day_detached_by_a_run_that_was_killed_is_dropped_by_the_next(dewey_url, database):
+    make(database, -9)
+    database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-9)}")
+    database.connection.execute("CREATE TABLE logs_backup (a int); CREATE TABLE logs_2026 (a int)")
+    assert drop_expired(dewey_url, 7) == [name(-9)]
+    assert database.one("SELECT to_regclass('logs_backup') IS NOT NULL")
+
+
+def test_a_detached_day_is_attached_again_when_a_record_of_it_comes(dewey_url, database, maker):
+    store = open_store(dewey_url)
+    with store:
+        store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US)]))
+        database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-1)}")
+        store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US)]))
+    assert database.one("SELECT count(*) FROM logs") == 2
+
+
+def test_one_process_at_a_time_drops(dewey_url, database):
+    make(database, -9)
+    with psycopg.connect(dewey_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('dewey'), hashtext('maintenance'))")
+        assert drop_expired(dewey_url, 7) == []
+    assert drop_expired(dewey_url, 7) == [name(-9)]
+
+
+def test_days_are_listed_with_their_size(dewey_url):
+    listed = days(dewey_url)
+    assert [one.name for one in listed] == [name(offset) for offset in range(-7, 4)]
+    assert all(one.size_bytes > 0 for one in listed)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import sys
+import uuid
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from tests.unit.clientlib.bench import framed, idle_logger
+
+from clientlib import GodotHandler, ICCMLogger
+
+
+@pytest.fixture
+def godot() -> ICCMLogger:
+    return idle_logger("svc")
+
+
+@pytest.fixture
+def log(godot: ICCMLogger) -> Iterator[logging.Logger]:
+    """A logger of the test's own, with our handler."""
+    logger = logging.Logger(f"app.{uuid.uuid4().hex[:8]}", 1)
+    handler = GodotHandler(logger=godot)
+    logger.addHandler(handler)
+    yield logger
+    logger.removeHandler(handler)
+
+
+def data_of(record: dict[str, str]) -> dict[str, object]:
+    found = json.loads(record["data"])
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "level", "original"),
+    [
+        (5, "TRACE", "Level 5"),
+        (10, "DEBUG", None),
+        (20, "INFO", None),
+        (25, "INFO", "Level 25"),
+        (30, "WARN", None),
+        (40, "ERROR", None),
+        (50, "ERROR", "CRITICAL"),
+    ],
+)
+def test_levels_fall_into_ours_and_others_keep_their_name(log, godot, number, level, original):
+    log.log(number, "m")
+    (record,) = framed(godot)
+    assert record["level"] == level
+    notes = data_of(record).get("godot")
+    assert notes == (None if original is None else {"level": original})
+
+
+def test_arguments_are_formatted_extra_is_data_and_the_trace_id_its_own_field(log, godot):
+    log.info("paid %d of %s", 3, "x", extra={"order": 17, "password": "p", "trace_id": "t-1"})
+    (record,) = framed(godot)
+    assert record["message"] == "paid 3 of x"
+    assert record["trace_id"] == "t-1"
+    assert record["component"] == "svc"
+    assert data_of(record) == {"logger": log.name, "order": 17, "password": "[REDACTED]"}
+
+
+def test_an_exception_is_the_tracebacks_text(log, godot):
+    try:
+        raise KeyError("k")
+    except KeyError:
+        log.exception("failed")
+    (record,) = framed(godot)
+    assert str(data_of(record)["exception"]).endswith("KeyError: 'k'")
+
+
+def test_the_time_is_that_of_the_log_call_not_of_the_handler(log, godot):
+    record = log.makeRecord(log.name, 20, "f", 1, "m", (), None)
+    record.created = 1_795_379_708.810_814
+    log.handle(record)
+    assert framed(godot)[0]["created_at"] == "2026-11-22T20:35:08.810814Z"
+
+
+class Hostile:
+    def __str__(self):
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "arguments", [("%d", "x"), ("%s %s", 1), ("%s", Hostile()), (Hostile(),), ("100%", 1)]
+)
+def test_a_call_that_cannot_be_formatted_is_logged_all_the_same(log, godot, arguments):
+    log.info(*arguments)
+    assert len(framed(godot)) == 1
+
+
+def test_a_second_handler_above_does_not_send_the_record_again(log, godot):
+    log.addHandler(GodotHandler(logger=godot))
+    log.info("once")
+    assert len(framed(godot)) == 1
+
+
+@pytest.mark.parametrize("name", ["redis", "redis.connection", "clientlib.sender"])
+def test_what_redis_and_the_client_log_is_ignored(godot, name):
+    logger = logging.Logger(name, 1)
+    logger.addHandler(GodotHandler(logger=godot))
+    logger.error("connection lost")
+    assert framed(godot) == []
+
+
+def test_the_level_of_the_client_holds_as_well(log):
+    quiet = idle_logger("svc", "ERROR")
+    log.addHandler(handler := GodotHandler(logger=quiet))
+    log.handlers = [handler]
+    log.info("no")
+    log.error("yes")
+    assert [record["message"] for record in framed(quiet)] == ["yes"]
+
+
+def test_dict_config_can_name_it(stream_name):
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {
+                "godot": {
+                    "class": "clientlib.GodotHandler",
+                    "component": "svc",
+                    "redis_url": "redis://127.0.0.1:1/0",
+                    "stream": stream_name,
+                    "level": "WARNING",
+                }
+            },
+            "loggers": {f"app.{stream_name}": {"handlers": ["godot"], "propagate": False}},
+        }
+    )
+    (handler,) = logging.getLogger(f"app.{stream_name}").handlers
+    assert isinstance(handler, GodotHandler)
+    assert handler.level == logging.WARNING
+    logging.getLogger(f"app.{stream_name}").removeHandler(handler)
+    handler.close()
+
+
+def test_captured_warnings_arrive(godot):
+    handler = GodotHandler(logger=godot)
+    logger = logging.getLogger("py.warnings")
+    logger.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            logging.captureWarnings(True)
+            warnings.warn("careful", UserWarning, stacklevel=1)
+    finally:
+        logging.captureWarnings(False)
+        logger.removeHandler(handler)
+    (record,) = framed(godot)
+    assert "careful" in record["message"]
+    assert record["level"] == "WARN"
+
+
+def test_the_handler_holds_no_lock(godot):
+    assert GodotHandler(logger=godot).lock is None
+    assert sys.getsizeof(godot) > 0

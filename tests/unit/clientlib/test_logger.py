@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from tests.unit.clientlib.bench import framed, idle_logger, shipped
+
+from clientlib import ConfigError, ICCMLogger
+from clientlib.plain import utf8_size
+
+
+def data_of(record: dict[str, str]) -> dict[str, object]:
+    found = json.loads(record["data"])
+    assert isinstance(found, dict)
+    return found
+
+
+def test_each_method_has_its_level():
+    def log(logger):
+        for name in ("trace", "debug", "info", "warn", "warning", "error"):
+            getattr(logger, name)("m")
+
+    found = [record["level"] for record in shipped(log)]
+    assert found == ["TRACE", "DEBUG", "INFO", "WARN", "WARN", "ERROR"]
+
+
+def test_records_below_the_level_are_not_made():
+    logger = idle_logger(level="WARN")
+    logger.info("no")
+    logger.warn("yes")
+    logger.set_level("error")
+    logger.warn("no")
+    assert not logger.is_enabled("WARN")
+    assert logger.is_enabled("ERROR")
+    assert [record["message"] for record in framed(logger)] == ["yes"]
+
+
+def test_a_level_change_reaches_children_and_methods_stored_away():
+    logger = idle_logger(level="INFO")
+    child = logger.bind(a=1)
+    debug = child.debug
+    debug("no")
+    logger.set_level("DEBUG")
+    debug("yes")
+    assert [record["message"] for record in framed(logger)] == ["yes"]
+
+
+def test_an_unknown_level_changes_nothing_and_raises_nothing(capfd):
+    logger = idle_logger(level="INFO")
+    logger.set_level("LOUD")
+    logger.log("LOUD", "counts as info")
+    assert not logger.is_enabled("LOUD")
+    assert [record["level"] for record in framed(logger)] == ["INFO"]
+    assert "LOUD" in capfd.readouterr().err
+
+
+def test_what_is_changed_after_the_call_does_not_show():
+    numbers = [1]
+    data = {"list": numbers, "n": 1}
+
+    def log(logger):
+        logger.info("m", data)
+        data["n"] = 2
+        numbers.append(2)
+
+    assert data_of(shipped(log)[0]) == {"list": [1], "n": 1}
+
+
+def test_an_exception_is_logged_with_its_traceback_and_no_variables():
+    def log(logger):
+        secret_local = "hunter2"
+        try:
+            raise ValueError(f"bad {len(secret_local)}")
+        except ValueError:
+            logger.exception("failed", {"a": math.nan})
+            logger.exception("failed", "text")
+        logger.exception("no exception here")
+
+    first, second, third = shipped(log)
+    data = data_of(first)
+    assert str(data["exception"]).startswith("Traceback (most recent call last):\n")
+    assert str(data["exception"]).endswith("ValueError: bad 7")
+    assert "hunter2" not in first["data"]
+    assert data["a"] == "NaN"
+    assert data_of(second)["value"] == "text"
+    assert "data" not in third
+    assert [record["level"] for record in (first, second, third)] == ["ERROR"] * 3
+
+
+def test_a_secret_in_an_exception_is_redacted():
+    def log(logger):
+        try:
+            raise ConnectionError("cannot reach postgres://bob:s3cret@db/x")
+        except ConnectionError:
+            logger.exception("failed")
+
+    assert "s3cret" not in shipped(log)[0]["data"]
+
+
+class LogsItself:
+    def __init__(self, logger: ICCMLogger) -> None:
+        self.logger = logger
+
+    def __str__(self) -> str:
+        self.logger.info("inner", {"me": self})
+        return "done"
+
+
+class Hostile:
+    """Nothing can be asked of it, not even its class or its text."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+    def __str__(self):
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+class BadText(str):
+    def __len__(self):
+        raise RuntimeError
+
+    def encode(self, *args):
+        raise RuntimeError
+
+
+def nested(levels: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+CYCLE: dict[str, object] = {}
+CYCLE["self"] = CYCLE
+
+
+HOSTILE: dict[str, Callable[[], object]] = {
+    "a cycle": lambda: CYCLE,
+    "5000 levels": lambda: nested(5_000),
+    "an object": lambda: {"o": object()},
+    "an object without attributes": lambda: {"o": Hostile()},
+    "only such an object": Hostile,
+    "a key without attributes": lambda: {Hostile(): 1},
+    "a class as key": lambda: {Hostile: 1},
+    "a text that is none": lambda: {"k": BadText("x")},
+    "lone surrogates": lambda: {"\ud800": "\udfff"},
+    "numbers without end": lambda: {"n": math.nan, "i": 10**5_000},
+    "functions, generators, modules": lambda: {"f": len, "g": (i for i in "ab"), "m": sys},
+    "bytes": lambda: b"\xff",
+    "a view and a set": lambda: {"b": memoryview(b"x"), "s": {1, "a", None}},
+    "an exception": lambda: ValueError("v"),
+    "a type": lambda: type,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_data_raises_nothing_and_spoils_no_neighbour(name):
+    data = HOSTILE[name]()
+
+    def log(logger):
+        logger.info("before")
+        logger.info("hostile", data)
+        logger.info("after")
+
+    found = shipped(log)
+    assert [record["message"] for record in found] == ["before", "hostile", "after"]
+    assert isinstance(json.loads(found[1]["data"]), dict)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (5, "5"),
+        (None, "None"),
+        (b"a\xff", "a\ufffd"),
+        (ValueError("v"), "ValueError: v"),
+        (["a"], "['a']"),
+        ("\ud800", "\ufffd"),
+    ],
+)
+def test_any_message_has_a_text(message, expected):
+    assert shipped(lambda log: log.info(message))[0]["message"] == expected
+
+
+def test_a_text_with_a_mind_of_its_own_is_read_as_text():
+    assert shipped(lambda log: log.info(BadText("text")))[0]["message"] == "text"
+
+
+def test_a_message_whose_text_cannot_be_had_is_named_by_its_type():
+    assert shipped(lambda log: log.info(Hostile()))[0]["message"] == "<unprintable Hostile>"
+
+
+def test_an_object_that_logs_itself_ends():
+    def log(logger):
+        logger.info("outer", {"o": LogsItself(logger)})
+        logger.info(LogsItself(logger))
+
+    found = [record["message"] for record in shipped(log)]
+    assert found == ["inner", "outer", "inner", "done"]
+
+
+def test_megabytes_are_cut_in_the_callers_thread_and_the_true_size_is_named():
+    logger = idle_logger()
+    logger.info("é" * 5_000_000, {"blob": "x" * 3_000_000, "k": 1})
+    queued = logger._intake.queue[0]
+    assert queued is not None
+    assert len(queued[5]) + len(queued[6]) < 2_000_000
+    (record,) = framed(logger)
+    assert utf8_size(record["message"]) == 65_536
+    data = data_of(record)
+    assert data["godot"] == {
+        "truncated": {"message": 10_000_000, "data": len('{"blob":"","k":1}') + 3_000_000}
+    }
+    assert data["k"] == 1
+    assert len(str(data["blob"])) == 8_192
+
+
+def test_a_secret_beyond_the_first_cut_does_not_escape_by_halves():
+    blob = "x" * 262_100 + " password=" + "s" * 3_000_000
+    (record,) = shipped(lambda log: log.info("m", {"blob": blob, "token": "t"}))
+    assert "sss" not in record["data"]
+    assert data_of(record)["token"] == "[REDACTED]"
+
+
+def test_what_does_not_fit_is_refused_without_an_exception():
+    logger = idle_logger(buffer_records=10, buffer_bytes=65_536)
+    for i in range(30):
+        logger.info("m", {"i": i})
+    logger.error("x" * 70_000)
+    assert len(framed(logger)) == 8
+    assert dict(logger._intake.refusals()) == {"buffer_full": 22, "too_large": 1}
+
+
+def test_a_disabled_logger_queues_nothing_and_has_no_thread(monkeypatch):
+    monkeypatch.setenv("LOGGING_ENABLED", "false")
+    logger = ICCMLogger("api", "redis://127.0.0.1:1/0")
+    logger.error("m", {"a": 1})
+    logger.exception("m")
+    logger.set_level("TRACE")
+    logger.bind(a=1).error("m")
+    assert not logger.is_enabled("ERROR")
+    assert logger.stats().state == "idle"
+    assert logger.flush(0)
+    logger.close()
+
+
+def test_a_wrong_argument_raises_at_construction():
+    with pytest.raises(ConfigError, match="level="):
+        ICCMLogger("api", level="LOUD")
+
+
+def test_importing_the_client_imports_neither_redis_nor_logging():
+    code = (
+        "import clientlib, sys; print(sorted({'redis', 'logging', 'asyncio'} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout == "[]\n"
+
+
+def test_logging_from_an_unraisable_place_is_quiet():
+    class Dying:
+        def __init__(self, logger):
+            self.logger = logger
+
+        def __del__(self):
+            self.logger.info("gone", {"a": 1})
+
+    def log(logger):
+        Dying(logger)
+        logger.info("after")
+
+    assert [record["message"] for record in shipped(log)] == ["gone", "after"]

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import string
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clientlib import DEFAULT_FIELDS, Redactor
+from clientlib.redaction import MASK, fold
+
+STANDARD = Redactor()
+
+
+def masks_text(key: str, redactor: Redactor = STANDARD) -> bool:
+    return redactor.data({key: "v"}) == {key: MASK}
+
+
+def masks_number(key: str, redactor: Redactor = STANDARD) -> bool:
+    return redactor.data({key: 1}) == {key: MASK}
+
+
+@pytest.mark.parametrize("name", DEFAULT_FIELDS)
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str,
+        str.upper,
+        str.title,
+        lambda name: name.replace("_", "-"),
+        lambda name: name.replace("_", ""),
+        lambda name: name.replace("_", "."),
+        lambda name: "".join(word.title() for word in name.split("_")),
+        lambda name: f"user_{name}",
+        lambda name: f"X-{name.replace('_', '-').title()}",
+        lambda name: f"db{name.title().replace('_', '')}",
+        lambda name: f"{name}2",
+    ],
+)
+def test_a_standard_field_is_masked_in_any_spelling(name, spell):
+    key = spell(name)
+    assert masks_text(key)
+    assert masks_number(key)
+    assert STANDARD.data({"a": [{key: ["v"]}]}) == {"a": [{key: MASK}]}
+
+
+@pytest.mark.parametrize(
+    "key", ["tokens", "max_tokens", "token_count", "apiKeys", "passwordHash", "secretName"]
+)
+def test_a_name_elsewhere_in_the_key_masks_text_but_not_numbers(key):
+    assert masks_text(key)
+    assert not masks_number(key)
+    assert STANDARD.data({key: True}) == {key: True}
+    assert STANDARD.data({key: {"a": 1}}) == {key: MASK}
+
+
+@pytest.mark.parametrize("key", ["tokenizer", "secretary", "user", "keyboard", "author", "pass"])
+def test_words_that_only_look_alike_are_left_alone(key):
+    assert not masks_text(key)
+
+
+def test_own_fields_are_masked_beside_the_standard_ones():
+    redactor = Redactor(["ssn", "Kontonummer", "Пароль"])
+    for key in ("ssn", "SSN", "user_ssn", "kontonummer", "Пароль", "password"):
+        assert masks_text(key, redactor), key
+    assert not masks_text("ssn")
+
+
+def test_the_data_given_is_not_changed():
+    data = {"password": "p", "list": [{"token": "t"}]}
+    STANDARD.data(data)
+    assert data == {"password": "p", "list": [{"token": "t"}]}
+
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN"
+PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEI\n-----END EC PRIVATE KEY-----"
+SECRETS = {
+    "password=hunter2": "password=[REDACTED]",
+    'body {"password": "a b", "n": 1}': 'body {"password": "[REDACTED]", "n": 1}',
+    r"{\"token\": \"abc\", \"n\": 1}": r"{\"token\": \"[REDACTED]\", \"n\": 1}",
+    "GET /x?access_token=abc&y=1": "GET /x?access_token=[REDACTED]&y=1",
+    "Authorization: Bearer abcdefgh": "Authorization: Bearer [REDACTED]",
+    "Authorization: Basic dXNlcjpwYXNz": "Authorization: Basic [REDACTED]",
+    "got bearer abcdefghij1 there": "got bearer [REDACTED] there",
+    "Cookie: a=b; sid=zzz; x=1": "Cookie: [REDACTED]",
+    "db at postgres://bob:pw@h/db": "db at postgres://bob:[REDACTED]@h/db",
+    "db at postgres://bob:p/w@h/db": "db at postgres://bob:[REDACTED]@h/db",
+    "redis://:pw@h:1/0": "redis://:[REDACTED]@h:1/0",
+    "AKIAIOSFODNN7EXAMPLE used": "[REDACTED] used",
+    f"jwt {JWT} end": "jwt [REDACTED] end",
+    f"key {PEM} end": "key [REDACTED] end",
+    PEM[:40]: "[REDACTED]",
+    "ghp_" + "a" * 36: "[REDACTED]",
+    "tokenizer: password=abc": "tokenizer: password=[REDACTED]",
+    "'secret' => 'x'": "'secret' => '[REDACTED]'",
+}
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_inside_text_is_masked(text):
+    assert STANDARD.text(text) == SECRETS[text]
+    assert STANDARD.data({"body": text}) == {"body": SECRETS[text]}
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_redacting_twice_changes_nothing_more(text):
+    once = STANDARD.text(text)
+    assert STANDARD.text(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "basic authentication failed",
+        "GET http://host:8080/a@b",
+        "mail to ann@example.com from https://example.com",
+        "used 4096 tokens",
+        "max_tokens=4096, token_count: 12",
+        "the tokenizer: fast",
+        "eyJust a word",
+    ],
+)
+def test_harmless_text_stays(text):
+    assert STANDARD.text(text) == text
+
+
+def test_shapes_can_be_switched_off_and_names_still_count():
+    redactor = Redactor(values=False)
+    assert redactor.text("password=hunter2 Bearer abcdefgh1") == "password=hunter2 Bearer abcdefgh1"
+    assert redactor.data({"password": "x", "a": JWT}) == {"password": MASK, "a": JWT}
+
+
+KEYS = st.text(string.ascii_letters + string.digits + "-_. é", max_size=24)
+HINTS = st.sampled_from([*DEFAULT_FIELDS, "apiKey", "Bearer abcdefgh1", JWT, "x", "a://b:c@d"])
+VALUES = st.recursive(
+    st.one_of(st.text(max_size=20), HINTS, st.integers(), st.booleans(), st.none()),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.one_of(KEYS, HINTS), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.one_of(KEYS, HINTS, st.builds("{}{}".format, KEYS, HINTS)), VALUES))
+def test_what_the_exact_rules_mask_the_byte_search_suspects(data):
+    redactor = Redactor(["ssn"])
+    if redactor.data(data) != data:
+        encoded = msgspec.json.encode(data)
+        assert redactor.suspects(encoded, fold(encoded))
+
+
+@given(st.text(max_size=300))
+def test_any_text_can_be_redacted(text):
+    assert isinstance(STANDARD.text(text), str)

@@ -1,0 +1,51 @@
+"""A cursor comes back as it went out, and nothing else does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dewey_logs import BadFilter, LogFilter
+from dewey_logs.cursors import make_cursor, read_cursor
+
+MOMENTS = st.datetimes(timezones=st.just(UTC))
+WANTED = LogFilter(component=("api.*",), data={"b": 1, "a": [2]})
+
+
+def with_cursor(wanted, cursor):
+    return msgspec.structs.replace(wanted, cursor=cursor)
+
+
+@given(MOMENTS, st.binary(min_size=16, max_size=16), st.none() | MOMENTS, st.none() | MOMENTS)
+def test_a_cursor_says_what_was_put_in(at, key, since, until):
+    text = make_cursor(WANTED, (at, key), (since, until), 17, True)
+    assert text.replace("-", "").replace("_", "").isalnum()
+    found = read_cursor(with_cursor(WANTED, text))
+    assert found is not None
+    assert (found.at, found.id, found.bounds) == (at, key, (since, until))
+    assert (found.matched, found.matched_capped) == (17, True)
+
+
+def test_the_order_of_keys_in_data_does_not_matter_but_their_values_do():
+    text = make_cursor(WANTED, (datetime.now(UTC), b"k" * 16), (None, None), 1, False)
+    assert read_cursor(LogFilter(component=("api.*",), data={"a": [2], "b": 1}, cursor=text))
+    with pytest.raises(BadFilter, match="another query"):
+        read_cursor(LogFilter(component=("api.*",), data={"a": [2], "b": 2}, cursor=text))
+
+
+@given(st.text(max_size=60))
+def test_any_other_text_is_refused(text):
+    with pytest.raises(BadFilter, match="cursor"):
+        read_cursor(with_cursor(WANTED, text))
+
+
+@given(st.binary(max_size=80))
+def test_a_cursor_cut_or_bent_is_refused(rubbish):
+    import base64
+
+    with pytest.raises(BadFilter, match="cursor"):
+        read_cursor(with_cursor(WANTED, base64.urlsafe_b64encode(rubbish).decode()))

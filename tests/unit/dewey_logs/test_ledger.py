@@ -1,0 +1,35 @@
+"""Numbers become ranges, and ranges are exactly the numbers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dewey_logs import Batch, Dropped, EntryRun
+from dewey_logs.ledger import Entry, dropped_entries, entries, parameters, ranges
+
+
+@given(st.lists(st.integers(1, 60)))
+def test_ranges_hold_exactly_the_numbers_and_never_touch(numbers):
+    found = ranges(numbers)
+    assert [n for first, last in found for n in range(first, last + 1)] == sorted(set(numbers))
+    assert all(a[1] + 1 < b[0] for a, b in pairwise(found))
+
+
+def test_each_producer_has_one_entry_and_foreign_records_none():
+    found = entries("stored", [(7, 3), (5, 1), (7, 4), (None, None), (7, 9), (5, None)])
+    assert found == [Entry(5, "stored", "{[1,1]}"), Entry(7, "stored", "{[3,4],[9,9]}")]
+
+
+def test_receipts_keep_only_what_a_producer_can_have():
+    found = dropped_entries([Dropped(1, ((3, 9), (9, 3), (0, 1))), Dropped(2, ((-1, 0),))])
+    assert found == [Entry(1, "dropped", "{[3,9]}")]
+
+
+def test_the_stream_is_named_only_when_there_is_something_to_say_about_it():
+    run = EntryRun((1, 2), (3, 4), 5)
+    assert parameters(Batch(stream="s"), [])["stream"] is None
+    assert parameters(Batch(stream="s", runs=(run,)), [])["stream"] == "s"
+    assert parameters(Batch(stream="s", entries_added=0), [])["stream"] == "s"

@@ -1,0 +1,110 @@
+"""The worker reads what the golden vectors say."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from dewey_logs import LogRow, Reject
+from godot.stream.ids import StreamID
+from godot.stream.replies import Entry
+from godot.worker.decode import Decoder, receipt
+from tests.vectors.load import cases
+
+DAY_S = 86_400
+ID = b"01a204ff-11e0-8000-8000-0055721d9a0b"
+
+
+def decoder(stream: str = "logs") -> Decoder:
+    return Decoder(stream, back_s=7 * DAY_S, ahead_s=DAY_S)
+
+
+def decoded(fields: dict[bytes, bytes], entry_id: str = "1795377000000-0") -> LogRow:
+    row = decoder().decode(Entry(StreamID.parse(entry_id), fields))
+    assert isinstance(row, LogRow)
+    return row
+
+
+def plain(**more: bytes) -> dict[bytes, bytes]:
+    fields = {b"component": b"c", b"level": b"INFO", b"message": b"m"}
+    return {**fields, **{name.encode(): value for name, value in more.items()}}
+
+
+def microseconds(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1_000_000)
+
+
+def raw(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+@pytest.mark.parametrize("case", cases("decode"), ids=lambda case: case["name"])
+def test_an_entry_becomes_the_row_that_the_vectors_say(case: dict[str, Any]):
+    entry = case["entry"]
+    fields = {raw(name): raw(value) for name, value in entry["fields"].items()}
+    found = decoder(entry["stream"]).decode(Entry(StreamID.parse(entry["id"]), fields))
+    if "reject" in case:
+        assert isinstance(found, Reject)
+        assert case["reject"] in found.reason
+        assert found.source.fields == fields
+        return
+    assert isinstance(found, LogRow), found
+    row = case["row"]
+    if row["id"] == "derived":
+        assert uuid.UUID(bytes=found.id).version == 5
+    else:
+        assert uuid.UUID(bytes=found.id) == uuid.UUID(row["id"])
+    assert found.created_at_us == microseconds(row["created_at"])
+    assert (found.component, found.level, found.message) == (
+        row["component"],
+        row["level"],
+        row["message"],
+    )
+    assert found.trace_id == row["trace_id"]
+    assert (None if found.data is None else json.loads(found.data)) == row["data"]
+    assert (found.producer, found.sequence) == (row["producer"], row["sequence"])
+    assert found.moved == row["moved"]
+
+
+def test_a_derived_id_is_the_same_at_every_delivery_and_another_for_other_fields():
+    assert decoded(plain()).id == decoded(plain()).id
+    assert decoded(plain()).id != decoded(plain(trace_id=b"t")).id
+    assert decoded(plain()).id != decoded(plain(), "1795377000000-1").id
+    other_stream = decoder("other").decode(Entry(StreamID.parse("1795377000000-0"), plain()))
+    assert other_stream.id != decoded(plain()).id
+
+
+def test_a_receipt_names_the_dropped_numbers_of_its_producer():
+    data = b'{"godot":{"dropped":3,"ranges":[[4,5],[9,9]],"reason":"buffer_full"}}'
+    dropped = receipt(decoded(plain(id=ID, data=data)))
+    assert dropped is not None
+    assert dropped.ranges == ((4, 5), (9, 9))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"ranges":[[1,2]]}',
+        b'{"godot":{"ranges":[[1,2]]}}',
+        b'{"godot":{"dropped":1,"ranges":[[2,1],["a","b"],[0,4],[1],7,[1,99999999999999]]}}',
+        b'{"godot":{"dropped":1,"ranges":"many"}}',
+    ],
+)
+def test_what_only_looks_like_a_receipt_is_none(said: bytes):
+    assert receipt(decoded(plain(id=ID, data=said))) is None
+
+
+def test_a_receipt_without_an_id_of_ours_says_nothing():
+    assert receipt(decoded(plain(data=b'{"godot":{"dropped":1,"ranges":[[1,2]]}}'))) is None
+
+
+def test_an_entry_can_be_condemned_without_being_read():
+    entry = Entry(StreamID(5, 0), {b"id": ID, b"message": b"\xff" * 10})
+    reject = decoder().reject(entry, "it kills workers", 8)
+    assert uuid.UUID(bytes=reject.id) == uuid.UUID(ID.decode())
+    assert reject.source.deliveries == 8
+    assert reject.source.fields is entry.fields
