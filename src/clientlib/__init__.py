@@ -6,7 +6,7 @@
     log.info("paid", {"order": 17})
 
 `GodotHandler` does the same for programs that use `logging`. redis is imported by the sender's
-thread when the first record is logged, `logging` when the handler is first used.
+thread when the first record is logged.
 """
 
 from __future__ import annotations

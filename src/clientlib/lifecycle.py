@@ -1,8 +1,7 @@
 """One sender per process and destination, through forks and to the end of the process.
 
 - A fork copies the parent's buffer, thread-less sender and socket. The child starts anew: another
-  producer, nothing buffered, a thread of its own at its first record. Before the fork we wait for
-  a running import of redis: its import lock would stay locked in the child for ever.
+  producer, nothing buffered, a thread of its own at its first record.
 - A normal end flushes with a deadline. This module is imported first and so its hook runs late:
   what other exit hooks log is sent too.
 - Children of `multiprocessing` leave by `os._exit`, where no exit hook runs; they have finalizers
@@ -17,17 +16,13 @@ import os
 import sys
 import threading
 
-from clientlib import transport
 from clientlib.sender import Sender
 from clientlib.settings import Destination
-
-IMPORT_PATIENCE_S = 5.0
 
 _senders: dict[Destination, Sender] = {}
 _flush_timeouts_s: dict[Destination, float] = {}
 _lock = threading.RLock()  # a `__del__` may make a logger while one is being made
 _finalized_pid = 0
-_import_held = False
 
 
 def sender_for(destination: Destination, flush_timeout_s: float) -> Sender:
@@ -61,31 +56,12 @@ def _register_finalizer() -> None:
         util.Finalize(None, finish, exitpriority=10)
 
 
-def _before_fork() -> None:
-    global _import_held
-    if transport.importing.acquire(timeout=IMPORT_PATIENCE_S):
-        _import_held = True
-
-
-def _after_fork_in_parent() -> None:
-    global _import_held
-    if _import_held:
-        _import_held = False
-        transport.importing.release()
-
-
 def _after_fork_in_child() -> None:
-    global _import_held, _lock
-    _import_held = False
+    global _lock
     _lock = threading.RLock()
-    transport.importing = threading.Lock()
     for sender in _senders.values():
         sender.forked()
 
 
 atexit.register(finish)
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
-    after_in_child=_after_fork_in_child,
-)
+os.register_at_fork(after_in_child=_after_fork_in_child)

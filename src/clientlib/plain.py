@@ -8,6 +8,7 @@ small object that unfolds into millions can keep the caller.
 from __future__ import annotations
 
 import base64
+import codecs
 import math
 import re
 import threading
@@ -23,6 +24,7 @@ MAX_REPR_CHARS = 8_192
 MIN_INT, MAX_INT = -(1 << 63), (1 << 64) - 1
 TOO_DEEP = "[TOO DEEP]"
 
+codecs.lookup("utf-16-le")  # imported now: not in one thread while another one forks
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 _encode = msgspec.json.Encoder().encode
 _inside_str = threading.local()

@@ -196,7 +196,8 @@ class Sender:
                 time.sleep(STUMBLE_S)
 
     def _cycle(self) -> None:
-        self._take()
+        if self._shipping.outage or not self._shipping.outbox.large:
+            self._take()
         if self._marks and self._deadline is not None and time.monotonic() >= self._deadline:
             self._give_up()
         elif self._due():
@@ -227,8 +228,6 @@ class Sender:
 
     def _take(self) -> None:
         shipping = self._shipping
-        if not shipping.outage and shipping.outbox.large:
-            return  # large records: sending is slower than taking
         batch = self.intake.take(MAX_TAKEN)
         refused = self.intake.refusals()
         wanted = len(batch) + sum(n for _, n in refused)

@@ -2,27 +2,23 @@
 
 redis-py brings the URL, TLS, authentication and unix sockets; commands come packed by hand, because
 its pipeline costs ten times as much per record. Its automatic retries are off: only the sender
-knows that an XADD with the same record id is safe to repeat. Importing redis takes 0.3 s of CPU, so
-it happens here, in the sender's thread, when the first record is sent.
+knows that an XADD with the same record id is safe to repeat.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
+
+from clientlib import importing
 
 if TYPE_CHECKING:
     from redis.connection import ConnectionInterface
 
 CONNECT_TIMEOUT_S = 1.0
 REPLY_TIMEOUT_S = 2.0
-
-# A child forked while another thread imports redis would wait for that import for ever: whoever
-# forks waits for this lock first (lifecycle.py).
-importing = threading.Lock()
 
 
 class Answers(NamedTuple):
@@ -98,19 +94,17 @@ class Transport:
         return self._connection
 
     def _make_pool(self) -> Any:
-        with importing:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.maint_notifications import MaintNotificationsConfig
-            from redis.retry import Retry
+        redis = importing.redis()
         self._reply_error = redis.ResponseError
         return redis.ConnectionPool.from_url(
             self.url,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=REPLY_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
+            retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
             driver_info=None,  # CLIENT SETINFO: two round trips that a producer's ACL may forbid
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+            maint_notifications_config=redis.maint_notifications.MaintNotificationsConfig(
+                enabled=False
+            ),
         )
 
     def _reason(self, exc: BaseException) -> str:

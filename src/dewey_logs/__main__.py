@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from dewey_logs.cli import dewey
+import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code.
+
+    Where only the client is installed there is no command line: that is one line and exit code 1.
+    """
+    try:
+        from dewey_logs.cli import dewey
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("click", "psycopg"):
+            raise
+        sys.exit("only the client is installed here: pip install 'godot-logs[server]'")
     dewey(prog_name="dewey")
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from godot.cli import godot
+import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code.
+
+    Where only the client is installed there is no command line: that is one line and exit code 1.
+    """
+    try:
+        from godot.cli import godot
+    except ModuleNotFoundError as exc:
+        if exc.name != "click":
+            raise
+        sys.exit("only the client is installed here: pip install 'godot-logs[server]'")
     godot(prog_name="godot")
 
 

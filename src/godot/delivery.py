@@ -7,14 +7,18 @@ is a round trip to Redis for each batch.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from types import TracebackType
 
-from clientlib import LogRecord, Producer, Redactor, make_record
-from godot.errors import StreamFull, StreamUnavailable
+from clientlib import LogRecord, Producer, Redactor, make_record, parse_record_id
+from godot import __version__
+from godot.errors import GodotError, StreamFull, StreamUnavailable
 from godot.settings import Settings
 from godot.stream.append import Appender
+from godot.stream.producers import ProducerInfo
 
 
 class Delivery:
@@ -28,6 +32,7 @@ class Delivery:
     def __init__(self, settings: Settings, redactor: Redactor | None = None) -> None:
         self.redactor = redactor or configured_redactor()
         self.producer = Producer()
+        self._started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         self._appender = Appender(settings)
 
     def make(
@@ -64,6 +69,26 @@ class Delivery:
             raise
         except StreamUnavailable:
             self._appender.append(records)
+        if records:
+            self._announce(records[-1])
+
+    def _announce(self, newest: LogRecord) -> None:
+        """Make our producer known; the records are safe already, so a failure here says nothing."""
+        number = parse_record_id(newest.id)
+        if number is None or number.producer != self.producer.number:
+            return
+        info = ProducerInfo(
+            producer=self.producer.number,
+            sent_sequence=number.sequence,
+            component=newest.component,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            started_at=self._started_at,
+            dropped=0,
+        )
+        with suppress(GodotError):
+            self._appender.announce(info)
 
     def give_up(self) -> None:
         """Leave the records of a failed `send`: from here on another producer numbers them."""

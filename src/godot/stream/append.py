@@ -16,6 +16,7 @@ from godot.settings import Settings
 from godot.stream.connection import close, connect, translated
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
+from godot.stream.producers import ProducerInfo, announce
 
 
 class Appender:
@@ -47,6 +48,10 @@ class Appender:
                 if isinstance(reply, redis.RedisError):
                     raise reply
         return [StreamID.parse(reply) for reply in replies]
+
+    def announce(self, info: ProducerInfo) -> None:
+        """Make a producer known, so that the audit misses its records even when all are trimmed."""
+        announce(self._client, self._key, info)
 
     def close(self) -> None:
         close(self._client)

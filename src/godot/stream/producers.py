@@ -37,6 +37,26 @@ def read(client: redis.Redis, stream: str) -> tuple[list[ProducerInfo], int]:
     return found, odd
 
 
+def announce(client: redis.Redis, stream: str, info: ProducerInfo) -> None:
+    """Say what a producer has handed over, in the client's own form; safe to repeat."""
+    component, host = ("_".join(text.split()) or "-" for text in (info.component, info.host))
+    value = " ".join(
+        map(
+            str,
+            (
+                info.sent_sequence,
+                component,
+                host,
+                info.pid,
+                info.version,
+                info.started_at,
+                info.dropped,
+            ),
+        )
+    )
+    ask(client, "HSET", producers_key(stream), f"{info.producer:010x}", value)
+
+
 def _info(name: str, parts: list[str]) -> ProducerInfo:
     sent, component, host, pid, version, started_at, dropped = parts
     return ProducerInfo(

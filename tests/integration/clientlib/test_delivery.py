@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from tests.integration.clientlib.stream import account, messages, read
-from tests.unit.clientlib.test_vectors import expected, for_loggers
 
 from clientlib import ICCMLogger, parse_record_id
+from tests.integration.clientlib.stream import account, messages, read
+from tests.unit.clientlib.test_vectors import expected, for_loggers
 
 MakeLogger = Callable[..., ICCMLogger]
 

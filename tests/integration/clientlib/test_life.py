@@ -5,6 +5,7 @@ import socket
 from contextlib import closing
 
 import pytest
+
 from tests.integration.clientlib.stream import account, messages, read
 
 LOG_500 = """
@@ -212,12 +213,11 @@ def test_a_stdout_that_nobody_reads_does_not_hold_the_program_up(run):
     done = run(
         """
         import os, subprocess, sys
-        program = '''
-from clientlib import ICCMLogger
-log = ICCMLogger()
-for i in range(5000):
-    log.info("x" * 500)
-'''
+        program = '; '.join((
+            "from clientlib import ICCMLogger",
+            "log = ICCMLogger()",
+            "[log.info('x' * 500) for i in range(5000)]",
+        ))
         reader, writer = os.pipe()
         child = subprocess.Popen([sys.executable, "-c", program], stdout=writer)
         sys.exit(child.wait(30))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import redis
-from tests.integration.clientlib.stream import account, messages, read, until
-from tests.proxy import Proxy
 
 from clientlib import ICCMLogger
 from godot.embedded.valkey import Valkey
+from tests.integration.clientlib.stream import account, messages, read, until
+from tests.proxy import Proxy
 
 WARNING, NOTICE = "does not take records", "takes records again"
 
@@ -186,7 +186,7 @@ FAULTS: dict[str, Fault] = {
     "full": (
         lambda r, _: r.config_set("maxmemory", "1mb"),
         lambda r, _: r.config_set("maxmemory", "512mb"),
-        "OOM",
+        "maxmemory",
     ),
     "read-only replica": (
         lambda r, _: r.execute_command("REPLICAOF", "127.0.0.1", "1"),
@@ -300,7 +300,7 @@ def test_bytes_bound_what_is_kept(own_server, stream_name):
     own_server.stop()
     for i in range(200):
         log.warn(f"{i} " + "x" * 20_000)
-        until(lambda: log.stats().queued < 10)
+        until(lambda: log.stats().queued < 1_000)  # slots of 100 bytes: five such records
     until(lambda: log.stats().printed == 200)
     assert 40 <= log.stats().waiting <= 50
     own_server.start()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from tests.integration.dewey_logs.conftest import batch, eventually
-
 from dewey_logs import Batch, EntryRun, open_store
+from tests.integration.dewey_logs.conftest import batch, eventually
 
 
 def settled(added, last_ms, first=None, delivery="new"):

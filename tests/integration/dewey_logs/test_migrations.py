@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.integration.dewey_logs.conftest import Database, batch
 
 from dewey_logs import SchemaProblem, Unavailable, open_store
 from dewey_logs.migrations import available, check, migrate
 from dewey_logs.statements import folder
+from tests.integration.dewey_logs.conftest import Database, batch
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import threading
 import msgspec
 import psycopg
 import pytest
-from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
 from dewey_logs import WriteResult, open_store
+from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
 MINUTE_US = 60_000_000
 

@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from tests.integration.dewey_logs.conftest import Database, Maker, batch, eventually
-from tests.proxy import Proxy
 
 from dewey_logs import Batch, LogFilter, SchemaProblem, Store, Unavailable, open_store
 from dewey_logs.migrations import migrate
 from dewey_logs.readers import MAX_CONNECTIONS
 from godot.embedded.postgres import Postgres
+from tests.integration.dewey_logs.conftest import Database, Maker, batch, eventually
+from tests.proxy import Proxy
 
 
 @pytest.fixture(scope="module")

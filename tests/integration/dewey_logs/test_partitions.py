@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from tests.integration.dewey_logs.conftest import DAY_US, batch
 
 from dewey_logs import open_store
 from dewey_logs.partitions import days, drop_expired, ensure
+from tests.integration.dewey_logs.conftest import DAY_US, batch
 
 
 def day(offset_days):

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
 
 from dewey_logs import open_store
+from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
 
 POISON: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "NUL in the message": ({"message": "a\x00b"}, "22021", "0x00"),

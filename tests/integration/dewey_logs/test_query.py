@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 import psycopg
 import pytest
-from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
 from dewey_logs import (
     BadFilter,
@@ -23,6 +22,7 @@ from dewey_logs import (
     open_store,
 )
 from dewey_logs.filters import conditions
+from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
 
 def ids(page):

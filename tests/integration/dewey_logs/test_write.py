@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, reject
 
 from dewey_logs import Batch, Dropped, EntryRun, Unavailable, WriteResult, open_store
+from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, reject
 
 
 def test_every_column_of_a_row_is_stored_as_given(store, database, maker):

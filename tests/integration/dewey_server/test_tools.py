@@ -89,13 +89,14 @@ def test_hostile_values_are_stored_as_text(call, dewey_url):
 
 
 def test_wrong_calls_are_told_in_one_line(call):
-    for name, arguments, said in [
+    cases: list[tuple[str, dict[str, Any], str]] = [
         ("dewey_store_logs_batch", {}, "logs is missing"),
         ("dewey_store_logs_batch", {"logs": "x"}, "logs: "),
         ("dewey_store_logs_batch", {"logs": [], "entries": []}, "unknown argument 'entries'"),
         ("dewey_query_logs", {"sinse": "1h"}, "did you mean 'since'?"),
         ("dewey_query_logs", {"since": "later"}, "since="),
-    ]:
+    ]
+    for name, arguments, said in cases:
         result = call(name, **arguments)
         assert result.is_error
         (block,) = result.content

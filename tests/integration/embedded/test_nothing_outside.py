@@ -16,11 +16,11 @@ from pathlib import Path
 import click
 import psycopg
 import pytest
-from tests.integration.embedded.runs import Run, Start
 
 import godot
 from godot.embedded import instance, postgres
 from godot.embedded.postgres import Postgres, installation
+from tests.integration.embedded.runs import Run, Start
 
 ACCOUNTS = (Path("/etc/passwd"), Path("/etc/group"), Path("/etc/shadow"))
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.integration.embedded.runs import Start, until
 
 from godot.embedded import instance
 from godot.embedded.endpoint import ENDPOINT_FILE, read, running
 from godot.embedded.process import ChildFailed
 from godot.embedded.valkey import Valkey
 from godot.errors import StackProblem
+from tests.integration.embedded.runs import Start, until
 
 
 def test_a_stack_is_published_when_ready_and_stops_in_order_without_a_trace(

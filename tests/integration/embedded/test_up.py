@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.integration.embedded.runs import until
 
 from godot.embedded import background, instance
 from godot.embedded.endpoint import Endpoint, read
+from tests.integration.embedded.runs import until
 
 PORTS = {"GODOT_MCP_PORT": "0", "DEWEY_MCP_PORT": "0", "GODOT_METRICS_PORT": "0"}
 GODOT = (sys.executable, "-m", "godot")

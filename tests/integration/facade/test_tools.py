@@ -66,20 +66,21 @@ def test_the_traceparent_of_the_call_is_the_default_trace(call):
 
 
 def test_what_is_no_record_is_told_in_one_line(call):
-    for arguments, said in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"component": "a", "message": "m", "level": "loud"}, "level 'loud' is unknown"),
         ({"component": " ", "message": "m"}, "component is missing"),
         ({"component": "a"}, "message is missing"),
         ({"component": "a", "message": "m", "lvl": "INFO"}, "did you mean 'level'?"),
         ({"component": "a", "message": "m", "data": [1]}, "data: "),
-    ]:
+    ]
+    for arguments, said in cases:
         result = call("logger_log", **arguments)
         assert result.is_error
         assert said in text(result)
 
 
 def test_a_filter_that_makes_no_sense_is_told_in_one_line(call):
-    for arguments, said in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"since": "soon"}, "since="),
         ({"level": "loud"}, "level="),
         ({"cursor": "forged"}, "cursor is damaged"),
@@ -87,7 +88,8 @@ def test_a_filter_that_makes_no_sense_is_told_in_one_line(call):
         ({"limit": 0}, "limit: "),
         ({"text": "x"}, "unknown argument 'text'"),
         ({"component": "'; DROP TABLE logs; --", "search": "'--"}, "search="),
-    ]:
+    ]
+    for arguments, said in cases:
         result = call("logger_query", **arguments)
         assert result.is_error
         assert said in text(result)

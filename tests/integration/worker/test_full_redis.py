@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.integration.worker.conftest import Bench, eventually
 
 from godot.embedded.valkey import Valkey
 from godot.errors import GodotError, StreamFull
 from godot.stream import guard
 from godot.stream.connection import connect
 from godot.stream.group import Consumer
+from tests.integration.worker.conftest import Bench, eventually
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.integration.worker.conftest import Bench, eventually
-from tests.proxy import Proxy
 
 from godot.errors import StreamUnavailable
 from godot.stream.append import Appender
+from tests.integration.worker.conftest import Bench, eventually
+from tests.proxy import Proxy
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
-from tests.integration.worker.conftest import Bench, eventually
 
 from dewey_logs.migrations import migrate
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings
+from tests.integration.worker.conftest import Bench, eventually
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import signal
 import time
 
 import msgspec
-from tests.integration.worker.conftest import eventually
 
 from godot.stream.connection import connect
 from godot.stream.group import Consumer
 from godot.stream.snapshot import take
+from tests.integration.worker.conftest import eventually
 
 
 def test_appended_records_are_stored_once_and_acknowledged(bench, working, settings):

@@ -9,9 +9,9 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
-from tests.unit.clientlib.bench import framed, idle_logger
 
 from clientlib import GodotHandler, ICCMLogger
+from tests.unit.clientlib.bench import framed, idle_logger
 
 
 @pytest.fixture

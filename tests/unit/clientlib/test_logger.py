@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from tests.unit.clientlib.bench import framed, idle_logger, shipped
 
 from clientlib import ConfigError, ICCMLogger
 from clientlib.plain import utf8_size
+from tests.unit.clientlib.bench import framed, idle_logger, shipped
 
 
 def data_of(record: dict[str, str]) -> dict[str, object]:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.clientlib.bench import shipped
-from tests.vectors.load import cases
 
 from clientlib import Producer, RecordError, Redactor, make_record
+from tests.unit.clientlib.bench import shipped
+from tests.vectors.load import cases
 
 CASES = cases("encode")
 OWN = ("id", "created_at")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ def spread(ranges: list[tuple[int, int]]) -> set[int]:
 
 def sound(ranges: list[tuple[int, int]]) -> bool:
     """Say whether ranges are sorted, disjoint and not adjacent."""
-    return all(a[1] + 1 < b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+    return all(a[1] + 1 < b[0] for a, b in itertools.pairwise(ranges))
 
 
 @given(number_sets, number_sets)
