@@ -4,17 +4,17 @@ The import takes 0.2 to 0.4 s of CPU, so the sender's thread does it when the fi
 Two things can happen meanwhile:
 
 - The program forks. Import locks held by our thread would stay held in the child for ever, so
-  whoever forks waits for the import to end. The hook that waits has to run before that of
-  `logging`, which takes a lock that the import needs as well; hooks run in the reverse of their
-  order, so `logging` is imported here first (5 ms).
-- The program ends, and its exit hook waits for us to send what it logged. redis imports
-  `concurrent.futures.thread`, which registers a hook with `threading` and fails when the moment
-  for that is over.
+  whoever forks waits for the import to end. The hook that waits must run before those of `logging`
+  and `concurrent.futures`, which take locks that the import may need; hooks run in the reverse of
+  their order, so both are imported here first (5 ms). And whatever redis would import only when it
+  connects is imported with it.
+- The program ends, and its exit hook waits for us to send what it logged. By then
+  `concurrent.futures.thread`, which redis needs, could not be imported any more.
 """
 
 from __future__ import annotations
 
-import logging  # noqa: F401  # its fork hook must be registered before ours
+import logging  # noqa: F401  # see above
 import os
 import threading
 from types import ModuleType
@@ -28,14 +28,6 @@ _held_by_fork = False
 def redis() -> ModuleType:
     """Return the redis package, imported now if it was not; raise ImportError without it."""
     with _lock:
-        try:
-            import concurrent.futures.thread
-        except RuntimeError:  # the interpreter shuts down: nobody starts a pool of threads now
-            setattr(threading, "_register_atexit", lambda *_, **__: None)  # noqa: B010  # private
-            import concurrent.futures.thread  # noqa: F401
-        # What redis and sockets import later, when they first connect: the same danger at a fork.
-        import encodings.idna
-        import encodings.punycode
         import secrets  # noqa: F401
 
         import redis.backoff
