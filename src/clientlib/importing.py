@@ -14,12 +14,15 @@ Two things can happen meanwhile:
 
 from __future__ import annotations
 
-import logging  # noqa: F401  # see above
 import os
 import threading
+from importlib import import_module
 from types import ModuleType
 
 FORK_PATIENCE_S = 5.0
+FIRST = ("logging", "concurrent.futures.thread")
+WITH_REDIS = ("redis.backoff", "redis.maint_notifications", "redis.retry")
+ON_CONNECTING = ("secrets", "encodings.idna", "encodings.punycode")
 
 _lock = threading.Lock()
 _held_by_fork = False
@@ -28,12 +31,9 @@ _held_by_fork = False
 def redis() -> ModuleType:
     """Return the redis package, imported now if it was not; raise ImportError without it."""
     with _lock:
-        import secrets  # noqa: F401
-
-        import redis.backoff
-        import redis.maint_notifications
-        import redis.retry
-    return redis
+        for name in (*WITH_REDIS, *ON_CONNECTING):
+            import_module(name)
+        return import_module("redis")
 
 
 def _before_fork() -> None:
@@ -54,6 +54,8 @@ def _after_fork_in_child() -> None:
     _lock = threading.Lock()
 
 
+for _name in FIRST:
+    import_module(_name)
 os.register_at_fork(
     before=_before_fork,
     after_in_parent=_after_fork_in_parent,

@@ -98,10 +98,13 @@ def emit(
 )  # fmt: skip
 @click.option("-c", "--component", help="For lines that name none; default: the file's name.")
 @click.option("-l", "--level", default="INFO", show_default=True, help="For lines that show none.")
-def ingest(files: tuple[str, ...], form: str, component: str | None, level: str) -> None:
+@click.option("--skip-empty", is_flag=True, help="Leave empty lines out, and count them.")
+def ingest(
+    files: tuple[str, ...], form: str, component: str | None, level: str, skip_empty: bool
+) -> None:
     """Send the lines of FILES, or of stdin (-), as records: text, JSON lines, logfmt. [write]
 
-    Every line becomes one record; empty lines are skipped and counted. The time of a line is the
+    Every line becomes one record, an empty one too. The time of a line is the
     record's where it can be read. It never outruns the workers: a full stream makes it wait.
     """
     from clientlib import parse_level
@@ -117,7 +120,9 @@ def ingest(files: tuple[str, ...], form: str, component: str | None, level: str)
     tally = Tally()
     try:
         with Delivery(settings) as delivery, _progress(names) as progress:
-            shipment = Shipment(delivery, Pace(settings, note), note, tally, progress)
+            shipment = Shipment(
+                delivery, Pace(settings, note), note, tally, progress, skip_empty=skip_empty
+            )
             for name in names:
                 own = "stdin" if name == "-" else os.path.basename(name)
                 _ship(shipment, name, Parser(component or own, level, Format(form)))
@@ -135,11 +140,10 @@ def _ship(shipment: Shipment, name: str, parser: Parser) -> None:
 
 
 def _summary(tally: Tally, form: str) -> str:
-    text = (
-        f"{tally.lines:,} lines read, {tally.sent:,} records sent,"
-        f" {tally.empty:,} empty lines skipped"
-    )
-    unsent = tally.lines - tally.empty - tally.sent
+    text = f"{tally.lines:,} lines read, {tally.sent:,} records sent"
+    if tally.skipped:
+        text += f", {tally.skipped:,} empty lines skipped"
+    unsent = tally.lines - tally.skipped - tally.sent
     if unsent:
         text += f", {unsent:,} lines NOT sent"
     if tally.unparsed:

@@ -21,11 +21,11 @@ RETRY_PAUSE_S = 0.5
 
 @dataclass(slots=True)
 class Tally:
-    """What happened so far: lines and their bytes read, empty ones among them, records sent."""
+    """What happened so far: lines and their bytes read, empty ones left out, records sent."""
 
     lines: int = 0
     bytes: int = 0
-    empty: int = 0
+    skipped: int = 0
     unparsed: int = 0
     sent: int = 0
 
@@ -33,8 +33,8 @@ class Tally:
 class Shipment:
     """Collects records and sends them in batches.
 
-    Empty lines are counted but not sent: there is nothing to find in them, and the wire format
-    wants a message. `tally` is kept up to date, also when something raises. `tell` is for words to
+    An empty line is a record too, so that counting lines and counting rows agree; `skip_empty`
+    leaves them out. `tally` is kept up to date, also when something raises. `tell` is for words to
     a person, `progress` is called after each read.
     """
 
@@ -45,8 +45,11 @@ class Shipment:
         tell: Callable[[str], None],
         tally: Tally,
         progress: Callable[[Tally], None] = lambda tally: None,
+        *,
+        skip_empty: bool = False,
     ) -> None:
         self.tally = tally
+        self._skip_empty = skip_empty
         self._delivery = delivery
         self._pace = pace
         self._tell = tell
@@ -70,9 +73,10 @@ class Shipment:
         self.tally.lines += 1
         self.tally.bytes += raw.size + 1
         if not raw.text:
-            self.tally.empty += 1
             parser.blank()
-            return
+            if self._skip_empty:
+                self.tally.skipped += 1
+                return
         record = parser.record(raw, self._delivery)
         self._batch.append(record)
         self._bytes += record.size()

@@ -35,9 +35,9 @@ HOSTILE = (
 
 
 def summary(stderr: bytes) -> tuple[int, int, int]:
-    found = re.search(rb"([\d,]+) lines read, ([\d,]+) records sent, ([\d,]+) empty", stderr)
+    found = re.search(rb"([\d,]+) lines read, ([\d,]+) records sent(?:, ([\d,]+) empty)?", stderr)
     assert found, stderr
-    read, sent, empty = (int(text.replace(b",", b"")) for text in found.groups())
+    read, sent, empty = (int(text.replace(b",", b"")) for text in found.groups(b"0"))
     return read, sent, empty
 
 
@@ -64,12 +64,15 @@ def test_a_line_of_ten_megabytes_is_one_record_that_names_its_size(run, working,
     assert notes == [{"truncated": {"message": 10_000_000}}]
 
 
-def test_empty_lines_are_skipped_and_counted(run, working, stored):
+def test_an_empty_line_is_a_record_unless_they_are_to_be_skipped(run, working, stored):
     with working():
         done = run("ingest", "-", stdin=b"\none\n\r\n\ntwo")
-        rows = stored(2)
-    assert summary(done.stderr) == (5, 2, 3)
-    assert [row[0] for row in rows] == ["one", "two"]
+        stored(5)
+        skipping = run("ingest", "--skip-empty", "-", stdin=b"\nthree\n\n")
+        rows = stored(6)
+    assert summary(done.stderr) == (5, 5, 0)
+    assert summary(skipping.stderr) == (3, 1, 2)
+    assert sorted(row[0] for row in rows) == ["", "", "", "one", "three", "two"]
     assert {row[2] for row in rows} == {"stdin"}
 
 

@@ -26,9 +26,8 @@ def test_records_arrive_exactly_as_the_vectors_say(make_logger, redis_url, strea
     assert len(found) == len(cases)
     for record, case in zip(found, cases, strict=True):
         assert list(record.items())[2:] == expected(case)[2:], case["name"]
-    assert [parse_record_id(record["id"]).sequence for record in found] == list(
-        range(1, len(cases) + 1)
-    )
+    numbers = [parse_record_id(record["id"]) for record in found]
+    assert [who.sequence for who in numbers if who] == list(range(1, len(cases) + 1))
 
 
 def test_a_producer_announces_itself_in_the_hash(make_logger, redis_url, stream_name):

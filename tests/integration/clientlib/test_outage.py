@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ def test_short_outages_one_after_the_other_are_told_each(own_server, stream_name
         assert log.flush(10)
         own_server.stop()
         log.info(f"down {outage}")
-        until(lambda n=outage + 1: log.stats().printed == n)
+        until(partial(_has_printed, log, outage + 1))
         own_server.start()
         assert log.flush(10)
     there = account(own_server.url, stream_name)
@@ -128,6 +129,10 @@ def test_short_outages_one_after_the_other_are_told_each(own_server, stream_name
     assert output.messages == ["down 0", "down 1", "down 2"]
     assert [NOTICE in line for line in output.lines] == [False, True] * 3
     log.close()
+
+
+def _has_printed(log: ICCMLogger, count: int) -> bool:
+    return log.stats().printed == count
 
 
 def unused_port() -> int:

@@ -39,7 +39,8 @@ def own_postgres(own_folder: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def own_valkey(own_folder: Path) -> Iterator[Valkey]:
-    server = Valkey(own_folder / "valkey")
+    # with everysec a crash may cost what waited for a slow fsync; here it must cost nothing
+    server = Valkey(own_folder / "valkey", options=("--appendfsync", "always"))
     server.start()
     yield server
     server.stop()

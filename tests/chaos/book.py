@@ -1,0 +1,146 @@
+"""The harness's own account of every record, kept apart from everything that is being tested.
+
+It knows what was offered, what Redis said to it, and which entries were destroyed before anybody
+had settled them. From that alone follows what must be stored, what may be lost, and what the audit
+has to name; neither the ledger nor any counter of the product is asked.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import threading
+from collections.abc import Iterable, Sequence
+
+from clientlib import LogRecord, parse_record_id
+from godot.stream.ids import StreamID
+
+
+class State(enum.Enum):
+    """What Redis said to a record so far; once accepted, always accepted."""
+
+    OFFERED = "offered"
+    REFUSED = "refused"
+    INDETERMINATE = "indeterminate"
+    ACCEPTED = "accepted"
+
+
+class Kind(enum.Enum):
+    """What has to become of an accepted record that nobody destroyed."""
+
+    STORED = "stored, byte for byte"
+    EITHER = "stored or a dead letter"
+    DEAD = "a dead letter"
+    AGED = "stored, and perhaps removed by retention since"
+
+
+class Item:
+    """One record of ours; `entries` are those stream entries of it that are known."""
+
+    __slots__ = ("digest", "entries", "id", "kind", "producer", "sequence", "state")
+
+    def __init__(
+        self, id: bytes, producer: int, sequence: int, digest: bytes | None, kind: Kind
+    ) -> None:
+        self.id = id
+        self.producer = producer
+        self.sequence = sequence
+        self.digest = digest
+        self.kind = kind
+        self.state = State.OFFERED
+        self.entries: list[StreamID] = []
+
+
+class Book:
+    """Every record by its id, foreign entries by their mark; used by many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.items: dict[bytes, Item] = {}
+        self.foreign: dict[str, StreamID | None] = {}  # mark -> entry, None: not known to be one
+        self.wipes = 0
+        self.attempts_without_answer = 0
+        self._destroyed: set[StreamID] = set()
+        self._intervals: list[tuple[StreamID, StreamID]] = []
+
+    def offer(self, records: Iterable[LogRecord], kind: Kind = Kind.STORED) -> None:
+        """Enter records before they are sent for the first time."""
+        made = [_item(record, kind) for record in records]
+        with self._lock:
+            self.items.update((item.id, item) for item in made)
+
+    def accepted(self, records: Sequence[LogRecord], entries: Sequence[StreamID]) -> None:
+        with self._lock:
+            for record, entry in zip(records, entries, strict=True):
+                item = self.items[_key(record.id)]
+                item.state = State.ACCEPTED
+                item.entries.append(entry)
+
+    def failed(self, records: Sequence[LogRecord], *, refused: bool) -> None:
+        """Note that no answer, or a refusal, came back; of several some may have arrived."""
+        state = State.REFUSED if refused and len(records) == 1 else State.INDETERMINATE
+        with self._lock:
+            self.attempts_without_answer += len(records)
+            for record in records:
+                item = self.items[_key(record.id)]
+                if item.state is State.OFFERED or (
+                    item.state is State.REFUSED and state is State.INDETERMINATE
+                ):
+                    item.state = state
+
+    def add_foreign(self, mark: str, entry: StreamID | None) -> None:
+        """Enter an entry that carries no id of ours; `entry` is None when no answer came."""
+        with self._lock:
+            self.foreign[mark] = entry
+            self.attempts_without_answer += entry is None
+
+    def destroy(self, entries: Iterable[StreamID]) -> None:
+        """Note entries that were taken away while nobody had settled them."""
+        with self._lock:
+            self._destroyed.update(entries)
+
+    def destroy_between(self, after: StreamID, before: StreamID) -> None:
+        """Note that every entry between two ids, both exclusive, was taken away unread."""
+        with self._lock:
+            self._intervals.append((after, before))
+
+    def wiped(self, entries: Iterable[StreamID]) -> None:
+        """Note that the whole stream was deleted, and which of its entries were not settled."""
+        self.destroy(entries)
+        self.wipes += 1
+
+    def is_destroyed(self, entry: StreamID) -> bool:
+        return entry in self._destroyed or any(a < entry < b for a, b in self._intervals)
+
+    def may_be_lost(self, item: Item) -> bool:
+        """Say whether some entry of a record was destroyed before it was settled."""
+        return any(self.is_destroyed(entry) for entry in item.entries)
+
+
+def digest(
+    created_at: str, component: str, level: str, message: str, trace_id: str | None, data: object
+) -> bytes:
+    """Return the hash of a record's content; `data` is compared as JSON, not as text."""
+    canonical = json.dumps(
+        [created_at, component, level, message, trace_id, data], sort_keys=True
+    ).encode()
+    return hashlib.sha256(canonical).digest()
+
+
+def digest_of(record: LogRecord) -> bytes:
+    data = json.loads(record.data) if record.data is not None else None
+    return digest(
+        record.created_at, record.component, record.level, record.message, record.trace_id, data
+    )
+
+
+def _key(text: str) -> bytes:
+    return bytes.fromhex(text.replace("-", ""))
+
+
+def _item(record: LogRecord, kind: Kind) -> Item:
+    who = parse_record_id(record.id)
+    assert who is not None
+    known = digest_of(record) if kind in (Kind.STORED, Kind.AGED) else None
+    return Item(_key(record.id), who.producer, who.sequence, known, kind)

@@ -1,0 +1,236 @@
+"""The system under test: two servers of its own, workers behind proxies, and hands to touch it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import redis
+
+from dewey_logs.migrations import migrate
+from godot.embedded.postgres import Postgres
+from godot.embedded.valkey import Valkey
+from godot.settings import Settings, load
+from godot.stream.ids import ZERO, StreamID
+from tests.chaos.book import Book
+from tests.chaos.fleet import GODOT, Fleet
+from tests.proxy import Proxy
+
+STREAM, GROUP = "logs", "dewey"
+MAXMEMORY = "1gb"
+MAX_CONNECTIONS = 40
+
+# What nobody has settled, looked at and (perhaps) destroyed in one step of the server.
+UNSETTLED = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    if ARGV[2] ~= '' then redis.call(unpack(ARGV, 2)) end
+    return {'0-0', '0-0', {}, {}}
+end
+local delivered, pending, waiting = '0-0', {}, {}
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+    local mine = false
+    for i = 1, #group, 2 do
+        if group[i] == 'name' then mine = group[i + 1] == ARGV[1] end
+        if group[i] == 'last-delivered-id' and mine then delivered = group[i + 1] end
+    end
+    if mine then
+        for _, item in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 10000000)) do
+            pending[#pending + 1] = item[1]
+        end
+    end
+end
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. delivered, '+')) do
+    waiting[#waiting + 1] = entry[1]
+end
+local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+if ARGV[2] ~= '' then redis.call(unpack(ARGV, 2)) end
+return {delivered, first[1] and first[1][1] or '0-0', pending, waiting}
+"""
+
+
+class Unsettled(NamedTuple):
+    """The group's position, the first entry, and the ids that are pending or undelivered."""
+
+    delivered: StreamID
+    first: StreamID
+    pending: list[StreamID]
+    waiting: list[StreamID]
+
+
+class World:
+    """Servers, workers, the producers' proxy, and the account; `close` ends all of it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 3,
+        module: str = GODOT,
+        maxlen: int = 100_000,
+        reclaim_idle_ms: int = 2_000,
+        migrated: str = "",
+    ) -> None:
+        self.folder = folder
+        self.reclaim_s = reclaim_idle_ms / 1000
+        self.book = Book()
+        self.valkey = Valkey(folder / "valkey", maxmemory=MAXMEMORY)
+        self.postgres = Postgres(
+            folder / "postgres",
+            options=(
+                "shared_buffers=64MB",
+                f"max_connections={MAX_CONNECTIONS}",
+                "track_commit_timestamp=on",
+            ),
+        )
+        self.valkey.start()
+        self.postgres.start()
+        self.postgres.create_database("dewey")
+        migrate(self.postgres.url("dewey"))
+        if migrated:
+            self.sql(migrated)
+        self.environ = {
+            "GODOT_STREAM": STREAM,
+            "GODOT_GROUP": GROUP,
+            "GODOT_MAXLEN": str(maxlen),
+            "GODOT_DATA_DIR": str(folder / "nothing-runs-here"),
+            "GODOT_METRICS_PORT": "0",
+            "GODOT_RECLAIM_IDLE_MS": str(reclaim_idle_ms),
+            "GODOT_STOP_TIMEOUT_S": "3",
+        }
+        self.front = Proxy(self.valkey.socket)  # the producers' way to Redis
+        self.fleet = Fleet(
+            folder,
+            workers,
+            module,
+            valkey=self.valkey,
+            postgres_socket=self.postgres.sockets / ".s.PGSQL.5432",
+            environ=self.environ,
+        )
+
+    def settings(self, *, direct: bool = False, **more: str) -> Settings:
+        """Return a producer's settings: through the producers' proxy, or past it."""
+        url = self.valkey.url if direct else f"redis://127.0.0.1:{self.front.port}/0"
+        return load(
+            {
+                **self.environ,
+                "GODOT_REDIS_URL": url,
+                "DEWEY_URL": self.postgres.url("dewey"),
+                **more,
+            }
+        )
+
+    @contextmanager
+    def redis(self) -> Iterator[redis.Redis]:
+        """A connection past every proxy."""
+        client = redis.Redis.from_url(self.valkey.url, socket_timeout=10.0)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def sql(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement past every proxy."""
+        with self.session() as connection:
+            cursor = connection.execute(query, parameters)  # type: ignore[arg-type]  # our own text
+            return cursor.fetchall() if cursor.description else []
+
+    def session(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(
+            self.postgres.url("dewey") + "&application_name=chaos", autocommit=True
+        )
+
+    def unsettled(self, *destroy: str) -> Unsettled:
+        """Look at what is not settled, and in the same step run a command that destroys it."""
+        with self.redis() as client:
+            found: Any = client.eval(UNSETTLED, 1, STREAM, GROUP, *(destroy or ("",)))
+        delivered, first, pending, waiting = found
+        return Unsettled(
+            StreamID.parse(delivered),
+            StreamID.parse(first),
+            [StreamID.parse(item) for item in pending],
+            [StreamID.parse(item) for item in waiting],
+        )
+
+    def heal(self) -> None:
+        """Undo whatever may still be in the way; servers that are down are started."""
+        self.front.stall = self.front.swallow_replies = self.front.refuse = False
+        assert self.valkey.child is not None
+        assert self.postgres.child is not None
+        if not self.valkey.child.running:
+            self.valkey.start()
+        if not self.postgres.child.running:
+            self.postgres.start()
+        with self.redis() as client:
+            client.config_set("maxmemory", MAXMEMORY)
+        self.fleet.heal()
+
+    def settled(self) -> bool:
+        """Say whether every entry was delivered and acknowledged."""
+        try:
+            with self.redis() as client:
+                group: Any = client.xinfo_groups(STREAM)[0]
+                stream: Any = client.xinfo_stream(STREAM)
+        except (redis.RedisError, IndexError):
+            return False
+        return bool(
+            group["pending"] == 0 and group["last-delivered-id"] == stream["last-generated-id"]
+        )
+
+    def entries(self) -> set[StreamID]:
+        """Return every id in the stream."""
+        found: set[StreamID] = set()
+        start = "-"
+        with self.redis() as client:
+            while page := client.xrange(STREAM, start, "+", 5_000):
+                found.update(StreamID.parse(entry) for entry, _ in page)  # type: ignore[union-attr]
+                start = f"({page[-1][0].decode()}"  # type: ignore[index]
+        return found
+
+    def announced(self) -> dict[int, int]:
+        """Return what the producers' hash says: producer -> highest number handed to Redis."""
+        with self.redis() as client:
+            raw: Any = client.hgetall(f"{STREAM}:producers")
+        return {int(name, 16): int(value.split()[0]) for name, value in raw.items()}
+
+    def close(self) -> None:
+        self.fleet.close()
+        self.front.close()
+        self.valkey.stop()
+        self.postgres.stop()
+
+
+@contextmanager
+def world(*, keep: bool = False, **options: Any) -> Iterator[World]:
+    """Make a world in a temporary folder; `keep` leaves the folder, with every log, behind."""
+    for name in list(os.environ):  # a developer's own settings must not reach it
+        if name.startswith(("GODOT_", "DEWEY_", "LOG_", "LOGGING_", "PG")):
+            del os.environ[name]
+    folder = Path(tempfile.mkdtemp(prefix="godot-chaos-"))
+    folder.chmod(0o711)
+    here = World(folder, **options)
+    try:
+        yield here
+    finally:
+        here.close()
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until(condition: Any, seconds: float) -> bool:
+    """Poll until something is true; False when it was not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+__all__ = ["GROUP", "MAXMEMORY", "STREAM", "ZERO", "Unsettled", "World", "wait_until", "world"]
