@@ -159,9 +159,13 @@ LIMIT %(rows)s;
 SELECT count(*) FROM (SELECT FROM logs WHERE {matching} LIMIT %(rows)s) found;
 
 -- name: account_numbers
+-- Beside the numbers: the highest one of long ago, and the highest one from before the stream as it
+-- is now.
 SELECT producer, kind, range_agg(seqs)::text,
-       max(upper(seqs)) FILTER (WHERE at <= now() - %(settling)s * interval '1 second') - 1
-FROM logs_ledger
+       max(upper(seqs)) FILTER (WHERE at <= now() - %(settling)s * interval '1 second') - 1,
+       max(upper(seqs)) FILTER (WHERE at <= began) - 1
+FROM logs_ledger,
+     (SELECT max(began_at) AS began FROM logs_streams WHERE stream = %(stream)s AND epoch > 1) s
 GROUP BY producer, kind;
 
 -- name: account_epochs
@@ -199,8 +203,102 @@ FROM epochs e
 ORDER BY e.epoch;
 
 -- name: account_runs
-SELECT delivery, first_ms, first_seq, last_ms, last_seq, n
+-- An earlier epoch can reach into the region: for a second after a stream was made again, batches
+-- are still counted to the old one.
+SELECT epoch = (SELECT epoch FROM logs_streams WHERE stream = %(stream)s),
+       delivery, first_ms, first_seq, last_ms, last_seq, n
 FROM logs_ledger_entries
-WHERE stream = %(stream)s AND epoch = (SELECT epoch FROM logs_streams WHERE stream = %(stream)s)
-  AND (last_ms, last_seq) >= (%(ms)s::numeric, %(seq)s::numeric)
+WHERE stream = %(stream)s AND (last_ms, last_seq) >= (%(ms)s::numeric, %(seq)s::numeric)
 ORDER BY first_ms, first_seq;
+
+-- name: active_producers
+SELECT DISTINCT producer FROM logs_ledger WHERE at >= %(since)s;
+
+-- name: account_neighbours
+-- When the numbers just below and just above a range were committed first.
+SELECT r.producer, r.low, r.high,
+       dewey_text(min(l.at) FILTER (WHERE l.seqs @> r.low - 1)),
+       dewey_text(min(l.at) FILTER (WHERE l.seqs @> r.high + 1))
+FROM unnest(%(producers)s::bigint[], %(lows)s::bigint[], %(highs)s::bigint[]) r(producer, low, high)
+JOIN logs_ledger l ON l.producer = r.producer AND l.kind <> 'duplicate'
+                  AND (l.seqs @> r.low - 1 OR l.seqs @> r.high + 1)
+GROUP BY r.producer, r.low, r.high;
+
+-- name: contents_rows
+-- The numbers inside the record ids: 16 hexadecimal digits of time, version and 12 bits of sequence,
+-- then 64 bits: variant, 24 bits of sequence, 38 of producer.
+SELECT CASE WHEN ours THEN low & 274877906943 END AS producer, count(*),
+       range_agg(int8range(sequence, sequence, '[]')) FILTER (WHERE ours)::text
+FROM (
+    SELECT low, (high << 24) | ((low >> 38) & 16777215) AS sequence,
+           version = '8' AND low < -4611686018427387904
+           AND ((high << 24) | ((low >> 38) & 16777215)) > 0 AS ours
+    FROM (
+        SELECT substr(hex, 13, 1) AS version,
+               ('x' || substr(hex, 14, 3))::bit(12)::int::bigint AS high,
+               ('x' || substr(hex, 17, 16))::bit(64)::bigint AS low
+        FROM (SELECT encode(uuid_send(id), 'hex') AS hex FROM logs OFFSET 0) ids OFFSET 0) parts
+) numbers
+GROUP BY 1;
+
+-- name: contents_stored
+SELECT producer, range_agg(seqs)::text FROM logs_ledger WHERE kind = 'stored' GROUP BY producer;
+
+-- name: contents_complete
+-- Whether every day that can have held a record of the ledger is still there, and nothing cleared.
+SELECT NOT EXISTS (SELECT FROM logs_cleared)
+   AND coalesce(
+       (SELECT min(to_date(substr(c.relname, 6, 8), 'YYYYMMDD'))
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'logs'::regclass AND NOT i.inhdetachpending)
+       <= (SELECT ((min(at) - w.back_seconds * interval '1 second') AT TIME ZONE 'UTC')::date
+           FROM logs_ledger, dewey_window() w GROUP BY w.back_seconds), true);
+
+-- name: clears_since
+SELECT filter, at FROM logs_cleared
+WHERE at > timestamptz 'epoch' + %(us)s * interval '1 microsecond'
+ORDER BY at;
+
+-- name: matching_rows
+-- Rows that are not stored yet, under the names that a filter's clauses use.
+SELECT n
+FROM (
+    SELECT n, timestamptz 'epoch' + created_us * interval '1 microsecond' AS created_at, component,
+           level::log_level AS level, trace_id, message, data::jsonb AS data
+    FROM unnest(%(row_created_us)s::bigint[], %(row_components)s::text[], %(row_levels)s::text[],
+                %(row_traces)s::text[], %(row_messages)s::text[], %(row_data)s::text[])
+         WITH ORDINALITY r(created_us, component, level, trace_id, message, data, n)
+) logs
+WHERE {matching};
+
+-- name: dead_letters
+SELECT record_id::text, stream, entry, reason, sqlstate, field_names, field_values, producer,
+       sequence, deliveries, state, dewey_text(at), dewey_text(changed_at)
+FROM logs_rejected
+WHERE (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(ids)s::text[] IS NULL OR record_id::text ^@ ANY (%(ids)s::text[]))
+  AND (%(reason)s::text IS NULL OR strpos(lower(reason), lower(%(reason)s::text)) > 0)
+  AND (%(after_at)s::timestamptz IS NULL
+       OR {following} (%(after_at)s::timestamptz, %(after_id)s::uuid))
+ORDER BY {order}
+LIMIT %(rows)s;
+
+-- name: dead_letter_reasons
+SELECT reason, count(*), dewey_text(min(at)), dewey_text(max(at)),
+       (array_agg(record_id::text ORDER BY at DESC))[1]
+FROM logs_rejected WHERE state = 'open'
+GROUP BY reason
+ORDER BY count(*) DESC, reason;
+
+-- name: drop_dead_letters
+UPDATE logs_rejected SET state = 'dropped', changed_at = now()
+WHERE record_id = ANY (%(ids)s::uuid[]) AND state = 'open';
+
+-- name: dead_letters_retried
+UPDATE logs_rejected SET state = 'retried', changed_at = now()
+WHERE record_id = ANY (%(ids)s::uuid[]) AND state = 'open';
+
+-- name: dead_letters_failed
+UPDATE logs_rejected l SET reason = f.reason, sqlstate = f.sqlstate, changed_at = now()
+FROM unnest(%(ids)s::uuid[], %(reasons)s::text[], %(states)s::text[]) f(id, reason, sqlstate)
+WHERE l.record_id = f.id AND l.state = 'open';

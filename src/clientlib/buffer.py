@@ -7,9 +7,9 @@ several, filled with None, appended in the same atomic step. So one `len()` tell
 Above four fifths only WARN and ERROR get in; above the whole nothing does. A refused record is
 counted by reason at once and gets its sequence number when the sender next looks (the numbers are
 given in the queue's order, by one thread: a caller needs no lock and leaves no hole when a signal
-interrupts it). Above one half, while the server takes what it gets, the call gives up the rest of
-its time slice: a loop that logs faster than one core can ship slows down a little instead of
-losing records. It waits for nothing.
+interrupts it). Above one half, the call gives up the rest of its time slice: a loop that logs faster
+than one core can ship (or print) slows down a little instead of losing records. It waits for
+nothing: when the sender's thread is waiting itself, the call goes on at once.
 """
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ class Intake:
         "slot_bytes",
         "soft",
         "taken",
-        "yielding",
     )
 
     def __init__(self, max_records: int, max_bytes: int, start: Callable[[], None]) -> None:
@@ -76,7 +75,6 @@ class Intake:
         """Empty everything: at construction, and in a forked child, whose parent keeps its own."""
         self.queue.clear()
         self.idle = True  # so that the next record starts the sender
-        self.yielding = True
         self.taken = 0  # slots that left the queue
         self._bell = Lock()
         self._bell.acquire()
@@ -96,7 +94,7 @@ class Intake:
             self.queue.append(snapshot)
         else:
             self.queue.extend((snapshot, *(None,) * (slots - 1)))
-        if self.yielding and len(self.queue) >= self.soft:
+        if len(self.queue) >= self.soft:
             time.sleep(0)
 
     def refuse(self, reason: str) -> None:

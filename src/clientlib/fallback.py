@@ -97,10 +97,11 @@ class Outage:
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] | None = None,
     ) -> None:
         self._clock = clock
-        self._jitter = jitter
+        # A generator of our own: the program's may be seeded, and its numbers are not ours to take.
+        self._jitter = jitter or random.Random().random
         self._since: float | None = None
         self._retry_at = 0.0
         self._failures = 0

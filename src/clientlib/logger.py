@@ -47,7 +47,15 @@ class ICCMLogger:
     line on stderr. After construction no method raises.
     """
 
-    __slots__ = ("_flush_timeout_s", "_gate", "_intake", "_sender", "_source", "component")
+    __slots__ = (
+        "__weakref__",
+        "_flush_timeout_s",
+        "_gate",
+        "_intake",
+        "_sender",
+        "_source",
+        "component",
+    )
 
     def __init__(
         self,

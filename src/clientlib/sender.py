@@ -271,7 +271,6 @@ class Sender:
         delivered = self._shipping.deliver(
             self._component, patience_s=patience_s, hurried=self._hurried
         )
-        self.intake.yielding = delivered
         if not delivered:
             self._marks.failed()
 

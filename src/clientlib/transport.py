@@ -39,6 +39,11 @@ class Transport:
         self.url = url
         self._connection: ConnectionInterface | None = None
         self._pool: Any = None
+        # Without a time limit in the URL these hold; without any, a silent server would hold us up.
+        self._timeouts_s = {
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "socket_timeout": REPLY_TIMEOUT_S,
+        }
         self._reply_error: type[Exception] = Exception
 
     @property
@@ -84,10 +89,12 @@ class Transport:
         if self._connection is None:
             if self._pool is None:
                 self._pool = self._make_pool()
-            if patience_s is not None:
-                options = self._pool.connection_kwargs
-                for name in ("socket_connect_timeout", "socket_timeout"):
-                    options[name] = min(options[name] or patience_s, patience_s)
+                given = self._pool.connection_kwargs
+                for name, usual_s in self._timeouts_s.items():
+                    self._timeouts_s[name] = given[name] or usual_s
+            for name, usual_s in self._timeouts_s.items():
+                timeout_s = usual_s if patience_s is None else min(usual_s, patience_s)
+                self._pool.connection_kwargs[name] = timeout_s
             connection: ConnectionInterface = self._pool.make_connection()
             connection.connect()  # type: ignore[no-untyped-call]  # redis-py
             self._connection = connection
@@ -98,8 +105,7 @@ class Transport:
         self._reply_error = redis.ResponseError
         return redis.ConnectionPool.from_url(
             self.url,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=REPLY_TIMEOUT_S,
+            **self._timeouts_s,
             retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
             driver_info=None,  # CLIENT SETINFO: two round trips that a producer's ACL may forbid
             maint_notifications_config=redis.maint_notifications.MaintNotificationsConfig(

@@ -19,30 +19,41 @@ from dewey_logs.rows import (
     LogRow,
     Page,
     Reject,
+    Retried,
     Source,
     StoreTotals,
     Window,
     WriteResult,
 )
+from dewey_logs.times import parse_time
 
 if TYPE_CHECKING:
-    from dewey_logs.accounts import Accounts, Epoch
+    from dewey_logs.accounts import Accounts, Epoch, Neighbours
+    from dewey_logs.contents import Contents, Held
+    from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
     from dewey_logs.store import Store, open_store
 
 __all__ = [
     "Accounts",
     "BadFilter",
     "Batch",
+    "Contents",
+    "DeadLetter",
+    "DeadLetterFilter",
+    "DeadLetterReason",
     "DeweyError",
     "Dropped",
     "EntryRun",
     "Epoch",
+    "Held",
     "LogFilter",
     "LogRecordView",
     "LogRow",
+    "Neighbours",
     "Page",
     "QueryTimeout",
     "Reject",
+    "Retried",
     "SchemaProblem",
     "Source",
     "Store",
@@ -51,11 +62,18 @@ __all__ = [
     "Window",
     "WriteResult",
     "open_store",
+    "parse_time",
 ]
 
 _LATE = {
     "Accounts": "dewey_logs.accounts",
+    "Contents": "dewey_logs.contents",
+    "DeadLetter": "dewey_logs.deadletters",
+    "DeadLetterFilter": "dewey_logs.deadletters",
+    "DeadLetterReason": "dewey_logs.deadletters",
     "Epoch": "dewey_logs.accounts",
+    "Held": "dewey_logs.contents",
+    "Neighbours": "dewey_logs.accounts",
     "Store": "dewey_logs.store",
     "open_store": "dewey_logs.store",
 }

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -38,14 +40,25 @@ class Accounts(msgspec.Struct, frozen=True):
     """The ledger at one moment.
 
     `numbers`: producer → kind → inclusive ranges. `old`: producer → the highest number committed
-    longer ago than the settling time. `runs` are the current epoch's runs that reach into the
-    region; the epochs count only what lies before it.
+    longer ago than the settling time. `before`: producer → the highest number committed before the
+    current epoch began, where there was another. `runs` are the current epoch's runs that reach
+    into the region; that epoch counts only what lies before it. `strays` are runs in the region
+    that are counted to an earlier epoch.
     """
 
     numbers: dict[int, dict[str, tuple[Range, ...]]]
     old: dict[int, int]
     epochs: tuple[Epoch, ...]
     runs: tuple[EntryRun, ...]
+    before: dict[int, int] = {}
+    strays: tuple[EntryRun, ...] = ()
+
+
+class Neighbours(msgspec.Struct, frozen=True):
+    """When the numbers beside a range were committed first: RFC 3339 UTC, None where unknown."""
+
+    below: str | None
+    above: str | None
 
 
 def read(
@@ -57,12 +70,15 @@ def read(
         connection.execute("SET LOCAL statement_timeout = '30s'")
         numbers: defaultdict[int, dict[str, tuple[Range, ...]]] = defaultdict(dict)
         old: dict[int, int] = {}
-        for producer, kind, seqs, old_high in connection.execute(
-            statement("account_numbers"), {"settling": settling_seconds}
+        before: dict[int, int] = {}
+        for producer, kind, seqs, old_high, before_high in connection.execute(
+            statement("account_numbers"), {"settling": settling_seconds, "stream": stream}
         ):
             numbers[producer][kind] = ranges(seqs)
             if old_high is not None:
                 old[producer] = max(old.get(producer, 0), old_high)
+            if before_high is not None:
+                before[producer] = max(before.get(producer, 0), before_high)
         where = {"stream": stream, "ms": str(region[0]), "seq": str(region[1])}
         epochs = tuple(
             Epoch(number, current, added, (int(last_ms), int(last_seq)), int(settled), vanished)
@@ -70,11 +86,31 @@ def read(
                 statement("account_epochs"), where
             )
         )
-        runs = tuple(
-            EntryRun((int(a), int(b)), (int(c), int(d)), n, delivery)
-            for delivery, a, b, c, d, n in connection.execute(statement("account_runs"), where)
-        )
-    return Accounts(dict(numbers), old, epochs, runs)
+        runs: dict[bool, list[EntryRun]] = {True: [], False: []}
+        for current, delivery, a, b, c, d, n in connection.execute(
+            statement("account_runs"), where
+        ):
+            runs[current].append(EntryRun((int(a), int(b)), (int(c), int(d)), n, delivery))
+    return Accounts(dict(numbers), old, epochs, tuple(runs[True]), before, tuple(runs[False]))
+
+
+def neighbours(
+    connection: Connection, wanted: Sequence[tuple[int, int, int]]
+) -> dict[tuple[int, int, int], Neighbours]:
+    """Return when the numbers beside ranges (producer, first, last) were committed."""
+    if not wanted:
+        return {}
+    producers, lows, highs = zip(*wanted, strict=True)
+    rows = connection.execute(
+        statement("account_neighbours"),
+        {"producers": list(producers), "lows": list(lows), "highs": list(highs)},
+    )
+    return {(producer, low, high): Neighbours(*times) for producer, low, high, *times in rows}
+
+
+def active(connection: Connection, since: datetime) -> set[int]:
+    """Return the producers of which anything was settled since then."""
+    return {row[0] for row in connection.execute(statement("active_producers"), {"since": since})}
 
 
 def ranges(text: str) -> tuple[Range, ...]:

@@ -1,6 +1,6 @@
 """Rows in the format of binary COPY, made by hand and sent while the next ones are encoded.
 
-Measured (tests/bench/store.py): about 0.9 µs a row here, against 11 µs with psycopg's own writers.
+Measured (tests/bench/store.py): 35,000 rows/s this way, 33,000 row by row with psycopg's own writers.
 PostgreSQL works on one chunk while Python encodes the next, so on two cores most of that is hidden;
 the price is that a row which cannot be encoded is found in the middle of a COPY, which is rare.
 """

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from dewey_logs.rows import Batch, Dropped
 
-Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "dropped"]
+Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "cleared", "dropped"]
 
 LARGEST_SEQUENCE = 2**36 - 1  # the field inside a record id; a larger number belongs to no record
 

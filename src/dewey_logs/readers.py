@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from dewey_logs.accounts import Accounts
-from dewey_logs.accounts import read as read_accounts
+from dewey_logs import accounts as ledger_accounts
+from dewey_logs import contents as log_contents
+from dewey_logs import deadletters
+from dewey_logs.accounts import Accounts, Neighbours
+from dewey_logs.contents import Contents
 from dewey_logs.database import Connection, apply_settings, connect, errors_translated
+from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.errors import Unavailable
 from dewey_logs.filters import LogFilter
 from dewey_logs.query import page
@@ -72,7 +77,29 @@ class Readers:
 
     def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:
         """Return the ledger of one stream; see Store.accounts."""
-        return self._read(lambda c: read_accounts(c, stream, region, settling_seconds))
+        return self._read(lambda c: ledger_accounts.read(c, stream, region, settling_seconds))
+
+    def neighbours(
+        self, wanted: Sequence[tuple[int, int, int]]
+    ) -> dict[tuple[int, int, int], Neighbours]:
+        """Return when the numbers beside ranges were committed; see Store.neighbours."""
+        return self._read(lambda c: ledger_accounts.neighbours(c, wanted))
+
+    def active_producers(self, since: datetime) -> set[int]:
+        """Return the producers of which anything was settled since then."""
+        return self._read(lambda c: ledger_accounts.active(c, since))
+
+    def contents(self) -> Contents:
+        """Return what `logs` really holds; see Store.contents."""
+        return self._read(log_contents.read)
+
+    def dead_letters(self, wanted: DeadLetterFilter) -> tuple[DeadLetter, ...]:
+        """Return one page of dead letters; see Store.dead_letters."""
+        return self._read(lambda c: deadletters.read(c, wanted))
+
+    def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
+        """Return the open dead letters by reason."""
+        return self._read(deadletters.reasons)
 
     def close(self) -> None:
         """Close every connection; a later query opens the pool again."""

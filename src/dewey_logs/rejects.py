@@ -63,7 +63,7 @@ def _parameters(reject: Reject, stream: str) -> dict[str, object]:
         "id": UUID(bytes=reject.id),
         "stream": _storable(stream),
         "entry": _storable(source.entry),
-        "reason": _storable(reject.reason[:MAX_REASON_CHARS]),
+        "reason": reason_text(reject.reason),
         "sqlstate": reject.sqlstate,
         "names": list(source.fields.keys()),
         "values": list(source.fields.values()),
@@ -71,6 +71,11 @@ def _parameters(reject: Reject, stream: str) -> dict[str, object]:
         "sequence": reject.sequence,
         "deliveries": source.deliveries,
     }
+
+
+def reason_text(reason: str) -> str:
+    """Return a reason as it is kept."""
+    return _storable(reason[:MAX_REASON_CHARS])
 
 
 def _storable(text: str) -> str:

@@ -60,6 +60,13 @@ class Dropped(msgspec.Struct, frozen=True):
     ranges: tuple[tuple[int, int], ...]
 
 
+class Retried(msgspec.Struct, frozen=True):
+    """A dead letter that is tried again: its id, and the id of the row or reject it became."""
+
+    letter: bytes
+    record: bytes
+
+
 class EntryRun(msgspec.Struct, frozen=True):
     """Consecutive stream entries settled by one batch.
 
@@ -82,6 +89,8 @@ class Batch(msgspec.Struct, frozen=True):
     just before this batch, else None; a fall of it starts a new epoch of the stream.
     `last_generated` is the last-generated-id of the same reply. Give it always: workers commit in
     another order than they read, and without it an older reading looks like a recreated stream.
+    `heed_clears` leaves out the rows that a clear has removed since: set it for replays. `retried`
+    are the dead letters among the rows and rejects.
     """
 
     stream: str
@@ -92,15 +101,18 @@ class Batch(msgspec.Struct, frozen=True):
     maybe_known: bool = False
     entries_added: int | None = None
     last_generated: tuple[int, int] | None = None
+    heed_clears: bool = False
+    retried: tuple[Retried, ...] = ()
 
 
 class WriteResult(msgspec.Struct, frozen=True):
-    """What the commit made of a batch: rows stored, known already, refused, past retention."""
+    """What the commit made of a batch: stored, known already, refused, past retention, cleared."""
 
     stored: int
     duplicates: int = 0
     rejects: tuple[Reject, ...] = ()
     expired: int = 0
+    cleared: int = 0
 
 
 class Window(msgspec.Struct, frozen=True):

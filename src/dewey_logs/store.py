@@ -5,11 +5,15 @@ Writing has one connection of its own, reading a small pool: a slow query never 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
-from dewey_logs.accounts import Accounts
+from dewey_logs.accounts import Accounts, Neighbours
+from dewey_logs.contents import Contents
 from dewey_logs.database import conninfo
+from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.filters import LogFilter
 from dewey_logs.readers import Readers
 from dewey_logs.rows import Batch, Page, StoreTotals, Window, WriteResult
@@ -45,6 +49,32 @@ class Store(Protocol):
 
     def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:
         """Return the ledger of one stream for an audit; see dewey_logs.accounts."""
+        ...
+
+    def neighbours(
+        self, wanted: Sequence[tuple[int, int, int]]
+    ) -> dict[tuple[int, int, int], Neighbours]:
+        """Return when the numbers beside ranges (producer, first, last) were committed first."""
+        ...
+
+    def active_producers(self, since: datetime) -> set[int]:
+        """Return the producers of which anything was settled since then."""
+        ...
+
+    def contents(self) -> Contents:
+        """Return what the log really holds beside what the ledger says; reads every row."""
+        ...
+
+    def dead_letters(self, wanted: DeadLetterFilter) -> tuple[DeadLetter, ...]:
+        """Return one page of dead letters; raises BadFilter for an id that can be none."""
+        ...
+
+    def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
+        """Return the open dead letters by reason, the most frequent first."""
+        ...
+
+    def drop_dead_letters(self, ids: Sequence[str]) -> int:
+        """Give open dead letters up, by their whole ids; return how many were open."""
         ...
 
     def close(self) -> None:
@@ -94,6 +124,32 @@ class PostgresStore:
     def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:
         """Return the ledger of one stream; see Store.accounts."""
         return self._readers.accounts(stream, region, settling_seconds)
+
+    def neighbours(
+        self, wanted: Sequence[tuple[int, int, int]]
+    ) -> dict[tuple[int, int, int], Neighbours]:
+        """Return when the numbers beside ranges were committed; see Store.neighbours."""
+        return self._readers.neighbours(wanted)
+
+    def active_producers(self, since: datetime) -> set[int]:
+        """Return who was active; see Store.active_producers."""
+        return self._readers.active_producers(since)
+
+    def contents(self) -> Contents:
+        """Return what the log really holds; see Store.contents."""
+        return self._readers.contents()
+
+    def dead_letters(self, wanted: DeadLetterFilter) -> tuple[DeadLetter, ...]:
+        """Return one page of dead letters; see Store.dead_letters."""
+        return self._readers.dead_letters(wanted)
+
+    def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
+        """Return the open dead letters by reason; see Store.dead_letter_reasons."""
+        return self._readers.dead_letter_reasons()
+
+    def drop_dead_letters(self, ids: Sequence[str]) -> int:
+        """Give open dead letters up; see Store.drop_dead_letters."""
+        return self._writer.drop_dead_letters(ids)
 
     def close(self) -> None:
         """Close every connection."""

@@ -24,7 +24,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from dewey_logs.copydata import RowRefused, chunks
+from dewey_logs.copydata import EARLIEST_US, LATEST_US, RowRefused, chunks
 from dewey_logs.database import Connection
 from dewey_logs.isolate import isolate
 from dewey_logs.rejects import reason_of, reject_of
@@ -112,7 +112,7 @@ def _place_moved(connection: Connection, rows: Sequence[LogRow]) -> set[bytes]:
 
 
 class _Original(msgspec.Struct, frozen=True):
-    created_at: str | None = None
+    created_at: str | int | None = None
 
 
 class _Notes(msgspec.Struct, frozen=True):
@@ -126,13 +126,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def own_time_us(row: LogRow) -> int | None:
     """Return a moved record's own time from `data.godot.created_at`.
 
-    None when there is none to compare with: no text of a time, or one outside the years 1 to 9999.
+    A number there is the milliseconds inside the record id. None when there is nothing to compare
+    with: no text of a time, or a time outside the years 1 to 9999, which has no partition.
     """
     if row.data is None:
         return None
     try:
-        text = _notes.decode(row.data).godot.created_at
-        own = datetime.fromisoformat(text or "")
+        original = _notes.decode(row.data).godot.created_at
+        if isinstance(original, int):
+            return original * 1000 if EARLIEST_US <= original * 1000 <= LATEST_US else None
+        own = datetime.fromisoformat((original or "").upper())
     except (msgspec.MsgspecError, ValueError):
         return None
     if own.tzinfo is None:

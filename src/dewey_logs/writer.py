@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import psycopg
 
-from dewey_logs import ledger, ways
+from dewey_logs import deadletters, ledger, ways
+from dewey_logs.clears import cleared
 from dewey_logs.copydata import RowRefused
 from dewey_logs.database import Connection, connect
 from dewey_logs.errors import Unavailable
@@ -68,6 +69,15 @@ class Writer:
                 self._discard()
                 raise
 
+    def drop_dead_letters(self, ids: Sequence[str]) -> int:
+        """Give open dead letters up; see Store.drop_dead_letters."""
+        with self._lock:
+            try:
+                return deadletters.drop(self._connected(), ids)
+            except psycopg.Error as exc:
+                self._discard()
+                raise translated(exc) from exc
+
     def close(self) -> None:
         """Close the connection; a later write opens another."""
         with self._lock:
@@ -107,10 +117,13 @@ class Writer:
         for _ in range(ATTEMPTS):
             try:
                 with connection.transaction():  # the one place where a batch is committed
-                    placed = way(connection, rows) if rows else ways.Placed(())
+                    gone = cleared(connection, rows) if batch.heed_clears else set()
+                    coming = [row for row in rows if row.id not in gone] if gone else rows
+                    placed = way(connection, coming) if coming else ways.Placed(())
                     rejects = (*batch.rejects, *refused, *placed.refused)
-                    store_rejects(connection, rejects, batch.stream)
-                    self._settle(connection, batch, _numbers(batch, placed, expired, rejects))
+                    _keep_rejects(connection, batch, rejects, expired)
+                    numbers = _numbers(batch, placed, expired, rejects, gone)
+                    self._settle(connection, batch, numbers)
                     if self._moved_exist:
                         ways.no_moved_copies(connection, placed.stored)
             except ways.KnownRow:
@@ -124,9 +137,14 @@ class Writer:
                 new_rejects = len(rejects) - len(batch.rejects)
                 return WriteResult(
                     stored=len(placed.stored),
-                    duplicates=len(batch.rows) - len(placed.stored) - new_rejects - len(expired),
+                    duplicates=len(batch.rows)
+                    - len(placed.stored)
+                    - new_rejects
+                    - len(expired)
+                    - len(gone),
                     rejects=rejects,
                     expired=len(expired),
+                    cleared=len(gone),
                 )
         raise Unavailable(f"a batch could not be stored in {ATTEMPTS} attempts; try again later")
 
@@ -161,15 +179,26 @@ def _with_days(connection: Connection, rows: Sequence[LogRow]) -> tuple[list[Log
     )
 
 
+def _keep_rejects(
+    connection: Connection, batch: Batch, rejects: Sequence[Reject], expired: Sequence[LogRow]
+) -> None:
+    """Keep what was refused, and what became of the dead letters that were tried again."""
+    known = {item.record for item in batch.retried}
+    store_rejects(connection, [r for r in rejects if r.id not in known], batch.stream)
+    deadletters.settle_retried(connection, batch.retried, rejects, {row.id for row in expired})
+
+
 def _numbers(
     batch: Batch,
     placed: ways.Placed,
     expired: Sequence[LogRow],
     rejects: Sequence[Reject],
+    gone: Collection[bytes],
 ) -> list[ledger.Entry]:
     """Return what became of every sequence number; what was known already counts as stored too."""
-    gone = {reject.id for reject in rejects} | {row.id for row in expired}
-    stored = [row for row in batch.rows if row.id not in gone]
+    not_stored = {*gone, *(reject.id for reject in rejects), *(row.id for row in expired)}
+    stored = [row for row in batch.rows if row.id not in not_stored]
+    cleared_rows = [row for row in batch.rows if row.id in gone] if gone else []
     new = {row.id for row in placed.stored}
     again = []
     for row in stored:
@@ -182,5 +211,6 @@ def _numbers(
         *ledger.entries("duplicate", ((row.producer, row.sequence) for row in again)),
         *ledger.entries("rejected", ((r.producer, r.sequence) for r in rejects)),
         *ledger.entries("expired", ((row.producer, row.sequence) for row in expired)),
+        *ledger.entries("cleared", ((row.producer, row.sequence) for row in cleared_rows)),
         *ledger.dropped_entries(batch.dropped),
     ]

@@ -65,10 +65,11 @@ class Book:
         self._intervals: list[tuple[StreamID, StreamID]] = []
 
     def offer(self, records: Iterable[LogRecord], kind: Kind = Kind.STORED) -> None:
-        """Enter records before they are sent for the first time."""
+        """Enter records before they are sent; known ones stay as they are."""
         made = [_item(record, kind) for record in records]
         with self._lock:
-            self.items.update((item.id, item) for item in made)
+            for item in made:
+                self.items.setdefault(item.id, item)
 
     def accepted(self, records: Sequence[LogRecord], entries: Sequence[StreamID]) -> None:
         with self._lock:
@@ -100,10 +101,10 @@ class Book:
         with self._lock:
             self._destroyed.update(entries)
 
-    def destroy_between(self, after: StreamID, before: StreamID) -> None:
-        """Note that every entry between two ids, both exclusive, was taken away unread."""
+    def destroy_between(self, low: StreamID, high: StreamID) -> None:
+        """Note that every entry from `low` on and before `high` was taken away unread."""
         with self._lock:
-            self._intervals.append((after, before))
+            self._intervals.append((low, high))
 
     def wiped(self, entries: Iterable[StreamID]) -> None:
         """Note that the whole stream was deleted, and which of its entries were not settled."""
@@ -111,7 +112,7 @@ class Book:
         self.wipes += 1
 
     def is_destroyed(self, entry: StreamID) -> bool:
-        return entry in self._destroyed or any(a < entry < b for a, b in self._intervals)
+        return entry in self._destroyed or any(a <= entry < b for a, b in self._intervals)
 
     def may_be_lost(self, item: Item) -> bool:
         """Say whether some entry of a record was destroyed before it was settled."""

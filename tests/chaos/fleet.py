@@ -38,10 +38,20 @@ class Slot:
         self.ending = ""  # how we asked it to end: kill or term
         self.asked_at = 0.0
         self.frozen = False
+        self._worked = 0
 
     @property
     def running(self) -> bool:
         return self.child is not None and self.child.running
+
+    @property
+    def works(self) -> bool:
+        """Say whether the process that runs now has got past its start."""
+        if self.child is None or not self.child.running:
+            return False
+        if self._worked != self.child.pid and "worker started" in self.child.last_words(500_000):
+            self._worked = self.child.pid
+        return self._worked == self.child.pid
 
 
 class Fleet:

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 
 class Lease:
-    """The renewing thread; give it the ids in hand with `hold`, and nothing with `drop`."""
+    """The renewing thread; `hold` tells it which ids are in hand, none included."""
 
     def __init__(self, settings: Settings, consumer: str) -> None:
         self._settings = settings
@@ -35,9 +35,6 @@ class Lease:
 
     def hold(self, ids: Sequence[StreamID]) -> None:
         self._ids = tuple(ids)
-
-    def drop(self) -> None:
-        self._ids = ()
 
     def close(self) -> None:
         self._stop.set()

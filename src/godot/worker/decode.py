@@ -42,12 +42,16 @@ _PLAIN_TRACE = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullm
 
 
 class Identity(NamedTuple):
-    """A record's id, and what it says when it is one of ours."""
+    """A record's id, and what it says when it is one of ours.
+
+    `foreign`: the producer gave an id of its own kind, which says nothing about time.
+    """
 
     id: bytes
     producer: int | None = None
     sequence: int | None = None
     ms: int | None = None
+    foreign: bool = False
 
 
 class Decoder:
@@ -100,7 +104,7 @@ class Decoder:
             if len(as_bytes) == 16:
                 ours = parse_record_id(raw)
                 if ours is None:
-                    return Identity(as_bytes)
+                    return Identity(as_bytes, foreign=True)
                 return Identity(as_bytes, ours.producer, ours.sequence, ours.ms)
             notes.extra["id"] = raw.decode("utf-8", "replace")[:MAX_TRACE_CHARS]
         digest = hashlib.sha1(DERIVED, usedforsecurity=False)
@@ -154,6 +158,8 @@ class Decoder:
                 claimed_us = _microseconds(raw)
             except (ValueError, OverflowError):
                 notes.extra["created_at"] = shown(raw)
+        if raw is None and who.foreign:
+            return entry_us, True  # resent it has another entry time: only its id makes it one row
         if entry_us - self._back_us <= claimed_us <= entry_us + self._ahead_us:
             return claimed_us, False
         notes.extra["created_at"] = shown(raw) if raw is not None else claimed_us // 1000

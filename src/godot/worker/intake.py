@@ -48,7 +48,7 @@ class Intake:
         self._drain_own = False
         self._own_after = ZERO
         self._replaying = False
-        self._backlog = False
+        self.backlog = False
         self._average_bytes = 512.0
 
     def expect_own(self) -> None:
@@ -73,14 +73,14 @@ class Intake:
             self._metrics.reclaimed(len(page.entries), page.purged)
             return ([Read(page.entries, again=True)] if page.entries else []), page.suspects
         reads = self._window()
-        if not self._backlog:
+        if not self.backlog:
             self._replaying = False
         return reads, ()
 
     def _window(self) -> list[Read]:
         settings = self._settings
         again = self._replaying
-        want = self._count(settings.batch_max if self._backlog else settings.batch_size)
+        want = self._count(settings.batch_max if self.backlog else settings.batch_size)
         first = self._consumer.read_new(want, BLOCK_MS)
         got = len(first)
         reads = [Read(first, again)] if first else []
@@ -92,7 +92,7 @@ class Intake:
                 if more:
                     reads.append(Read(more, again))
                     got += len(more)
-        self._backlog = got >= want
+        self.backlog = got >= want
         self._metrics.read(got)
         if got:
             size = sum(entry.size() for read in reads for entry in read.entries)

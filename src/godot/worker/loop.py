@@ -111,9 +111,15 @@ class Worker:
             log.info("worker started", extra={"action": "start", "consumer": self._consumer.name})
             while not self.stop.is_set():
                 self._guarded_cycle(self._pipeline)
+            self._pipeline.finish()
         except Abandoned as exc:
             log.warning("batch abandoned", extra={"action": "abandon", "reason": str(exc)})
+        except StreamUnavailable as exc:
+            log.warning("stopping unacknowledged", extra={"action": "stop", "reason": str(exc)})
         finally:
+            if self._pipeline is not None:
+                self._pipeline.forget()
+                self._pipeline.close()
             lease.close()
             self._leave()
             self.store.close()
@@ -155,10 +161,12 @@ class Worker:
             self._cycle(pipeline)
             self._breaker.succeeded()
         except StreamLost as exc:
+            pipeline.forget()
             self._group_seen = False
             self._pause("stream or group is gone, making it again", exc)
         except StreamUnavailable as exc:
             # a lost reply leaves its entries pending for us: they come first when Redis is back
+            pipeline.forget()
             self._intake.expect_own()
             self._group_seen = False
             self._pause("stream cannot be used", exc)
@@ -214,7 +222,9 @@ class Worker:
         self._housekeeping.attend()
         reads, suspects = self._intake.next()
         if reads:
-            pipeline.settle(reads)
+            pipeline.settle(reads, defer=self._intake.backlog)
+        if suspects or not reads:
+            pipeline.finish()
         for suspect in suspects:
             self._look_at(suspect, pipeline)
 

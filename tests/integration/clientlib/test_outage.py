@@ -50,8 +50,21 @@ def proxy(own_server: Valkey) -> Iterator[Proxy]:
     proxy.close()
 
 
-def logger(url: str, stream: str, **more: Any) -> ICCMLogger:
-    return ICCMLogger("api", url, "TRACE", stream=stream, flush_timeout_s=1.0, **more)
+Make = Callable[..., ICCMLogger]
+
+
+@pytest.fixture
+def logger() -> Iterator[Make]:
+    """Make loggers whose senders are abandoned in the end: they would try for ever."""
+    made: list[ICCMLogger] = []
+
+    def make(url: str, stream: str, component: str = "api", **more: Any) -> ICCMLogger:
+        made.append(ICCMLogger(component, url, "TRACE", stream=stream, flush_timeout_s=1.0, **more))
+        return made[-1]
+
+    yield make
+    for log in made:
+        log._sender.forked()  # as if this were a child: everything that waits is another's
 
 
 def assert_one_outage(output: Output, *, recovered: bool = True) -> None:
@@ -61,7 +74,7 @@ def assert_one_outage(output: Output, *, recovered: bool = True) -> None:
     assert len(output.lines) == 1 + recovered, output.lines
 
 
-def test_a_stopped_server_costs_nothing_that_is_not_named(own_server, stream_name, output):
+def test_a_stopped_server_costs_nothing_that_is_not_named(own_server, stream_name, output, logger):
     log = logger(own_server.url, stream_name, buffer_records=100)
     for i in range(50):
         log.info(f"before {i}")
@@ -93,12 +106,11 @@ def test_a_stopped_server_costs_nothing_that_is_not_named(own_server, stream_nam
     assert output.messages == [f"during {i}" for i in range(500)]
     assert output.records[0]["data"] == {"password": "[REDACTED]"}
     assert "hunter2" not in str(output.records)
-    log.close()
 
 
-def test_a_receipt_bears_the_name_of_the_record_that_follows(own_server, stream_name):
+def test_a_receipt_bears_the_name_of_the_record_that_follows(own_server, stream_name, logger):
     log = logger(own_server.url, stream_name, buffer_records=5)
-    other = ICCMLogger("other", own_server.url, stream=stream_name, buffer_records=5)
+    other = logger(own_server.url, stream_name, "other", buffer_records=5)
     log.info("first")
     assert log.flush(10)
     own_server.stop()
@@ -109,10 +121,9 @@ def test_a_receipt_bears_the_name_of_the_record_that_follows(own_server, stream_
     until(lambda: log.stats().state == "delivering" and not log.stats().waiting)
     found = [(r["component"], r["message"]) for r in read(own_server.url, stream_name)]
     assert found[1:3] == [("other", "records dropped"), ("other", "m15")]
-    log.close()
 
 
-def test_short_outages_one_after_the_other_are_told_each(own_server, stream_name, output):
+def test_short_outages_one_after_the_other_are_told_each(own_server, stream_name, output, logger):
     log = logger(own_server.url, stream_name)
     for outage in range(3):
         log.info(f"up {outage}")
@@ -128,7 +139,6 @@ def test_short_outages_one_after_the_other_are_told_each(own_server, stream_name
     output.read()
     assert output.messages == ["down 0", "down 1", "down 2"]
     assert [NOTICE in line for line in output.lines] == [False, True] * 3
-    log.close()
 
 
 def _has_printed(log: ICCMLogger, count: int) -> bool:
@@ -141,7 +151,7 @@ def unused_port() -> int:
     return port
 
 
-def test_nothing_listening_is_an_outage_with_its_reason(stream_name, output):
+def test_nothing_listening_is_an_outage_with_its_reason(stream_name, output, logger):
     log = logger(f"redis://user:geheim@127.0.0.1:{unused_port()}/0", stream_name)
     for i in range(100):
         log.info(f"m{i}")
@@ -153,7 +163,7 @@ def test_nothing_listening_is_an_outage_with_its_reason(stream_name, output):
     assert output.messages == [f"m{i}" for i in range(100)]
 
 
-def test_a_name_that_does_not_resolve_is_an_outage(stream_name, output):
+def test_a_name_that_does_not_resolve_is_an_outage(stream_name, output, logger):
     log = logger("redis://no-such-host.invalid:6379/0", stream_name)
     log.info("m")
     until(lambda: log.stats().printed == 1)
@@ -161,7 +171,7 @@ def test_a_name_that_does_not_resolve_is_an_outage(stream_name, output):
     assert "no-such-host.invalid" in output.lines[0]
 
 
-def test_a_wrong_password_is_told_without_showing_it(own_server, stream_name, output):
+def test_a_wrong_password_is_told_without_showing_it(own_server, stream_name, output, logger):
     with redis.Redis.from_url(own_server.url) as admin:
         admin.config_set("requirepass", "right")
     log = logger(own_server.url.replace("unix://", "unix://:wrong-geheim@"), stream_name)
@@ -172,7 +182,7 @@ def test_a_wrong_password_is_told_without_showing_it(own_server, stream_name, ou
     assert "geheim" not in output.lines[0]
 
 
-def test_a_server_that_accepts_and_never_answers_is_an_outage(stream_name, output):
+def test_a_server_that_accepts_and_never_answers_is_an_outage(stream_name, output, logger):
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         log = logger(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", stream_name)
         longest_s = 0.0
@@ -212,7 +222,9 @@ FAULTS: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_server_that_refuses_is_an_outage_until_it_accepts(name, own_server, stream_name, output):
+def test_a_server_that_refuses_is_an_outage_until_it_accepts(
+    name, own_server, stream_name, output, logger
+):
     inflict, heal, reason = FAULTS[name]
     log = logger(own_server.url, stream_name, buffer_records=50)
     with redis.Redis.from_url(own_server.url) as admin:
@@ -239,7 +251,6 @@ def test_a_server_that_refuses_is_an_outage_until_it_accepts(name, own_server, s
     assert_one_outage(output)
     assert reason in output.lines[0]
     assert output.messages == [f"during {i}" for i in range(200)]
-    log.close()
 
 
 def proxied(proxy: Proxy) -> str:
@@ -248,7 +259,7 @@ def proxied(proxy: Proxy) -> str:
 
 
 def test_lost_answers_make_second_arrivals_with_the_same_ids(
-    own_server, proxy, stream_name, output
+    own_server, proxy, stream_name, output, logger
 ):
     log = logger(proxied(proxy), stream_name)
     log.info("before")
@@ -265,10 +276,11 @@ def test_lost_answers_make_second_arrivals_with_the_same_ids(
     assert (there.records, there.lost) == (101, 0)
     assert there.entries > 101  # the server took them before, too
     assert_one_outage(output)
-    log.close()
 
 
-def test_a_connection_that_hangs_is_given_up_and_made_anew(own_server, proxy, stream_name, output):
+def test_a_connection_that_hangs_is_given_up_and_made_anew(
+    own_server, proxy, stream_name, output, logger
+):
     log = logger(proxied(proxy), stream_name)
     log.info("before")
     assert log.flush(10)
@@ -281,10 +293,9 @@ def test_a_connection_that_hangs_is_given_up_and_made_anew(own_server, proxy, st
     there.assert_balanced()
     assert (there.records, there.lost) == (2, 0)
     assert_one_outage(output)
-    log.close()
 
 
-def test_a_connection_cut_again_and_again_loses_nothing(own_server, proxy, stream_name):
+def test_a_connection_cut_again_and_again_loses_nothing(own_server, proxy, stream_name, logger):
     log = logger(proxied(proxy), stream_name)
     for i in range(2_000):
         log.info(f"m{i}")
@@ -295,10 +306,9 @@ def test_a_connection_cut_again_and_again_loses_nothing(own_server, proxy, strea
     there = account(own_server.url, stream_name)
     there.assert_balanced()
     assert (there.records, there.lost) == (2_000, 0)
-    log.close()
 
 
-def test_bytes_bound_what_is_kept(own_server, stream_name):
+def test_bytes_bound_what_is_kept(own_server, stream_name, logger):
     log = logger(own_server.url, stream_name, buffer_records=10_000, buffer_bytes=1_000_000)
     log.info("before")
     assert log.flush(10)
@@ -314,4 +324,3 @@ def test_bytes_bound_what_is_kept(own_server, stream_name):
     there = account(own_server.url, stream_name)
     there.assert_balanced()
     assert there.records + there.lost == 201
-    log.close()

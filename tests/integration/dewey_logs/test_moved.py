@@ -36,6 +36,24 @@ def test_a_moved_copy_after_an_unmoved_one_is_a_duplicate(store, database, maker
     assert database.one("SELECT count(*) FROM logs_moved") == 0
 
 
+@pytest.mark.parametrize("original", [b'"%s"', b"%d"])
+def test_the_own_time_is_read_as_text_or_as_the_milliseconds_of_the_id(
+    store, database, maker, original
+):
+    ms = maker.now_us // 1000 - DAY_US // 1000
+    record = maker.row(created_at_us=ms * 1000)
+    text = database.one("SELECT dewey_text(to_timestamp(%s / 1000.0))", ms).lower().encode()
+    value = original % (ms if original == b"%d" else text)
+    moved = msgspec.structs.replace(
+        record,
+        created_at_us=maker.now_us,
+        moved=True,
+        data=b'{"godot":{"created_at":%s}}' % value,
+    )
+    store.write(batch([record]))
+    assert store.write(batch([moved])) == WriteResult(stored=0, duplicates=1)
+
+
 @pytest.mark.parametrize("maybe_known", [False, True])
 def test_an_unmoved_copy_after_a_moved_one_is_a_duplicate(store, database, maker, maybe_known):
     record = maker.row(created_at_us=maker.now_us - DAY_US)
@@ -71,6 +89,9 @@ def test_moved_and_ordinary_rows_share_a_batch(store, database, maker):
         b'{"godot":{}}',
         b'{"godot":7}',
         b'{"godot":{"created_at":7}}',
+        b'{"godot":{"created_at":9e99}}',
+        b'{"godot":{"created_at":99999999999999999999999}}',
+        b'{"godot":{"created_at":-9223372036854775808}}',
         b'{"godot":{"created_at":"no time"}}',
         b'{"godot":{"created_at":"0001-01-01T00:00:00+23:59"}}',
     ],

@@ -62,3 +62,18 @@ def test_a_time_outside_the_window_is_kept_beside_the_entrys_own(bench, working,
         ("nonsense", "yesterday", True),
         ("old", "1999-12-31T23:59:59Z", True),
     ]
+
+
+def test_a_foreign_record_resent_without_a_time_is_one_row(bench, working, settings):
+    fields = {
+        "id": "6fa459ea-ee8a-4ca4-894e-db77e160355e",
+        "component": "sh",
+        "level": "INFO",
+        "message": "once",
+    }
+    with working(settings):
+        bench.add_raw(**fields)
+        eventually(bench.settled, "the first copy")
+        bench.add_raw(**fields)
+        eventually(bench.settled, "the second copy")
+    assert bench.stored() == 1

@@ -256,9 +256,9 @@ def test_a_wrong_argument_raises_at_construction():
         ICCMLogger("api", level="LOUD")
 
 
-def test_importing_the_client_imports_neither_redis_nor_logging():
+def test_importing_the_client_imports_neither_redis_nor_asyncio():
     code = (
-        "import clientlib, sys; print(sorted({'redis', 'logging', 'asyncio'} & set(sys.modules)))"
+        "import clientlib, sys; print(sorted({'redis', 'hiredis', 'asyncio'} & set(sys.modules)))"
     )
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

@@ -78,6 +78,16 @@ def test_a_derived_id_is_the_same_at_every_delivery_and_another_for_other_fields
     assert other_stream.id != decoded(plain()).id
 
 
+def test_a_foreign_id_without_a_time_is_known_by_the_id_alone():
+    row = decoded(plain(id=b"6fa459ea-ee8a-4ca4-894e-db77e160355e"))
+    assert row.moved
+    assert row.created_at_us == 1795377000000 * 1000
+    assert not decoded(plain()).moved, "a derived id holds the entry's id already"
+    assert not decoded(plain(id=ID), "1795379710000-0").moved, (
+        "an id of ours holds the record's time"
+    )
+
+
 def test_a_receipt_names_the_dropped_numbers_of_its_producer():
     data = b'{"godot":{"dropped":3,"ranges":[[4,5],[9,9]],"reason":"buffer_full"}}'
     dropped = receipt(decoded(plain(id=ID, data=data)))

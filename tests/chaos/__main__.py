@@ -1,0 +1,54 @@
+"""`python -m tests.chaos`: inject every fault under load, then require every record's account."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+
+from tests.chaos.faults import MATRIX
+from tests.chaos.fleet import GODOT
+from tests.chaos.storm import Load, run, table
+from tests.chaos.world import world
+
+
+def main() -> int:
+    """Run once; 0 when nothing is wrong, 1 when something is."""
+    parser = argparse.ArgumentParser("tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--faults", default="", help="names, separated by commas; all by default")
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=Load().named_rate, help="of each producer")
+    parser.add_argument("--worker-module", default=GODOT, help="a mutant, to see the harness fail")
+    parser.add_argument("--list", action="store_true", help="list the faults and end")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with every log")
+    parser.add_argument("--verbose", action="store_true", help="say each fault as it comes")
+    given = parser.parse_args()
+    if given.list:
+        for fault in MATRIX.values():
+            print(f"{fault.name:<26} {fault.what}{' (loses)' if fault.loses else ''}")
+        return 0
+    names = [name for name in given.faults.split(",") if name]
+    unknown = [name for name in names if name not in MATRIX]
+    if unknown:
+        parser.error(f"no such fault: {', '.join(unknown)} (see --list)")
+    print(f"seed {given.seed}", flush=True)
+    with world(keep=given.keep, workers=given.workers, module=given.worker_module) as here:
+        outcome = run(
+            here,
+            seed=given.seed,
+            seconds=given.seconds,
+            names=names,
+            load=Load(named_rate=given.rate),
+            verbose=given.verbose,
+        )
+        if given.keep:
+            print(f"folder {here.folder}")
+    for line in table(outcome):
+        print(line)
+    return 0 if outcome.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What a fault is: a generator that does one thing, yields the seconds to wait, and mends it.
+
+A fault says which parts of the system it needs for itself; those that need different ones run at
+the same time. Whatever it took away, it gives back before it ends.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+from tests.chaos.producers import Specials
+from tests.chaos.world import World
+
+Steps: TypeAlias = Iterator[float]
+
+WORKERS, REDIS, POSTGRES, FRONT, RECORDS = "workers", "redis", "postgres", "front", "records"
+
+
+class Scene(NamedTuple):
+    """What a fault works with."""
+
+    world: World
+    rng: random.Random
+    specials: Specials
+
+
+class Fault(NamedTuple):
+    """One row of the matrix; `loses` says that Redis forgets records that it had accepted."""
+
+    name: str
+    what: str
+    needs: frozenset[str]
+    steps: Callable[[Scene], Steps]
+    loses: bool
+
+
+class Skipped(Exception):
+    """The fault cannot be injected now; it is not counted."""
+
+
+MATRIX: dict[str, Fault] = {}
+
+
+def fault(
+    name: str, what: str, *needs: str, loses: bool = False
+) -> Callable[[Callable[[Scene], Steps]], Callable[[Scene], Steps]]:
+    """Enter a generator into the matrix."""
+
+    def enter(steps: Callable[[Scene], Steps]) -> Callable[[Scene], Steps]:
+        assert name not in MATRIX
+        MATRIX[name] = Fault(name, what, frozenset(needs), steps, loses)
+        return steps
+
+    return enter
+
+
+def until(condition: Callable[[], object], seconds: float, what: str) -> Steps:
+    """Wait inside a fault for something to become true."""
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        yield 0.05
+    raise Skipped(f"not within {seconds} s: {what}")

@@ -1,0 +1,170 @@
+"""Faults of PostgreSQL and of the way to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+
+from dewey_logs import DeweyError, partitions
+from tests.chaos.book import Kind
+from tests.chaos.faults.matrix import POSTGRES, Scene, Skipped, Steps, fault, until
+from tests.chaos.producers import make
+
+RETENTION_DAYS = 5
+AGED = timedelta(days=6)  # the workers keep seven, the fault's retention five
+
+
+@fault("pg-crash", "pg_ctl stop -m immediate, then start", POSTGRES)
+def crash(scene: Scene) -> Steps:
+    postgres = scene.world.postgres
+    postgres.kill()
+    yield scene.rng.uniform(0.1, 2.0)
+    yield from _start(scene)
+
+
+@fault("pg-kill-9", "kill -9 of the postmaster and every backend, then start", POSTGRES)
+def kill(scene: Scene) -> Steps:
+    child = scene.world.postgres.child
+    assert child is not None
+    for pid in (*_children(child.pid), child.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    child.wait(10.0)
+    yield scene.rng.uniform(0.5, 2.0)
+    yield from _start(scene)
+
+
+def _start(scene: Scene) -> Steps:
+    postgres = scene.world.postgres
+    for _ in range(100):  # it refuses while a backend of its predecessor still ends
+        postgres.launch()
+        child = postgres.child
+        assert child is not None
+        while child.running:
+            if postgres.ready():
+                return
+            yield 0.1
+        yield 0.2
+    raise AssertionError("PostgreSQL does not start again")
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text("ascii", "replace").rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
+@fault("pg-terminate", "pg_terminate_backend, in the middle of a COPY when there is one", POSTGRES)
+def terminate(scene: Scene) -> Steps:
+    world = scene.world
+    for _ in range(40):
+        query = "state = 'active' AND query LIKE 'COPY%'"
+        if world.sql(_TERMINATE.format(where=query)):
+            return
+        yield 0.01
+    world.sql(_TERMINATE.format(where="true"))
+
+
+_TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE application_name = 'godot-worker' AND {where}"
+)
+
+
+@fault("pg-lost-replies", "PostgreSQL commits, the answer to a worker is lost", POSTGRES)
+def lost_replies(scene: Scene) -> Steps:
+    proxy = scene.rng.choice(scene.world.fleet.slots).postgres
+    proxy.swallow_replies = True
+    yield scene.rng.uniform(0.1, 1.5)
+    proxy.cut()
+    proxy.swallow_replies = False
+
+
+@fault("pg-stall", "nothing passes between the workers and PostgreSQL", POSTGRES)
+def stall(scene: Scene) -> Steps:
+    proxies = [slot.postgres for slot in scene.world.fleet.slots]
+    for proxy in proxies:
+        proxy.stall = True
+    yield scene.world.reclaim_s * scene.rng.uniform(0.3, 1.5)
+    for proxy in proxies:
+        proxy.stall = False
+
+
+@fault("pg-reset", "the workers' connections to PostgreSQL are reset", POSTGRES)
+def reset(scene: Scene) -> Steps:
+    for _ in range(scene.rng.randint(1, 5)):
+        for slot in scene.world.fleet.slots:
+            slot.postgres.cut()
+        yield scene.rng.uniform(0.01, 0.4)
+
+
+@fault("pg-table-locked", "LOCK TABLE logs", POSTGRES)
+def lock(scene: Scene) -> Steps:
+    with scene.world.session() as connection, connection.transaction():
+        connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        yield scene.world.reclaim_s * scene.rng.uniform(0.3, 1.5)
+
+
+@fault("pg-no-connections", "every connection is taken, the workers' are ended", POSTGRES)
+def exhaust(scene: Scene) -> Steps:
+    held: list[psycopg.Connection] = []
+    try:
+        for end_workers in (False, True):
+            if end_workers:
+                held[0].execute(_TERMINATE.format(where="true"))
+            with contextlib.suppress(psycopg.OperationalError):
+                while True:
+                    held.append(scene.world.session())
+        yield scene.rng.uniform(0.5, 3.0)
+    finally:
+        for connection in held:
+            connection.close()
+
+
+@fault("pg-day-missing", "the day that records belong to has no partition", POSTGRES)
+def day_missing(scene: Scene) -> Steps:
+    """Drop a day in which nothing is, and send records of that day."""
+    world = scene.world
+    ago = [timedelta(days=n) for n in (1, 2, 3, 4)] + [timedelta(hours=-20)]
+    scene.rng.shuffle(ago)
+    for distance in ago:
+        name = f"logs_{datetime.now(UTC) - distance:%Y%m%d}"
+        if name in {day.name for day in partitions.days(world.postgres.url("dewey"))} and not (
+            world.sql(f"SELECT FROM {name} LIMIT 1")
+        ):
+            break
+    else:
+        raise Skipped("every day within reach has records by now")
+    with world.session() as connection:
+        connection.execute("SET lock_timeout = '2s'")
+        try:
+            connection.execute(f"DROP TABLE {name}")
+        except psycopg.errors.LockNotAvailable:
+            raise Skipped("the table is busy") from None
+    producer = scene.specials.producer
+    scene.specials.send(
+        [make(scene.rng, producer, scene.specials.name, ago=distance) for _ in range(50)],
+    )
+    yield 0.2
+
+
+@fault("retention", "records that are six days old; a day is dropped meanwhile", POSTGRES)
+def retention(scene: Scene) -> Steps:
+    producer = scene.specials.producer
+    for _ in range(3):
+        scene.specials.send(
+            [make(scene.rng, producer, scene.specials.name, ago=AGED) for _ in range(20)],
+            Kind.AGED,
+        )
+        yield scene.rng.uniform(0.05, 0.4)
+        with contextlib.suppress(DeweyError):  # a lock that others hold: the next run goes on
+            partitions.drop_expired(scene.world.postgres.url("dewey"), RETENTION_DAYS)

@@ -1,0 +1,141 @@
+"""Faults of Redis and of the way to it; some destroy what it had accepted, and say which."""
+
+from __future__ import annotations
+
+import signal
+
+from clientlib import Producer
+from godot.stream.append import Appender
+from tests.chaos.book import Kind
+from tests.chaos.faults.matrix import FRONT, REDIS, WORKERS, Scene, Steps, fault, until
+from tests.chaos.producers import announce, make
+from tests.chaos.world import GROUP, MAXMEMORY, STREAM, World
+
+OVERFLOW_LIMIT = 1_000
+
+
+@fault("redis-kill", "kill -9 of Redis, restarted from its AOF", REDIS)
+def kill(scene: Scene) -> Steps:
+    valkey = scene.world.valkey
+    valkey.kill()
+    yield scene.rng.uniform(0.1, 2.0)
+    valkey.launch()
+    yield from until(valkey.ready, 20, "Redis to answer")
+
+
+@fault("redis-flushall", "FLUSHALL", REDIS, loses=True)
+def flushall(scene: Scene) -> Steps:
+    found = scene.world.unsettled("FLUSHALL")
+    scene.world.book.wiped((*found.pending, *found.waiting))
+    yield 0.5
+
+
+@fault("redis-del", "DEL of the stream", REDIS, loses=True)
+def delete(scene: Scene) -> Steps:
+    found = scene.world.unsettled("DEL", STREAM)
+    scene.world.book.wiped((*found.pending, *found.waiting))
+    yield 0.5
+
+
+@fault("group-destroy", "XGROUP DESTROY", REDIS)
+def destroy_group(scene: Scene) -> Steps:
+    scene.world.unsettled("XGROUP", "DESTROY", STREAM, GROUP)
+    yield 1.0
+
+
+@fault("redis-full", "maxmemory reached, records are refused", REDIS)
+def full(scene: Scene) -> Steps:
+    with scene.world.redis() as client:
+        used = int(client.info("memory")["used_memory"])  # type: ignore[index]
+        client.config_set("maxmemory", used + scene.rng.randint(0, 200_000))
+    yield scene.rng.uniform(1.0, 4.0)
+    with scene.world.redis() as client:
+        client.config_set("maxmemory", MAXMEMORY)
+
+
+@fault("redis-pause", "CLIENT PAUSE", REDIS)
+def pause(scene: Scene) -> Steps:
+    with scene.world.redis() as client:
+        client.client_pause(scene.rng.randint(200, 3_000))
+    yield 3.0
+
+
+@fault("redis-stop", "SIGSTOP of Redis, then SIGCONT", REDIS)
+def stop(scene: Scene) -> Steps:
+    child = scene.world.valkey.child
+    assert child is not None
+    child.popen.send_signal(signal.SIGSTOP)
+    yield scene.rng.uniform(0.3, 7.0)
+    child.popen.send_signal(signal.SIGCONT)
+
+
+@fault("redis-lost-replies", "Redis does what a worker asks, its answers are lost", REDIS)
+def lost_replies(scene: Scene) -> Steps:
+    proxy = scene.rng.choice(scene.world.fleet.slots).redis
+    proxy.swallow_replies = True
+    yield scene.rng.uniform(0.2, 2.0)
+    proxy.cut()
+    proxy.swallow_replies = False
+
+
+@fault("append-lost-replies", "Redis takes records, the producers never hear of it", FRONT)
+def append_lost_replies(scene: Scene) -> Steps:
+    proxy = scene.world.front
+    proxy.swallow_replies = True
+    yield scene.rng.uniform(0.1, 1.0)
+    proxy.cut()
+    proxy.swallow_replies = False
+
+
+@fault("append-reset", "the producers' connections are reset and refused", FRONT)
+def append_reset(scene: Scene) -> Steps:
+    proxy = scene.world.front
+    proxy.refuse = scene.rng.random() < 0.5
+    for _ in range(scene.rng.randint(1, 5)):
+        proxy.cut()
+        yield scene.rng.uniform(0.01, 0.4)
+    proxy.refuse = False
+
+
+@fault("redis-reset", "the workers' connections to Redis are reset", REDIS)
+def reset(scene: Scene) -> Steps:
+    for _ in range(scene.rng.randint(1, 5)):
+        for slot in scene.world.fleet.slots:
+            slot.redis.cut()
+        yield scene.rng.uniform(0.01, 0.4)
+
+
+@fault("overflow", "trimmed unread: MAXLEN 1000, nobody works", WORKERS, REDIS, loses=True)
+def overflow(scene: Scene) -> Steps:
+    """Let a known producer, a new one and one that is trimmed completely overrun the stream."""
+    world, rng = scene.world, scene.rng
+    for slot in world.fleet.slots:
+        slot.held = True
+        world.fleet.kill(slot)
+    yield 0.3  # until the server has noticed that nobody waits any more
+    before = world.unsettled()
+    known = scene.specials.producer
+    buried, fresh = Producer(rng.getrandbits(38)), Producer(rng.getrandbits(38))
+    for producer, name, count in (
+        (buried, "buried", 200),
+        (known, scene.specials.name, 50),
+        (fresh, "fresh", 2 * OVERFLOW_LIMIT + rng.randint(0, 500)),
+    ):
+        _append(world, scene, producer, name, count)
+        yield 0.01
+    after = world.unsettled()
+    world.book.destroy_between(max(before.delivered.next(), before.first), after.first)
+    world.book.destroy(entry for entry in after.pending if entry < after.first)
+    for slot in world.fleet.slots:
+        slot.held = False
+
+
+def _append(world: World, scene: Scene, producer: Producer, name: str, count: int) -> None:
+    settings = world.settings(direct=True, GODOT_MAXLEN=str(OVERFLOW_LIMIT))
+    records = [make(scene.rng, producer, name) for _ in range(count)]
+    world.book.offer(records, Kind.STORED)
+    with world.redis() as client, Appender(settings) as appender:
+        announce(client, STREAM, producer, name)
+        for start in range(0, count, 100):
+            part = records[start : start + 100]
+            world.book.accepted(part, appender.append(part))

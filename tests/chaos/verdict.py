@@ -1,0 +1,294 @@
+"""What must be true once everything is healed and drained, each thing checked record by record.
+
+Nothing here asks the product whether it did well: rows, dead letters and the stream are read and
+held against the book. Then the audit is asked, and has to say the same as the book to the number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from dewey_logs import open_store
+from godot import audit as audits
+from godot.stream import inventory
+from godot.stream.ids import StreamID
+from tests.chaos.book import Book, Item, Kind, State, digest
+from tests.chaos.world import World, wait_until
+
+SETTLE_PATIENCE_S = 30.0
+SHOWN = 5
+
+ROWS = """
+SELECT id, dewey_text(created_at), component, level::text, message, trace_id, data FROM logs
+"""
+
+
+class Totals(msgspec.Struct):
+    """The last line of the table."""
+
+    offered: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    dead: int = 0
+    lost: int = 0
+    unaccounted: int = 0
+
+
+class ProgramReport(NamedTuple):
+    """What a program with the real client says about itself."""
+
+    component: str
+    producer: int
+    logged: int
+    delivered: bool
+    dropped: int
+
+
+class Findings:
+    """Violations by kind, each with a few examples."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.examples: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, kind: str, example: object = "", count: int = 1) -> None:
+        self.counts[kind] += count
+        if example and len(self.examples[kind]) < SHOWN:
+            self.examples[kind].append(str(example))
+
+    def lines(self) -> Iterator[str]:
+        for kind, count in self.counts.items():
+            yield f"{count} × {kind}"
+            yield from (f"    {example}" for example in self.examples[kind])
+
+
+class Seen:
+    """Everything that the database and the stream hold at the end."""
+
+    def __init__(self, world: World) -> None:
+        self.rows: Counter[bytes] = Counter()
+        self.digests: dict[bytes, bytes] = {}
+        self.marks: Counter[str] = Counter()
+        self.programs: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self.receipts: Counter[str] = Counter()
+        self.damaged: list[str] = []
+        with world.session() as connection, connection.transaction():
+            with connection.cursor("rows") as cursor:
+                cursor.itersize = 5_000
+                for id, at, component, level, message, trace_id, data in cursor.execute(ROWS):
+                    self.rows[id.bytes] += 1
+                    if component == "foreign":
+                        self.marks[message] += 1
+                    elif component.startswith("program-"):
+                        self._program(component, message, data or {})
+                    else:
+                        self.digests[id.bytes] = digest(
+                            at, component, level, message, trace_id, data
+                        )
+            dead = connection.execute("SELECT record_id, entry, state FROM logs_rejected")
+            self.dead = {id.bytes: StreamID.parse(entry) for id, entry, _ in dead}
+        self.entries = world.entries()
+        self.announced = world.announced()
+
+    def _program(self, component: str, message: str, data: Mapping[str, object]) -> None:
+        if "number" not in data:
+            self.receipts[component] += 1
+            return
+        self.programs[component][int(str(data["number"]))] += 1
+        if hashlib.sha256(message.encode()).hexdigest() != data["check"]:
+            self.damaged.append(f"{component} {data['number']}")
+
+
+def judge(
+    world: World, programs: Sequence[ProgramReport], *, drained: bool
+) -> tuple[Findings, Totals, audits.Audit]:
+    """Check everything; return what is wrong, the totals, and what the audit said."""
+    findings = Findings()
+    for ending in world.fleet.endings:
+        findings.add("worker ended by itself", ending)
+    if not drained:
+        findings.add("not drained in time", str(world.unsettled())[:300])
+    audit = _audit(world)
+    seen = Seen(world)
+    totals = Totals()
+    _no_duplicates(seen, findings, totals)
+    lost = _records(world.book, seen, findings, totals)
+    lost += _foreign(world.book, seen, findings, totals)
+    _programs(seen, programs, audit, findings, totals)
+    _audit_agrees(world.book, seen, lost, audit, findings, programs)
+    totals.unaccounted += audit.total.unaccounted
+    return findings, totals, audit
+
+
+def _audit(world: World) -> audits.Audit:
+    """Ask the audit until nothing settles any more."""
+    settings = world.settings(direct=True)
+    assert settings.dewey_url is not None
+    found: list[audits.Audit] = []
+
+    def settled() -> bool:
+        held = inventory.take(settings)
+        region = held.held[0].id if held.held else held.upto
+        assert settings.dewey_url is not None
+        with open_store(settings.dewey_url) as store:
+            accounts = store.accounts(held.stream, region, 2 * settings.reclaim_idle_ms / 1000)
+        found.append(audits.audit(held, accounts))
+        return not found[-1].total.settling and not found[-1].total.in_stream
+
+    wait_until(settled, SETTLE_PATIENCE_S)
+    return found[-1]
+
+
+def _no_duplicates(seen: Seen, findings: Findings, totals: Totals) -> None:
+    for id, n in seen.rows.items():
+        if n > 1:
+            findings.add("duplicate row", id.hex(), n - 1)
+            totals.duplicate += n - 1
+    for name, numbers in seen.programs.items():
+        for number, n in numbers.items():
+            if n > 1:
+                findings.add("duplicate row", f"{name} {number}", n - 1)
+
+
+def _records(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list[Item]:
+    """Check every record of ours; return those that are lost for a reason that we know."""
+    lost = []
+    for item in book.items.values():
+        stored, dead = item.id in seen.rows, item.id in seen.dead
+        totals.offered += 1
+        totals.stored += stored
+        totals.dead += dead
+        if stored and dead:
+            findings.add("stored and a dead letter", item.id.hex())
+        if stored and item.digest is not None and seen.digests[item.id] != item.digest:
+            findings.add("payload differs", item.id.hex())
+        if item.state is State.REFUSED and (stored or dead):
+            findings.add("refused and yet there", item.id.hex())
+        if stored or dead:
+            wrong = dead if item.kind in (Kind.STORED, Kind.AGED) else stored
+            if wrong and item.kind is not Kind.EITHER:
+                findings.add(f"should be {item.kind.value}", item.id.hex())
+        elif item.state is State.ACCEPTED:
+            if item.kind is Kind.AGED and not book.may_be_lost(item):
+                continue  # stored and dropped with its day, or else the audit says otherwise
+            lost.append(item)
+            _judge_loss(book, seen, item, findings, totals)
+    known = book.items.keys()
+    for id in seen.digests.keys() - known:
+        findings.add("a row that nobody offered", id.hex())
+    return lost
+
+
+def _judge_loss(book: Book, seen: Seen, item: Item, findings: Findings, totals: Totals) -> None:
+    what = f"producer {item.producer:010x} number {item.sequence} entries {item.entries}"
+    if any(entry in seen.entries for entry in item.entries):
+        findings.add("missing and still in the stream", what)
+        totals.unaccounted += 1
+    elif not book.may_be_lost(item):
+        findings.add("missing without a cause", what)
+        totals.unaccounted += 1
+    else:
+        totals.lost += 1
+
+
+def _foreign(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list[Item]:
+    totals.offered += len(book.foreign)
+    for mark, entry in book.foreign.items():
+        n = seen.marks[mark]
+        totals.stored += n > 0
+        if n > 1:
+            findings.add("duplicate row", mark, n - 1)
+            totals.duplicate += n - 1
+        if n == 0 and entry is not None:
+            if book.is_destroyed(entry):
+                totals.lost += 1
+            else:
+                findings.add("missing without a cause", f"{mark} entry {entry}")
+                totals.unaccounted += 1
+    return []
+
+
+def _programs(
+    seen: Seen,
+    programs: Sequence[ProgramReport],
+    audit: audits.Audit,
+    findings: Findings,
+    totals: Totals,
+) -> None:
+    """Check the programs by number: what is not stored is dropped by a receipt, or lost by name."""
+    accounts = {item.producer: item.totals for item in audit.producers}
+    for example in seen.damaged:
+        findings.add("payload differs", example)
+    for program in programs:
+        stored = len(seen.programs[program.component])
+        account = accounts.get(f"{program.producer:010x}", audits.Totals())
+        missing = program.logged - stored
+        receipts_lost = program_receipts(account, stored) - seen.receipts[program.component]
+        totals.offered += program.logged
+        totals.stored += stored
+        totals.lost += account.lost
+        if not program.delivered:
+            findings.add("a program could not deliver", program.component)
+        if missing != account.dropped + account.lost - receipts_lost:
+            unexplained = abs(missing - account.dropped - account.lost + receipts_lost)
+            totals.unaccounted += unexplained
+            findings.add(
+                "a program's records do not add up",
+                f"{program} stored {stored}, audit {account}",
+                unexplained,
+            )
+
+
+def program_receipts(account: audits.Totals, stored: int) -> int:
+    """Return how many receipts the ledger knows: they are stored too, under numbers of their own."""
+    return max(0, account.stored - stored)
+
+
+def _audit_agrees(
+    book: Book,
+    seen: Seen,
+    lost: Sequence[Item],
+    audit: audits.Audit,
+    findings: Findings,
+    programs: Sequence[ProgramReport],
+) -> None:
+    """The audit must name exactly what is lost, as far as any number above it is left to tell."""
+    highest: defaultdict[int, int] = defaultdict(int, seen.announced)
+    for item in book.items.values():
+        if item.id in seen.rows or item.id in seen.dead:
+            highest[item.producer] = max(highest[item.producer], item.sequence)
+    expected = {
+        (item.producer, item.sequence) for item in lost if item.sequence <= highest[item.producer]
+    }
+    ours = {item.producer for item in book.items.values()}
+    named = {
+        (int(found.producer, 16), number)
+        for found in audit.ranges
+        if int(found.producer, 16) in ours
+        for number in range(found.first, found.last + 1)
+    }
+    by_number = {(item.producer, item.sequence): item for item in book.items.values()}
+    for key in sorted(expected - named):
+        findings.add("lost, and the audit does not say so", f"{key[0]:010x} {key[1]}")
+    for key in sorted(named - expected):
+        item = by_number.get(key)
+        if item is None or item.kind is not Kind.AGED or not book.may_be_lost(item):
+            findings.add("the audit says lost, and it is not", f"{key[0]:010x} {key[1]}")
+    total = audit.total
+    for name in ("unaccounted", "implausible", "settling", "in_stream"):
+        if getattr(total, name):
+            findings.add(f"audit: {name}", audit.entries, getattr(total, name))
+    dead = sum(1 for item in book.items.values() if item.id in seen.dead)
+    if total.rejected != dead:
+        findings.add("audit: rejected", f"{total.rejected}, but there are {dead}")
+    known = {program.producer for program in programs}
+    dropped = sum(
+        item.totals.dropped for item in audit.producers if int(item.producer, 16) not in known
+    )
+    if dropped:
+        findings.add("audit: dropped", dropped)
