@@ -94,7 +94,8 @@ WITH numbers AS (
     FROM unnest(%(producers)s::bigint[], %(kinds)s::text[], %(seqs)s::text[]) l(producer, kind, seqs)
 ), stream AS MATERIALIZED (
     SELECT CASE WHEN %(stream)s::text IS NOT NULL THEN
-        dewey_epoch(%(stream)s::text, %(added)s::bigint, %(last_ms)s::numeric, %(last_seq)s::numeric)
+        dewey_epoch(%(stream)s::text, %(added)s::bigint, %(last_ms)s::numeric, %(last_seq)s::numeric,
+                    %(first_ms)s::numeric, %(first_seq)s::numeric)
     END AS epoch
 ), entries AS (
     INSERT INTO logs_ledger_entries (stream, epoch, delivery, first_ms, first_seq, last_ms, last_seq,
@@ -229,16 +230,13 @@ GROUP BY r.producer, r.low, r.high;
 -- then 64 bits: variant, 24 bits of sequence, 38 of producer.
 SELECT CASE WHEN ours THEN low & 274877906943 END AS producer, count(*),
        range_agg(int8range(sequence, sequence, '[]')) FILTER (WHERE ours)::text
-FROM (
-    SELECT low, (high << 24) | ((low >> 38) & 16777215) AS sequence,
-           version = '8' AND low < -4611686018427387904
-           AND ((high << 24) | ((low >> 38) & 16777215)) > 0 AS ours
-    FROM (
-        SELECT substr(hex, 13, 1) AS version,
-               ('x' || substr(hex, 14, 3))::bit(12)::int::bigint AS high,
-               ('x' || substr(hex, 17, 16))::bit(64)::bigint AS low
-        FROM (SELECT encode(uuid_send(id), 'hex') AS hex FROM logs OFFSET 0) ids OFFSET 0) parts
-) numbers
+FROM logs,
+     LATERAL (SELECT encode(uuid_send(id), 'hex') AS hex) h,
+     LATERAL (SELECT ('x' || substr(hex, 14, 3))::bit(12)::int::bigint AS high,
+                     ('x' || substr(hex, 17, 16))::bit(64)::bigint AS low) bits,
+     LATERAL (SELECT (high << 24) | ((low >> 38) & 16777215) AS sequence) numbers,
+     LATERAL (SELECT substr(hex, 13, 1) = '8' AND low < -4611686018427387904 AND sequence > 0 AS ours
+             ) origin
 GROUP BY 1;
 
 -- name: contents_stored

@@ -124,10 +124,14 @@ CREATE TABLE logs_epochs (
 -- within one life of a stream; a recreated stream counts from zero while its ids go on with the
 -- clock. So: no more added and a later last id = recreated; fewer and earlier = an older reading.
 -- Without a last id (NULL) a lower entries-added counts as recreated: right for one worker only.
+-- A worker that found its group gone also says which entry is the stream's first (p_first): when
+-- nothing is left of what was there at the last checkpoint, the stream was recreated, even if it
+-- has overtaken the old count meanwhile.
 --
 -- The checkpoint never waits for another worker (SKIP LOCKED): one that is stopped inside its
 -- transaction must not stop the rest. What it then misses stands in logs_ledger_entries.added.
-CREATE FUNCTION dewey_epoch(p_stream text, p_added bigint, p_last_ms numeric, p_last_seq numeric)
+CREATE FUNCTION dewey_epoch(p_stream text, p_added bigint, p_last_ms numeric, p_last_seq numeric,
+                            p_first_ms numeric DEFAULT NULL, p_first_seq numeric DEFAULT NULL)
 RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     s logs_streams;
@@ -145,10 +149,12 @@ BEGIN
     END IF;
 
     IF (p_added < s.entries_added OR p_added = s.entries_added AND p_last_ms IS NOT NULL)
-       AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq)) THEN
+       AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq))
+       OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq) THEN
         SELECT * INTO s FROM logs_streams WHERE stream = p_stream FOR UPDATE;
         IF (p_added < s.entries_added OR p_added = s.entries_added AND p_last_ms IS NOT NULL)
-           AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq)) THEN
+           AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq))
+           OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq) THEN
             INSERT INTO logs_epochs (stream, epoch, entries_added, last_ms, last_seq, began_at)
             SELECT s.stream, s.epoch, greatest(s.entries_added, max(e.added)),
                    s.last_ms, s.last_seq, s.began_at

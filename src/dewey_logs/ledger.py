@@ -72,6 +72,7 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
     """Return the parameters of the statement `settle`: columns as arrays, one row each."""
     producers, kinds, seqs = _columns(numbers)
     last_ms, last_seq = batch.last_generated or (None, None)
+    first_ms, first_seq = batch.first_entry or (None, None)
     runs = batch.runs
     return {
         "producers": producers,
@@ -81,6 +82,8 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
         "added": batch.entries_added,
         "last_ms": last_ms,
         "last_seq": last_seq,
+        "first_ms": first_ms,
+        "first_seq": first_seq,
         "deliveries": [run.delivery for run in runs],
         "firsts_ms": [str(run.first[0]) for run in runs],
         "firsts_seq": [str(run.first[1]) for run in runs],

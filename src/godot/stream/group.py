@@ -7,6 +7,7 @@ only caller in the normal path: what is not committed is never acknowledged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import redis
 
@@ -20,6 +21,14 @@ if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then retu
 redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 return 1
 """
+
+
+class Progress(NamedTuple):
+    """How many entries a stream ever had, its last id, and its first entry (None: it is empty)."""
+
+    added: int
+    last_generated: StreamID
+    first: StreamID | None
 
 
 class Consumer:
@@ -95,13 +104,18 @@ class Consumer:
         texts = [f"{ms}-{seq}" for ms, seq in ids]
         return int(ask(self.client, "XACK", self.stream, self.group, *texts))
 
-    def progress(self) -> tuple[int, StreamID] | None:
-        """Return how many entries the stream ever had and its last id, None without a stream."""
+    def progress(self) -> Progress | None:
+        """Return what the stream counts about itself, None without a stream."""
         try:
             info = ask(self.client, "XINFO", "STREAM", self.stream)
         except StreamLost:
             return None
-        return int(info[b"entries-added"]), StreamID.parse(info[b"last-generated-id"])
+        first = info[b"first-entry"]
+        return Progress(
+            int(info[b"entries-added"]),
+            StreamID.parse(info[b"last-generated-id"]),
+            StreamID.parse(first[0]) if first else None,
+        )
 
     def held(self, count: int) -> list[StreamID]:
         """Return up to `count` of the entries delivered to this consumer and not acknowledged.

@@ -25,6 +25,7 @@ from godot.stream.producers import ProducerInfo, read
 from godot.stream.replies import Entry, entries
 
 PAGE = 1_000
+END = StreamID(2**64 - 1, 2**64 - 1)
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +43,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 class Inventory(msgspec.Struct, frozen=True):
     """The stream up to `upto`, its last id when `added` was read.
 
-    `hollow` are the pending entries whose payload was trimmed.
+    `hollow` are the pending entries up to there whose payload was trimmed.
     """
 
     stream: str
@@ -51,6 +52,16 @@ class Inventory(msgspec.Struct, frozen=True):
     upto: StreamID
     held: tuple[Held, ...]
     hollow: tuple[StreamID, ...]
+
+    @property
+    def region(self) -> StreamID:
+        """Return where the ledger has to be looked at entry by entry: the stream's first entry.
+
+        An empty stream begins behind its last one, and one that never had any behind everything.
+        """
+        if self.held:
+            return self.held[0].id
+        return self.upto if self.added else END
 
 
 def take(settings: Settings) -> Inventory:
@@ -75,7 +86,9 @@ def _take(client: redis.Redis, key: str, group: str) -> Inventory:
         Held(entry.id, *_numbers(entry), entry.id > delivered or entry.id in pending)
         for entry in _pages(client, key, upto)
     )
-    hollow = pending.difference(item.id for item in held)
+    # once more: what was given to a worker meanwhile and then trimmed is in its hands, not lost
+    pending.update(_pending(client, key, group))
+    hollow = {i for i in pending if i <= upto}.difference(item.id for item in held)
     return Inventory(
         key, tuple(announced), int(info[b"entries-added"]), upto, held, tuple(sorted(hollow))
     )

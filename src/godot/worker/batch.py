@@ -21,7 +21,7 @@ import msgspec
 from dewey_logs import Batch, DeweyError, EntryRun, LogRow, Reject, Store, WriteResult
 from godot.errors import GodotError
 from godot.logs import get_logger
-from godot.stream.group import Consumer
+from godot.stream.group import Consumer, Progress
 from godot.stream.ids import StreamID
 from godot.stream.lease import Lease
 from godot.stream.replies import Entry
@@ -76,6 +76,7 @@ class Pipeline:
         self._thread = ThreadPoolExecutor(1, "store")
         self._under_way: UnderWay | None = None
         self._checkpoint_due = 0.0
+        self._group_was_gone = False
 
     @property
     def store_is_away(self) -> bool:
@@ -176,7 +177,10 @@ class Pipeline:
                     rejects.append(decoded)
             runs.extend(_runs(present, read.again))
             runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
-        added, last_generated = self._checkpoint() or (None, None)
+        progress = self._checkpoint()
+        group_was_gone = self._group_was_gone
+        if progress:
+            self._group_was_gone = False
         return Batch(
             stream=self._consumer.stream,
             rows=tuple(rows),
@@ -184,15 +188,17 @@ class Pipeline:
             dropped=tuple(found for row in rows if (found := receipt(row)) is not None),
             runs=tuple(runs),
             maybe_known=any(read.again for read in reads),
-            entries_added=added,
-            last_generated=last_generated,
+            entries_added=progress.added if progress else None,
+            last_generated=progress.last_generated if progress else None,
+            first_entry=progress.first if progress and group_was_gone else None,
         ), trimmed
 
-    def force_checkpoint(self) -> None:
-        """Compare the stream's counter again with the next batch: it may be another stream now."""
+    def expect_another_stream(self, *, group_was_gone: bool) -> None:
+        """Compare the stream's counters again with the next batch: it may be another one now."""
         self._checkpoint_due = 0.0
+        self._group_was_gone |= group_was_gone
 
-    def _checkpoint(self) -> tuple[int, StreamID] | None:
+    def _checkpoint(self) -> Progress | None:
         if time.monotonic() < self._checkpoint_due:
             return None
         progress = self._consumer.progress()

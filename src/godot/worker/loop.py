@@ -91,7 +91,7 @@ class Worker:
         self._housekeeping = Housekeeping(self._consumer, self.metrics)
         self._group_seen = False
         self._had_group = False
-        self._had_group = False
+        self._lost_group = False
         self._pipeline: Pipeline | None = None
 
     def ready(self) -> dict[str, bool]:
@@ -163,6 +163,7 @@ class Worker:
         except StreamLost as exc:
             pipeline.forget()
             self._group_seen = False
+            self._lost_group = True
             self._pause("stream or group is gone, making it again", exc)
         except StreamUnavailable as exc:
             # a lost reply leaves its entries pending for us: they come first when Redis is back
@@ -196,7 +197,8 @@ class Worker:
             log.info("group created", extra={"action": "group_created"})
             if self._had_group:
                 self._intake.expect_known()
-        pipeline.force_checkpoint()
+        pipeline.expect_another_stream(group_was_gone=created or self._lost_group)
+        self._lost_group = False
         self._group_seen = self._had_group = True
 
     def _store_without_group(self, pipeline: Pipeline) -> None:
