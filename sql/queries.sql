@@ -86,8 +86,9 @@ VALUES (%(id)s::uuid, %(stream)s, %(entry)s, %(reason)s, %(sqlstate)s, %(names)s
 ON CONFLICT (record_id) DO NOTHING;
 
 -- name: settle
--- The last statement of every batch: the ledger, the checkpoint, and two facts for the writer, seen
--- after the rows went in.
+-- The last statement of every batch: the ledger, the checkpoint, and three facts for the writer, seen
+-- after the rows went in. The third: a first delivery reaches into an earlier one, so that the group
+-- began anew; runs of first deliveries never overlap, so the nearest one below is the one to ask.
 WITH numbers AS (
     INSERT INTO logs_ledger (producer, kind, seqs)
     SELECT producer, kind, seqs::int8multirange
@@ -107,7 +108,19 @@ WITH numbers AS (
          r(delivery, first_ms, first_seq, last_ms, last_seq, n)
 )
 SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
-       EXISTS (SELECT FROM logs_moved) AS moved_exist
+       EXISTS (SELECT FROM logs_moved) AS moved_exist,
+       EXISTS (
+           SELECT FROM unnest(%(deliveries)s::text[], %(firsts_ms)s::numeric[],
+                              %(firsts_seq)s::numeric[], %(lasts_ms)s::numeric[],
+                              %(lasts_seq)s::numeric[])
+                       r(delivery, first_ms, first_seq, last_ms, last_seq)
+           CROSS JOIN LATERAL (
+               SELECT n.last_ms, n.last_seq FROM logs_ledger_entries n
+               WHERE n.stream = %(stream)s::text AND n.epoch = stream.epoch AND n.delivery = 'new'
+                 AND (n.first_ms, n.first_seq) <= (r.last_ms, r.last_seq)
+               ORDER BY n.first_ms DESC, n.first_seq DESC LIMIT 1) n
+           WHERE r.delivery = 'new' AND (n.last_ms, n.last_seq) >= (r.first_ms, r.first_seq)
+       ) AS had_before
 FROM stream;
 
 -- name: make_days

@@ -7,9 +7,9 @@ several, filled with None, appended in the same atomic step. So one `len()` tell
 Above four fifths only WARN and ERROR get in; above the whole nothing does. A refused record is
 counted by reason at once and gets its sequence number when the sender next looks (the numbers are
 given in the queue's order, by one thread: a caller needs no lock and leaves no hole when a signal
-interrupts it). Above one half, the call gives up the rest of its time slice: a loop that logs faster
-than one core can ship (or print) slows down a little instead of losing records. It waits for
-nothing: when the sender's thread is waiting itself, the call goes on at once.
+interrupts it). Above one half, the call gives up the rest of its time slice: a loop that logs
+faster than one core can ship (or print) slows down to that speed instead of losing records. It
+waits for nothing: when the sender's thread is waiting itself, the call goes on at once.
 """
 
 from __future__ import annotations

@@ -58,9 +58,12 @@ class GodotHandler(logging.Handler):
             flush_timeout_s=flush_timeout_s,
         )
 
-    def createLock(self) -> None:
-        """Make no lock: appending needs none, and a lock held at a fork hangs the child."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter and emit without the handler's lock: appending needs none."""
+        found: object = self.filter(record)
+        if found:  # since Python 3.12 a filter may return another record
+            self.emit(found if isinstance(found, logging.LogRecord) else record)
+        return bool(found)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the record over; never raises, also when `%` formatting or an attribute fails."""

@@ -25,7 +25,7 @@ from clientlib.framing import Snapshot, Source
 from clientlib.levels import Gate
 from clientlib.lifecycle import sender_for
 from clientlib.plain import Notes, foreign, is_finite, plain, text_of, utf8_size
-from clientlib.record import MAX_MESSAGE_BYTES, Level
+from clientlib.record import MAX_MESSAGE_BYTES, Level, parse_level
 from clientlib.redaction import Redactor
 from clientlib.sender import ClientStats, Sender
 from clientlib.settings import ClientSettings, Destination, load, read_level
@@ -142,13 +142,16 @@ class ICCMLogger:
     def log(
         self, level: str | int, message: object, data: object = None, trace_id: str | None = None
     ) -> None:
-        """Log at a level given by name or number; an unknown one counts as INFO."""
+        """Log at a level given by name, alias or number; an unknown one counts as INFO."""
+        notes = None
         try:
             number = int(read_level(level))
+            if isinstance(level, str) and (original := parse_level(level)[1]):
+                notes = Notes({"level": original})
         except ValueError:
             number = _INFO
         if self._gate.level <= number:
-            self._emit(number, message, data, trace_id)
+            self.emit_at(_now_ns(), number, message, data, trace_id, notes)
 
     def is_enabled(self, level: str | int) -> bool:
         """Say whether a record of this level would be made: for data that is costly to gather."""
@@ -242,7 +245,7 @@ class ICCMLogger:
         self,
         now_ns: int,
         level: int,
-        message: str,
+        message: object,
         data: object,
         trace_id: object,
         notes: Notes | None = None,

@@ -186,7 +186,7 @@ def program_name() -> str:
     """Return a component for programs that name none: the script's or package's name."""
     path = Path(sys.argv[0] if sys.argv else "")
     name = path.parent.name if path.stem == "__main__" else path.stem
-    return (name or "python")[:MAX_COMPONENT_CHARS]
+    return name[:MAX_COMPONENT_CHARS] if name and name[0] != "-" else "python"
 
 
 def _argument(setting: Setting, given: object) -> object:

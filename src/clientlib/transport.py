@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from clientlib import importing
+from clientlib.redaction import MASK
 
 if TYPE_CHECKING:
     from redis.connection import ConnectionInterface
@@ -25,11 +26,12 @@ class Answers(NamedTuple):
     """What became of the commands: None for one that was taken, else the server's reason.
 
     When the connection broke, `broken` says why, and replies are missing at the end: those commands
-    may have been taken or not.
+    may have been taken or not. `silent` says that it broke because the time for an answer was over.
     """
 
     replies: list[str | None]
-    broken: str | None
+    broken: str | None = None
+    silent: bool = False
 
 
 class Transport:
@@ -45,6 +47,7 @@ class Transport:
             "socket_timeout": REPLY_TIMEOUT_S,
         }
         self._reply_error: type[Exception] = Exception
+        self._timeout_error: type[Exception] = TimeoutError
 
     @property
     def place(self) -> str:
@@ -56,8 +59,18 @@ class Transport:
     def exchange(self, commands: list[bytes], patience_s: float | None = None) -> Answers:
         """Send packed commands, connecting first if need be, and read one reply for each.
 
-        `patience_s` shortens the wait for each step, for a program that is about to end.
+        A connection that was kept and turns out to be closed (the server restarted, or it and
+        everything between close what is idle) is made anew once, and the commands are sent again:
+        XADD with the same ids, HSET and PING are safe to repeat. `patience_s` shortens the wait for
+        each step, for a program that is about to end.
         """
+        kept = self._connection is not None
+        answers = self._exchange(commands, patience_s)
+        if kept and answers.broken and not answers.replies and not answers.silent:
+            return self._exchange(commands, patience_s)
+        return answers
+
+    def _exchange(self, commands: list[bytes], patience_s: float | None) -> Answers:
         replies: list[str | None] = []
         try:
             connection = self._connected(patience_s)
@@ -73,8 +86,8 @@ class Transport:
                     replies.append(self._reason(exc))
         except Exception as exc:  # noqa: BLE001  # the URL, DNS, TLS, the socket, the protocol
             self.close()
-            return Answers(replies, self._reason(exc))
-        return Answers(replies, None)
+            return Answers(replies, self._reason(exc), isinstance(exc, self._timeout_error))
+        return Answers(replies)
 
     def close(self) -> None:
         """Drop the connection; nothing is sent."""
@@ -102,7 +115,7 @@ class Transport:
 
     def _make_pool(self) -> Any:
         redis = importing.redis()
-        self._reply_error = redis.ResponseError
+        self._reply_error, self._timeout_error = redis.ResponseError, redis.TimeoutError
         return redis.ConnectionPool.from_url(
             self.url,
             **self._timeouts_s,
@@ -116,6 +129,7 @@ class Transport:
     def _reason(self, exc: BaseException) -> str:
         text = " ".join(str(exc).split()) or type(exc).__name__
         password = urlsplit(self.url).password
-        if password:
-            text = text.replace(password, "[REDACTED]")
+        for spelling in (password, unquote(password or "")):
+            if spelling:
+                text = text.replace(spelling, MASK)
         return text[:200]

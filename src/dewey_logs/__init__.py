@@ -9,7 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout, SchemaProblem, Unavailable
+from dewey_logs.errors import (
+    BadFilter,
+    DeweyError,
+    NotDurable,
+    QueryTimeout,
+    SchemaProblem,
+    Unavailable,
+)
 from dewey_logs.filters import LogFilter
 from dewey_logs.rows import (
     Batch,
@@ -50,6 +57,7 @@ __all__ = [
     "LogRecordView",
     "LogRow",
     "Neighbours",
+    "NotDurable",
     "Page",
     "QueryTimeout",
     "Reject",

@@ -15,6 +15,10 @@ class SchemaProblem(DeweyError):
     """The database answers but is not usable: not migrated, too old, or a right missing."""
 
 
+class NotDurable(DeweyError):
+    """The server may forget what it has committed: acknowledging records on its word loses them."""
+
+
 class BadFilter(DeweyError):
     """A filter or cursor that makes no sense; the message says what would."""
 

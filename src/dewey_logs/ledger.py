@@ -10,11 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
-from dewey_logs.rows import Batch, Dropped
+import msgspec
+
+from dewey_logs.rows import Batch, Dropped, EntryRun
 
 Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "cleared", "dropped"]
 
 LARGEST_SEQUENCE = 2**36 - 1  # the field inside a record id; a larger number belongs to no record
+
+
+class DeliveredBefore(Exception):
+    """Entries of a first delivery were settled as such before: the group began anew."""
 
 
 class Entry(NamedTuple):
@@ -62,6 +68,26 @@ def dropped_entries(receipts: Iterable[Dropped]) -> list[Entry]:
         if plausible:
             found.append(Entry(receipt.producer, "dropped", _text(plausible)))
     return found
+
+
+def redelivered(batch: Batch) -> Batch:
+    """Return the batch with its first deliveries told entry by entry, as deliveries of known ones.
+
+    After XGROUP DESTROY, or a group set back, the server delivers entries as if for the first time.
+    Runs of theirs would overlap the earlier ones and their entries count twice; told singly, each
+    counts once at most.
+    """
+    known = {run.first for run in batch.runs if run.delivery == "again"}
+    sources = (*(row.source for row in batch.rows), *(reject.source for reject in batch.rejects))
+    known.update(_entry_id(source.entry) for source in sources)
+    again = [EntryRun(entry, entry, 1, "again") for entry in sorted(known)]
+    vanished = [run for run in batch.runs if run.delivery == "vanished"]
+    return msgspec.structs.replace(batch, runs=(*again, *vanished))
+
+
+def _entry_id(text: str) -> tuple[int, int]:
+    ms, _, seq = text.partition("-")
+    return int(ms), int(seq)
 
 
 def _text(inclusive: Iterable[tuple[int, int]]) -> str:

@@ -43,6 +43,10 @@ class Store(Protocol):
         """Return when the store answers; raises Unavailable or SchemaProblem."""
         ...
 
+    def check(self) -> None:
+        """Return when batches can be written; raises NotDurable, Unavailable or SchemaProblem."""
+        ...
+
     def totals(self) -> StoreTotals:
         """Return the size of the store, cheaply: rows are estimated once they are many."""
         ...
@@ -116,6 +120,10 @@ class PostgresStore:
     def ping(self) -> None:
         """Return when PostgreSQL answers; see Store.ping."""
         self._readers.ping()
+
+    def check(self) -> None:
+        """Return when batches can be written; see Store.check."""
+        self._writer.check()
 
     def totals(self) -> StoreTotals:
         """Return the size of the store; see Store.totals."""

@@ -18,14 +18,14 @@ from dewey_logs import deadletters, ledger, ways
 from dewey_logs.clears import cleared
 from dewey_logs.copydata import RowRefused
 from dewey_logs.database import Connection, connect
-from dewey_logs.errors import Unavailable
+from dewey_logs.errors import NotDurable, Unavailable
 from dewey_logs.rejects import reject_of, store_rejects
 from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
 from dewey_logs.sqlstates import Verdict, translated, verdict_on
 from dewey_logs.statements import statement
 
 DAY_US = 86_400_000_000
-ATTEMPTS = 6  # a known row, a missing day, a bad row, a copy resent meanwhile; two to spare
+ATTEMPTS = 7  # a known row, a missing day, a bad row, a copy resent, a group anew; two to spare
 
 _log = logging.getLogger("dewey_logs.writer")
 
@@ -78,6 +78,18 @@ class Writer:
                 self._discard()
                 raise translated(exc) from exc
 
+    def check(self) -> None:
+        """Connect if need be; raises NotDurable, Unavailable or SchemaProblem."""
+        with self._lock:
+            try:
+                self._connected()
+            except psycopg.Error as exc:
+                self._discard()
+                raise translated(exc) from exc
+            except BaseException:
+                self._discard()
+                raise
+
     def close(self) -> None:
         """Close the connection; a later write opens another."""
         with self._lock:
@@ -94,6 +106,7 @@ class Writer:
                 jit="off",
             )
             self._connection = connection
+            _require_durability(connection)
             connection.execute(statement("make_incoming"))
             row = connection.execute(statement("now_us")).fetchone()
             assert row is not None
@@ -133,6 +146,8 @@ class Writer:
             except ways.MissingDay:
                 rows, impossible = _with_days(connection, rows)
                 refused += impossible
+            except ledger.DeliveredBefore:
+                batch = ledger.redelivered(batch)
             else:
                 new_rejects = len(rejects) - len(batch.rejects)
                 return WriteResult(
@@ -163,8 +178,23 @@ class Writer:
         """Write ledger and checkpoint, and learn the database's time: the last statement."""
         row = connection.execute(statement("settle"), ledger.parameters(batch, numbers)).fetchone()
         assert row is not None
-        now_us, self._moved_exist = row
+        now_us, self._moved_exist, had_before = row
         self._clock = (now_us, self._monotonic())
+        if had_before:
+            raise ledger.DeliveredBefore
+
+
+def _require_durability(connection: Connection) -> None:
+    """Refuse a server whose commits may be lost; XACK follows the commit and cannot be undone."""
+    row = connection.execute(
+        "SELECT current_setting('fsync'), current_setting('synchronous_commit')"
+    ).fetchone()
+    if row != ("on", "on"):
+        fsync, synchronous_commit = row or ("?", "?")
+        raise NotDurable(
+            f"PostgreSQL may lose what it committed: fsync is {fsync} and synchronous_commit is "
+            f"{synchronous_commit}, both must be on"
+        )
 
 
 def _with_days(connection: Connection, rows: Sequence[LogRow]) -> tuple[list[LogRow], list[Reject]]:

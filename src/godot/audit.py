@@ -15,12 +15,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dewey_logs import Accounts, EntryRun
+from dewey_logs import Accounts, EntryRun, Epoch
 from godot.ranges import Range, common, count, highest, minus, union
 from godot.stream.ids import StreamID
 from godot.stream.inventory import Held, Inventory
 
 ENDLESS = 2**36
+GONE = "deleted with the stream"
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -53,12 +54,17 @@ class ProducerAudit(msgspec.Struct, frozen=True):
 
 
 class LostRange(msgspec.Struct, frozen=True):
-    """Numbers that are lost, inclusive, and how."""
+    """Numbers that are lost, inclusive, and how.
+
+    `after` and `before` are when the numbers beside it were committed, None where unknown.
+    """
 
     producer: str
     first: int
     last: int
     cause: str
+    after: str | None = None
+    before: str | None = None
 
 
 class EntriesAudit(msgspec.Struct, frozen=True):
@@ -87,12 +93,13 @@ class Audit(msgspec.Struct, frozen=True):
 
 def audit(inventory: Inventory, accounts: Accounts) -> Audit:
     """Compute the account; `accounts` must have been read after `inventory`."""
-    entries, unacknowledged_rows = _entries(inventory, accounts)
+    former = _former(inventory, accounts)
+    entries, unsettled = _entries(inventory, accounts)
     cause = _cause(entries)
     held = _held_numbers(inventory.held)
     announced = {info.producer: info for info in inventory.announced}
     producers, ranges = [], []
-    suspicious = 0
+    uncounted = 0
     for producer in sorted({*announced, *accounts.numbers, *held}):
         info = announced.get(producer)
         totals, lost = _numbers(
@@ -101,26 +108,59 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
             sent=info.sent_sequence if info else 0,
             old=accounts.old.get(producer, 0),
             hollow=bool(inventory.hollow),
-            plausible_gap=max(entries.added, 1),
+            plausible_gap=entries.added or ENDLESS,
         )
-        standing = count(common(lost, held[producer][False]))
-        suspicious += standing
         name = f"{producer:010x}"
-        ranges += [LostRange(name, low, high, cause) for low, high in lost]
+        for low, high in lost:
+            gone = former is not None and low - 1 <= former.get(producer, 0)
+            uncounted += high - low + 1 if gone else 0
+            ranges.append(LostRange(name, low, high, GONE if gone else cause))
+        totals = msgspec.structs.replace(
+            totals, unaccounted=count(common(lost, held[producer][False]))
+        )
         producers.append(ProducerAudit(name, info.component if info else None, totals))
     total = _sum(item.totals for item in producers)
     lost_entries = max(0, entries.lost)
     bug = max(
-        suspicious,
-        unacknowledged_rows,
-        total.lost - lost_entries,
-        max(total.lost, lost_entries) - entries.trimmed,
+        total.unaccounted,
+        unsettled,
+        total.lost - lost_entries - uncounted,
+        max(total.lost, lost_entries) - entries.trimmed - uncounted,
         -entries.lost,
     )
     total = msgspec.structs.replace(
         total, lost=max(total.lost, lost_entries), unaccounted=max(0, bug)
     )
     return Audit(total, entries, tuple(producers), tuple(ranges))
+
+
+def _remade(inventory: Inventory, current: Epoch) -> bool:
+    """Say whether the stream is another one than the ledger's newest checkpoint is of.
+
+    The ledger is read later, so while records flow its checkpoint is ahead of us in both numbers.
+    Fewer entries and a later id (or none at all) can only be a stream that was made again.
+    """
+    if inventory.added > current.added or not current.added:
+        return False
+    return inventory.upto > current.last or not inventory.added
+
+
+def _former(inventory: Inventory, accounts: Accounts) -> dict[int, int] | None:
+    """Return each producer's highest number from before the stream was deleted; None if never.
+
+    What was added between the last checkpoint and the deletion was counted by nobody, so numbers
+    lost right after those are named, but entries cannot bear witness for or against them.
+    """
+    epochs = accounts.epochs
+    current = next((epoch for epoch in epochs if epoch.current), None)
+    if current is None:
+        return None if inventory.added else {}
+    if _remade(inventory, current):
+        return {
+            producer: max((ranges[-1][1] for ranges in kinds.values() if ranges), default=0)
+            for producer, kinds in accounts.numbers.items()
+        }
+    return accounts.before if len(epochs) > 1 else None
 
 
 def _numbers(
@@ -169,15 +209,13 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
     """Balance the stream's entries; also count those acknowledged and never settled."""
     past = [epoch for epoch in accounts.epochs if not epoch.current]
     current = next((epoch for epoch in accounts.epochs if epoch.current), None)
-    runs = accounts.runs
-    if current is not None and (inventory.added < current.added and inventory.upto != current.last):
-        # the stream was made again and nothing of the new one is committed yet
-        past.append(current)
-        current, runs = None, ()
-    settled_ids = _Settled(runs)
+    if current is not None and _remade(inventory, current):
+        past.append(current)  # and nothing of the new stream is committed as such yet
+        current = None
+    settled_ids, strays = _Settled(accounts.runs), _Settled(accounts.strays)
     waiting = unsettled = inside = 0
     for item in inventory.held:
-        if settled_ids.covers(item.id):
+        if settled_ids.covers(item.id) or strays.covers(item.id):
             inside += 1
         elif item.waiting:
             waiting += 1
@@ -189,15 +227,17 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
     lost_now = inventory.added - settled - waiting
     hollow = min(max(lost_now, 0), len(inventory.hollow))
     trimmed_now = inventory.added - len(inventory.held)
-    lost_before = sum(epoch.added - epoch.settled for epoch in past)
+    # what a former life added after its last checkpoint was counted by nobody but its settlements
+    added_before = sum(max(epoch.added, epoch.settled + epoch.vanished) for epoch in past)
+    lost_before = added_before - sum(epoch.settled for epoch in past)
     return (
         EntriesAudit(
-            added=inventory.added + sum(epoch.added for epoch in past),
+            added=inventory.added + added_before,
             settled=settled + sum(epoch.settled for epoch in past),
             waiting=waiting + hollow,
             lost=lost_now - hollow + lost_before,
             lost_while_pending=vanished + sum(epoch.vanished for epoch in past),
-            trimmed=trimmed_now + sum(epoch.added for epoch in past),
+            trimmed=trimmed_now + added_before,
         ),
         unsettled,
     )

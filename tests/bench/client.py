@@ -61,7 +61,7 @@ def measure(
     body: Callable[[], None], empty: Callable[[], None], settle: Callable[[], None]
 ) -> Cost:
     """Time `body` against `empty`, both of CALLS calls; `settle` runs between, unmeasured."""
-    raw, scaled = [], []
+    rounds: list[tuple[float, float, float]] = []  # a call, an empty round, the scale
     for _ in range(REPEATS):
         settle()
         gc.collect()
@@ -71,11 +71,16 @@ def measure(
         middle = time.perf_counter_ns()
         empty()
         end = time.perf_counter_ns()
-        round_ns = (before + fixed_round_ns()) / 2
-        cost = ((middle - start) - (end - middle)) / CALLS
-        raw.append(cost)
-        scaled.append(cost * FAST_ROUND_NS / round_ns)
-    return Cost(min(raw), statistics.median(raw), min(scaled), statistics.median(scaled))
+        scale = FAST_ROUND_NS / ((before + fixed_round_ns()) / 2)
+        rounds.append(((middle - start) / CALLS, (end - middle) / CALLS, scale))
+    loop = statistics.median(none for _, none, _ in rounds)
+    scaled_loop = statistics.median(none * scale for _, none, scale in rounds)
+    return Cost(
+        raw_best=min(call for call, _, _ in rounds) - loop,
+        raw_median=statistics.median(call for call, _, _ in rounds) - loop,
+        scaled_best=min(call * scale for call, _, scale in rounds) - scaled_loop,
+        scaled_median=statistics.median(call * scale for call, _, scale in rounds) - scaled_loop,
+    )
 
 
 def enabled_call(log: ICCMLogger) -> Cost:

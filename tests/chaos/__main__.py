@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--faults", default="", help="names, separated by commas; all by default")
     parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--maxlen", type=int, default=100_000, help="GODOT_MAXLEN")
     parser.add_argument("--rate", type=float, default=Load().named_rate, help="of each producer")
     parser.add_argument("--worker-module", default=GODOT, help="a mutant, to see the harness fail")
     parser.add_argument("--list", action="store_true", help="list the faults and end")
@@ -34,7 +35,9 @@ def main() -> int:
     if unknown:
         parser.error(f"no such fault: {', '.join(unknown)} (see --list)")
     print(f"seed {given.seed}", flush=True)
-    with world(keep=given.keep, workers=given.workers, module=given.worker_module) as here:
+    with world(
+        keep=given.keep, workers=given.workers, module=given.worker_module, maxlen=given.maxlen
+    ) as here:
         outcome = run(
             here,
             seed=given.seed,

@@ -8,6 +8,7 @@ process is hit depends on the machine, so a seed repeats a run's plan and not it
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
@@ -94,12 +95,15 @@ class Sources:
         world = self._world
         return Child(
             name,
-            [sys.executable, "-m", "tests.chaos.program", name, str(rate), self._seed]
-            + [str(self._report(name))],
+            [
+                *(sys.executable, "-m", "tests.chaos.program"),
+                *(name, str(rate), self._seed, str(self._report(name))),
+            ],
             log=world.folder / f"{name}.log",
             cwd=ROOT,
             env={
-                **{"PATH": "/usr/bin:/bin", **world.environ},
+                **world.environ,
+                "PATH": os.defpath,
                 "GODOT_REDIS_URL": f"redis://127.0.0.1:{world.front.port}/0",
             },
         )

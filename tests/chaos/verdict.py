@@ -245,7 +245,7 @@ def _programs(
 
 
 def program_receipts(account: audits.Totals, stored: int) -> int:
-    """Return how many receipts the ledger knows: they are stored too, under numbers of their own."""
+    """Return how many receipts the ledger knows: they are stored under numbers of their own."""
     return max(0, account.stored - stored)
 
 
@@ -276,8 +276,8 @@ def _audit_agrees(
     for key in sorted(expected - named):
         findings.add("lost, and the audit does not say so", f"{key[0]:010x} {key[1]}")
     for key in sorted(named - expected):
-        item = by_number.get(key)
-        if item is None or item.kind is not Kind.AGED or not book.may_be_lost(item):
+        aged = key in by_number and by_number[key].kind is Kind.AGED
+        if not aged or not book.may_be_lost(by_number[key]):
             findings.add("the audit says lost, and it is not", f"{key[0]:010x} {key[1]}")
     total = audit.total
     for name in ("unaccounted", "implausible", "settling", "in_stream"):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple, cast
 
 import psycopg
 import redis
@@ -135,10 +135,12 @@ class World:
         finally:
             client.close()
 
-    def sql(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+    def sql(
+        self, query: LiteralString, parameters: tuple[object, ...] = ()
+    ) -> list[tuple[Any, ...]]:
         """Run one statement past every proxy."""
         with self.session() as connection:
-            cursor = connection.execute(query, parameters)  # type: ignore[arg-type]  # our own text
+            cursor = connection.execute(query, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def session(self) -> psycopg.Connection[tuple[Any, ...]]:
@@ -188,9 +190,9 @@ class World:
         found: set[StreamID] = set()
         start = "-"
         with self.redis() as client:
-            while page := client.xrange(STREAM, start, "+", 5_000):
-                found.update(StreamID.parse(entry) for entry, _ in page)  # type: ignore[union-attr]
-                start = f"({page[-1][0].decode()}"  # type: ignore[index]
+            while page := cast(Any, client.xrange(STREAM, start, "+", 5_000)):
+                found.update(StreamID.parse(entry) for entry, _ in page)
+                start = f"({page[-1][0].decode()}"
         return found
 
     def announced(self) -> dict[int, int]:

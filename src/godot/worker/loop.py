@@ -16,7 +16,7 @@ from types import FrameType
 
 from prometheus_client import CollectorRegistry
 
-from dewey_logs import DeweyError, Store, open_store
+from dewey_logs import DeweyError, NotDurable, Store, open_store
 from godot import metrics
 from godot.errors import GodotError, SettingsError, StreamFull, StreamLost, StreamUnavailable
 from godot.logs import get_logger
@@ -129,7 +129,10 @@ class Worker:
         """Wait for the store; its accepted window is needed to read any record's time."""
         while not self.stop.is_set():
             try:
+                self.store.check()
                 window = self.store.window()
+            except NotDurable:
+                raise
             except DeweyError as exc:
                 delay_s = self._breaker.failed()
                 log.warning(

@@ -12,7 +12,7 @@ import psycopg
 
 from dewey_logs import DeweyError, partitions
 from tests.chaos.book import Kind
-from tests.chaos.faults.matrix import POSTGRES, Scene, Skipped, Steps, fault, until
+from tests.chaos.faults.matrix import POSTGRES, Scene, Skipped, Steps, fault
 from tests.chaos.producers import make
 
 RETENTION_DAYS = 5

@@ -46,7 +46,7 @@ def destroy_group(scene: Scene) -> Steps:
 @fault("redis-full", "maxmemory reached, records are refused", REDIS)
 def full(scene: Scene) -> Steps:
     with scene.world.redis() as client:
-        used = int(client.info("memory")["used_memory"])  # type: ignore[index]
+        used = int(client.info("memory")["used_memory"])
         client.config_set("maxmemory", used + scene.rng.randint(0, 200_000))
     yield scene.rng.uniform(1.0, 4.0)
     with scene.world.redis() as client:

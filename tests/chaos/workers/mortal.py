@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
 from dewey_logs.writer import Writer
 from godot.__main__ import main
@@ -36,7 +36,7 @@ def deadly_acknowledge(self: Consumer, ids: Sequence[StreamID]) -> int:
     return acknowledge(self, ids)
 
 
-def deadly_settle(self: Writer, *arguments):
+def deadly_settle(self: Writer, *arguments: Any) -> None:
     settle(self, *arguments)
     die_if(signal.SIGUSR2)
 
@@ -44,5 +44,5 @@ def deadly_settle(self: Writer, *arguments):
 signal.signal(signal.SIGUSR1, on_signal)
 signal.signal(signal.SIGUSR2, on_signal)
 Consumer.acknowledge = deadly_acknowledge  # type: ignore[method-assign]
-Writer._settle = deadly_settle  # type: ignore[method-assign]
-sys.exit(main())
+Writer._settle = deadly_settle  # type: ignore[method-assign,assignment]
+main()

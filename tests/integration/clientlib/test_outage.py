@@ -308,6 +308,21 @@ def test_a_connection_cut_again_and_again_loses_nothing(own_server, proxy, strea
     assert (there.records, there.lost) == (2_000, 0)
 
 
+def test_an_idle_connection_that_was_closed_is_no_outage(own_server, stream_name, output, logger):
+    log = logger(own_server.url, stream_name)
+    with redis.Redis.from_url(own_server.url) as admin:
+        for i in range(3):
+            log.info(f"m{i}")
+            assert log.flush(10)
+            admin.execute_command("CLIENT", "KILL", "SKIPME", "yes", "TYPE", "normal")
+    log.info("m3")
+    assert log.flush(10)
+    assert messages(own_server.url, stream_name) == ["m0", "m1", "m2", "m3"]
+    output.read()
+    assert (output.records, output.lines) == ([], [])
+    assert log.stats().outages == 0
+
+
 def test_bytes_bound_what_is_kept(own_server, stream_name, logger):
     log = logger(own_server.url, stream_name, buffer_records=10_000, buffer_bytes=1_000_000)
     log.info("before")

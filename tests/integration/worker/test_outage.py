@@ -11,10 +11,12 @@ import msgspec
 import psycopg
 import pytest
 
+from dewey_logs import NotDurable
 from dewey_logs.migrations import migrate
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings
+from godot.worker.loop import Worker
 from tests.integration.worker.conftest import Bench, eventually
 
 
@@ -119,3 +121,16 @@ def test_stopping_during_an_outage_gives_the_batch_back(
     with working(settings):
         eventually(bench.settled, "the released batch, long before its idle time", 55)
     assert bench.stored() == 20
+
+
+def test_a_server_that_may_forget_its_commits_is_refused(settings: Settings, own_folder: Path):
+    server = Postgres(own_folder / "postgres", options=("fsync=off", "shared_buffers=32MB"))
+    server.start()
+    try:
+        server.create_database("dewey")
+        migrate(server.url("dewey"))
+        careless = msgspec.structs.replace(settings, dewey_url=server.url("dewey"))
+        with pytest.raises(NotDurable, match="fsync is off"):
+            Worker(careless, threading.Event()).run()
+    finally:
+        server.stop()

@@ -8,7 +8,7 @@ import pytest
 
 from clientlib.fallback import LAST_RETRY_S, Outage, Printer, line_of, say
 from clientlib.framing import Framer, Parcel
-from tests.unit.clientlib.bench import PRODUCER, idle_logger
+from tests.unit.clientlib.unsent import PRODUCER, idle_logger
 
 
 def parcels(count: int, message: str = "m") -> list[Parcel]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clientlib import Producer, bind, make_record, parse_record_id, trace_context
 from clientlib.framing import Framer, Snapshot, Source, fields_of
 from clientlib.redaction import STANDARD
-from tests.unit.clientlib.bench import PRODUCER, framed, idle_logger, shipped
+from tests.unit.clientlib.unsent import PRODUCER, framed, idle_logger, shipped
 
 TEXT = st.text(st.characters(), max_size=40)
 HINTS = st.sampled_from(

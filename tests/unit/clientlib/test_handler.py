@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
-import sys
+import threading
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from clientlib import GodotHandler, ICCMLogger
-from tests.unit.clientlib.bench import framed, idle_logger
+from tests.unit.clientlib.unsent import framed, idle_logger
 
 
 @pytest.fixture
@@ -160,6 +160,25 @@ def test_captured_warnings_arrive(godot):
     assert record["level"] == "WARN"
 
 
-def test_the_handler_holds_no_lock(godot):
-    assert GodotHandler(logger=godot).lock is None
-    assert sys.getsizeof(godot) > 0
+def test_a_record_is_taken_while_someone_holds_the_handlers_lock(log, godot):
+    (handler,) = log.handlers
+    thread = threading.Thread(target=log.info, args=("m",))
+    handler.acquire()
+    try:
+        thread.start()
+        thread.join(10)
+        assert len(framed(godot)) == 1
+    finally:
+        handler.release()
+
+
+def test_filters_of_the_handler_count(log, godot):
+    (handler,) = log.handlers
+
+    def only_even(record):
+        return record.args[0] % 2 == 0
+
+    handler.addFilter(only_even)
+    for i in range(4):
+        log.info("m%d", i)
+    assert [record["message"] for record in framed(godot)] == ["m0", "m2"]

@@ -10,7 +10,7 @@ import pytest
 
 from clientlib import ConfigError, ICCMLogger
 from clientlib.plain import utf8_size
-from tests.unit.clientlib.bench import framed, idle_logger, shipped
+from tests.unit.clientlib.unsent import framed, idle_logger, shipped
 
 
 def data_of(record: dict[str, str]) -> dict[str, object]:
@@ -56,6 +56,16 @@ def test_an_unknown_level_changes_nothing_and_raises_nothing(capfd):
     assert not logger.is_enabled("LOUD")
     assert [record["level"] for record in framed(logger)] == ["INFO"]
     assert "LOUD" in capfd.readouterr().err
+
+
+def test_a_level_may_be_given_by_name_alias_or_number():
+    def log(logger):
+        for level in ("debug", "CRITICAL", 35, 1):
+            logger.log(level, "m", {"a": 1})
+
+    found = shipped(log)
+    assert [record["level"] for record in found] == ["DEBUG", "ERROR", "WARN", "TRACE"]
+    assert data_of(found[1]) == {"a": 1, "godot": {"level": "CRITICAL"}}
 
 
 def test_what_is_changed_after_the_call_does_not_show():

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clientlib import Producer, RecordError, Redactor, make_record
-from tests.unit.clientlib.bench import shipped
+from tests.unit.clientlib.unsent import shipped
 from tests.vectors.load import cases
 
 CASES = cases("encode")

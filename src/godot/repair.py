@@ -1,0 +1,219 @@
+"""Settling by hand what workers left: `claim` takes over idle entries, `ack` gives entries up.
+
+Both look first and do then, so that a person sees a plan. Neither acknowledges anything that is
+not committed: what `claim` takes over goes the worker's way, and what `ack` strikes off is a dead
+letter before.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from dewey_logs import Batch, EntryRun, Reject, Store
+from godot.settings import Settings
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
+from godot.stream.ids import StreamID
+from godot.stream.keys import stream_key
+from godot.stream.pending import Pending, payloads, pending, pending_among, take_over
+from godot.stream.reclaim import RELEASE_FACTOR
+from godot.stream.replies import Entry
+from godot.worker.assemble import Tally, pipeline
+from godot.worker.batch import Pipeline
+from godot.worker.decode import Decoder
+from godot.worker.intake import Read
+from godot.worker.loop import SOLO_DELIVERIES
+
+
+class ClaimPlan(msgspec.Struct, frozen=True):
+    """Idle entries by what is to be done with them: settled together, one by one, named as lost."""
+
+    settle: tuple[StreamID, ...]
+    suspects: tuple[Pending, ...]
+    without_payload: tuple[StreamID, ...]
+
+    @property
+    def total(self) -> int:
+        return len(self.settle) + len(self.suspects) + len(self.without_payload)
+
+
+class AckPlan(msgspec.Struct, frozen=True):
+    """What a person named: entries to be given up, those without payload, those not pending."""
+
+    entries: tuple[Pending, ...]
+    without_payload: tuple[StreamID, ...]
+    not_pending: tuple[StreamID, ...]
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """What a claim did: entries settled, and what their records became."""
+
+    entries: int
+    condemned: int
+    without_payload: int
+    tally: Tally
+
+
+class Repair:
+    """A connection to the stream for the length of one command."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = connect(settings)
+        self._stream = stream_key(settings.stream)
+
+    def pending(self, min_idle_ms: int = 0) -> Iterator[Pending]:
+        """Yield what is delivered and not acknowledged, oldest first."""
+        return pending(self._client, self._stream, self._settings.group, min_idle_ms=min_idle_ms)
+
+    def payloads(self, ids: Sequence[StreamID]) -> dict[StreamID, Entry]:
+        """Return those of the entries that the stream still holds."""
+        return payloads(self._client, self._stream, ids)
+
+    def plan_claim(self, min_idle_ms: int) -> ClaimPlan:
+        """Look for entries that nobody has touched for so long."""
+        found = list(self.pending(min_idle_ms))
+        there = self.payloads([item.id for item in found])
+        limit = self._settings.max_deliveries
+        return ClaimPlan(
+            tuple(i.id for i in found if i.id in there and i.deliveries < limit),
+            tuple(i for i in found if i.id in there and i.deliveries >= limit),
+            tuple(i.id for i in found if i.id not in there),
+        )
+
+    def claim(
+        self,
+        plan: ClaimPlan,
+        store: Store,
+        min_idle_ms: int,
+        progress: Callable[[int], None] = lambda entries: None,
+    ) -> Claimed:
+        """Carry the plan out; entries that a worker was quicker with are left to it.
+
+        A suspect goes alone, and one that has crashed everybody who had it alone becomes a dead
+        letter, by the worker's own rule. Raises what the store raises: whatever is not committed
+        is given back then, to be claimed again at once.
+        """
+        tally = Tally()
+        done = condemned = 0
+        with (
+            self._consumer() as consumer,
+            pipeline(self._settings, consumer, store, tally) as settling,
+        ):
+            for ids in _portions(plan.without_payload, self._settings.batch_size):
+                settling.settle([Read([Entry(one, {}) for one in ids], again=True)])
+                progress(len(ids))
+            for ids in _portions(plan.settle, self._settings.batch_size):
+                entries = take_over(consumer, ids, min_idle_ms)
+                if entries:
+                    settling.settle([Read(entries, again=True)])
+                done += len(entries)
+                progress(len(ids))
+            for suspect in plan.suspects:
+                entries = take_over(consumer, [suspect.id], min_idle_ms)
+                if entries:
+                    condemned += self._settle_suspect(settling, entries[0], suspect)
+                done += len(entries)
+                progress(1)
+        return Claimed(done, condemned, len(plan.without_payload), tally)
+
+    def _settle_suspect(self, settling: Pipeline, entry: Entry, suspect: Pending) -> bool:
+        if suspect.deliveries >= self._settings.max_deliveries + SOLO_DELIVERIES:
+            settling.condemn(entry, suspect.deliveries)
+            return True
+        settling.settle([Read([entry], again=True)])
+        return False
+
+    def plan_ack(self, ids: Sequence[StreamID]) -> AckPlan:
+        """Look at the entries a person named."""
+        wanted = sorted(set(ids))
+        found = pending_among(self._client, self._stream, self._settings.group, wanted)
+        there = self.payloads(list(found))
+        return AckPlan(
+            tuple(found[one] for one in wanted if one in there),
+            tuple(one for one in wanted if one in found and one not in there),
+            tuple(one for one in wanted if one not in found),
+        )
+
+    def acknowledge(self, plan: AckPlan, store: Store, reason: str) -> int:
+        """Make a dead letter of each entry, commit, then acknowledge; return how many were pending.
+
+        An entry without payload has nothing to keep: it is entered as vanished, which is a loss.
+        """
+        there = self.payloads([item.id for item in plan.entries])
+        decoder = _decoder(self._stream, store)
+        rejects = [
+            _given_up(decoder, there[item.id], item, reason)
+            for item in plan.entries
+            if item.id in there
+        ]
+        vanished = [*plan.without_payload, *(i.id for i in plan.entries if i.id not in there)]
+        consumer = Consumer(self._client, self._stream, self._settings.group, _name())
+        progress = consumer.progress()
+        store.write(
+            Batch(
+                stream=self._stream,
+                rejects=tuple(rejects),
+                runs=(
+                    *(EntryRun(one, one, 1, "again") for one in there),
+                    *(EntryRun(one, one, 1, "vanished") for one in vanished),
+                ),
+                maybe_known=True,
+                entries_added=progress.added if progress else None,
+                last_generated=progress.last_generated if progress else None,
+            )
+        )
+        return consumer.acknowledge([*there, *vanished])
+
+    @contextmanager
+    def _consumer(self) -> Iterator[Consumer]:
+        """Give a consumer that leaves no trace: what it still holds is free for others at once."""
+        consumer = Consumer(self._client, self._stream, self._settings.group, _name())
+        try:
+            yield consumer
+        finally:
+            held = consumer.held(10_000)
+            consumer.release(held, self._settings.reclaim_idle_ms * RELEASE_FACTOR)
+            if not held:
+                consumer.leave()
+
+    def close(self) -> None:
+        close(self._client)
+
+    def __enter__(self) -> Repair:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _name() -> str:
+    return f"repair:{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _portions(ids: Sequence[StreamID], size: int) -> Iterator[Sequence[StreamID]]:
+    for at in range(0, len(ids), size):
+        yield ids[at : at + size]
+
+
+def _decoder(stream: str, store: Store) -> Decoder:
+    window = store.window()
+    return Decoder(stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds)
+
+
+def _given_up(decoder: Decoder, entry: Entry, item: Pending, reason: str) -> Reject:
+    """Return the dead letter of an entry, under the id its record would have had.
+
+    No more of it is read than that takes: what kills workers would kill us as well.
+    """
+    text = f"acknowledged by hand: {reason}"
+    if b"json" not in entry.fields:
+        return decoder.reject(entry, text, item.deliveries)
+    decoded = decoder.decode(entry, item.deliveries)  # the id stands inside the JSON
+    return Reject(decoded.id, text, decoded.source, None, decoded.producer, decoded.sequence)

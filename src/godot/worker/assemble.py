@@ -1,0 +1,116 @@
+"""The worker's pipeline in a person's hands: `claim` and `replay` settle as a worker does.
+
+There is one difference. A worker waits out an outage, because nobody is watching; a person is, so
+the first failure of the store ends the command. What was not committed is not acknowledged then
+either, and running the command again is safe.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from dewey_logs import Batch, DeweyError, Store, WriteResult
+from godot.errors import GodotError
+from godot.settings import Settings
+from godot.stream.group import Consumer
+from godot.stream.ids import StreamID
+from godot.stream.lease import Lease
+from godot.worker.batch import Pipeline
+from godot.worker.decode import Decoder
+from godot.worker.metrics import WorkerMetrics
+
+
+class Tally(msgspec.Struct):
+    """What became of the records so far."""
+
+    stored: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    expired: int = 0
+    cleared: int = 0
+
+    def add(self, result: WriteResult) -> None:
+        self.stored += result.stored
+        self.duplicates += result.duplicates
+        self.rejected += len(result.rejects)
+        self.expired += result.expired
+        self.cleared += result.cleared
+
+
+class _StoreFailed(GodotError):
+    """Carries an error of the store past the pipeline, which would wait it out."""
+
+    def __init__(self, reason: DeweyError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _Impatient:
+    """The store, counted, with the first failure as the end."""
+
+    def __init__(self, store: Store, tally: Tally, heed_clears: bool) -> None:
+        self._store = store
+        self._tally = tally
+        self._heed_clears = heed_clears
+
+    def write(self, batch: Batch) -> WriteResult:
+        try:
+            result = self._store.write(
+                msgspec.structs.replace(batch, heed_clears=self._heed_clears)
+            )
+        except DeweyError as exc:
+            raise _StoreFailed(exc) from exc
+        self._tally.add(result)
+        return result
+
+    def ping(self) -> None:
+        self._store.ping()
+
+
+class _NoLease(Lease):
+    """Renews nothing: entries that are only read belong to whoever has them."""
+
+    def __init__(self) -> None:
+        """Start no thread."""
+
+    def hold(self, ids: Sequence[StreamID]) -> None:
+        """Hold nothing."""
+
+    def close(self) -> None:
+        """Stop nothing."""
+
+
+@contextmanager
+def pipeline(
+    settings: Settings, consumer: Consumer, store: Store, tally: Tally, *, replay: bool = False
+) -> Iterator[Pipeline]:
+    """Give a pipeline that counts into `tally`; raises what the store raises, at once.
+
+    For a `replay` nothing is leased and clears are heeded; `settle` then takes acknowledge=False.
+    """
+    window = store.window()
+    lease = _NoLease() if replay else Lease(settings, consumer.name)
+    found = Pipeline(
+        consumer,
+        cast("Store", _Impatient(store, tally, replay)),  # of a store it only writes and pings
+        Decoder(consumer.stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds),
+        lease,
+        WorkerMetrics(CollectorRegistry()),
+        max_bytes=settings.batch_max_bytes,
+        stop=threading.Event(),
+        stop_timeout_s=settings.stop_timeout_s,
+    )
+    try:
+        yield found
+    except _StoreFailed as exc:
+        raise exc.reason from None
+    finally:
+        found.forget()
+        found.close()
+        lease.close()
