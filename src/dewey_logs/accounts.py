@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import msgspec
@@ -61,13 +62,20 @@ class Neighbours(msgspec.Struct, frozen=True):
     above: str | None
 
 
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """Give one moment to read from, and 30 s for each statement: more than a query may take."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connection.execute("SET LOCAL statement_timeout = '30s'")
+        yield
+
+
 def read(
     connection: Connection, stream: str, region: tuple[int, int], settling_seconds: float
 ) -> Accounts:
     """Read the ledger of one stream; `region` is the first entry id that still is in the stream."""
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        connection.execute("SET LOCAL statement_timeout = '30s'")
+    with snapshot(connection):
         numbers: defaultdict[int, dict[str, tuple[Range, ...]]] = defaultdict(dict)
         old: dict[int, int] = {}
         before: dict[int, int] = {}
@@ -101,16 +109,17 @@ def neighbours(
     if not wanted:
         return {}
     producers, lows, highs = zip(*wanted, strict=True)
-    rows = connection.execute(
-        statement("account_neighbours"),
-        {"producers": list(producers), "lows": list(lows), "highs": list(highs)},
-    )
+    parameters = {"producers": list(producers), "lows": list(lows), "highs": list(highs)}
+    with snapshot(connection):
+        rows = connection.execute(statement("account_neighbours"), parameters).fetchall()
     return {(producer, low, high): Neighbours(*times) for producer, low, high, *times in rows}
 
 
 def active(connection: Connection, since: datetime) -> set[int]:
     """Return the producers of which anything was settled since then."""
-    return {row[0] for row in connection.execute(statement("active_producers"), {"since": since})}
+    with snapshot(connection):
+        rows = connection.execute(statement("active_producers"), {"since": since}).fetchall()
+    return {producer for (producer,) in rows}
 
 
 def ranges(text: str) -> tuple[Range, ...]:

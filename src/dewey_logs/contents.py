@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dewey_logs.accounts import Range, ranges
+from dewey_logs.accounts import Range, ranges, snapshot
 from dewey_logs.database import Connection
 from dewey_logs.statements import statement
 
@@ -37,9 +37,7 @@ class Contents(msgspec.Struct, frozen=True):
 
 def read(connection: Connection) -> Contents:
     """Read everything in one snapshot; gives up after 30 s."""
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        connection.execute("SET LOCAL statement_timeout = '30s'")
+    with snapshot(connection):
         foreign = 0
         held = {}
         for producer, rows, numbers in connection.execute(statement("contents_rows")):

@@ -109,10 +109,11 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
             old=accounts.old.get(producer, 0),
             hollow=bool(inventory.hollow),
             plausible_gap=entries.added or ENDLESS,
+            deleted_from=None if former is None else former.get(producer, 0) + 1,
         )
         name = f"{producer:010x}"
         for low, high in lost:
-            gone = former is not None and low - 1 <= former.get(producer, 0)
+            gone = former is not None and low <= former.get(producer, 0) + 1
             uncounted += high - low + 1 if gone else 0
             ranges.append(LostRange(name, low, high, GONE if gone else cause))
         totals = msgspec.structs.replace(
@@ -171,8 +172,13 @@ def _numbers(
     old: int,
     hollow: bool,
     plausible_gap: int,
+    deleted_from: int | None,
 ) -> tuple[Totals, list[Range]]:
-    """Place each number of one producer where it fits first."""
+    """Place each number of one producer where it fits first.
+
+    Of a stream that was deleted nobody knows how much it held: a gap that begins where it may have
+    ended is plausible however large, if the producer itself announces numbers beyond it.
+    """
     placed: list[Range] = []
     counts: dict[str, int] = {}
     for kind in ("stored", "rejected", "expired", "cleared", "dropped"):
@@ -184,7 +190,12 @@ def _numbers(
     placed = union(placed, waiting)
     known = max(highest(placed), sent)
     gaps = minus([(1, known)], placed) if known else []
-    implausible = [gap for gap in gaps if gap[1] - gap[0] + 1 > plausible_gap]
+    implausible = [
+        (low, high)
+        for low, high in gaps
+        if high - low + 1 > plausible_gap
+        and (deleted_from is None or low > deleted_from or high > sent)
+    ]
     gaps = minus(gaps, implausible)
     # numbers below a fresh commit may still be in a peer's hands; those above every commit only
     # when a peer holds entries whose payload is gone from the stream

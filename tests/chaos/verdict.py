@@ -29,13 +29,20 @@ SELECT id, dewey_text(created_at), component, level::text, message, trace_id, da
 
 
 class Totals(msgspec.Struct):
-    """The last line of the table."""
+    """The last line of the table.
+
+    `removed` went with its day, by retention; `dropped` is what a client gave up and told;
+    `unanswered` is what Redis never took or never answered for, and nobody sent again.
+    """
 
     offered: int = 0
     stored: int = 0
     duplicate: int = 0
     dead: int = 0
     lost: int = 0
+    removed: int = 0
+    dropped: int = 0
+    unanswered: int = 0
     unaccounted: int = 0
 
 
@@ -118,7 +125,7 @@ def judge(
     totals = Totals()
     _no_duplicates(seen, findings, totals)
     lost = _records(world.book, seen, findings, totals)
-    lost += _foreign(world.book, seen, findings, totals)
+    _foreign(world.book, seen, findings, totals)
     _programs(seen, programs, audit, findings, totals)
     _audit_agrees(world.book, seen, lost, audit, findings, programs)
     totals.unaccounted += audit.total.unaccounted
@@ -153,6 +160,7 @@ def _no_duplicates(seen: Seen, findings: Findings, totals: Totals) -> None:
         for number, n in numbers.items():
             if n > 1:
                 findings.add("duplicate row", f"{name} {number}", n - 1)
+                totals.duplicate += n - 1
 
 
 def _records(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list[Item]:
@@ -174,10 +182,13 @@ def _records(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list
             if wrong and item.kind is not Kind.EITHER:
                 findings.add(f"should be {item.kind.value}", item.id.hex())
         elif item.state is State.ACCEPTED:
-            if item.kind is Kind.AGED and not book.may_be_lost(item):
-                continue  # stored and dropped with its day, or else the audit says otherwise
+            if item.kind is Kind.AGED:  # dropped with its day, or lost: that only the audit knows
+                totals.removed += 1
+                continue
             lost.append(item)
             _judge_loss(book, seen, item, findings, totals)
+        else:
+            totals.unanswered += 1
     known = book.items.keys()
     for id in seen.digests.keys() - known:
         findings.add("a row that nobody offered", id.hex())
@@ -196,7 +207,7 @@ def _judge_loss(book: Book, seen: Seen, item: Item, findings: Findings, totals: 
         totals.lost += 1
 
 
-def _foreign(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list[Item]:
+def _foreign(book: Book, seen: Seen, findings: Findings, totals: Totals) -> None:
     totals.offered += len(book.foreign)
     for mark, entry in book.foreign.items():
         n = seen.marks[mark]
@@ -210,7 +221,8 @@ def _foreign(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list
             else:
                 findings.add("missing without a cause", f"{mark} entry {entry}")
                 totals.unaccounted += 1
-    return []
+        elif n == 0:
+            totals.unanswered += 1
 
 
 def _programs(
@@ -232,6 +244,7 @@ def _programs(
         totals.offered += program.logged
         totals.stored += stored
         totals.lost += account.lost
+        totals.dropped += account.dropped
         if not program.delivered:
             findings.add("a program could not deliver", program.component)
         if missing != account.dropped + account.lost - receipts_lost:

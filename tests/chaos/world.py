@@ -24,6 +24,7 @@ from tests.chaos.fleet import GODOT, Fleet
 from tests.proxy import Proxy
 
 STREAM, GROUP = "logs", "dewey"
+REFUSED = "refused by the database"  # as a message; the worker finds nothing wrong with it
 MAXMEMORY = "1gb"
 MAX_CONNECTIONS = 40
 
@@ -75,7 +76,7 @@ class World:
         module: str = GODOT,
         maxlen: int = 100_000,
         reclaim_idle_ms: int = 2_000,
-        migrated: str = "",
+        schema: LiteralString = "",
     ) -> None:
         self.folder = folder
         self.reclaim_s = reclaim_idle_ms / 1000
@@ -93,8 +94,9 @@ class World:
         self.postgres.start()
         self.postgres.create_database("dewey")
         migrate(self.postgres.url("dewey"))
-        if migrated:
-            self.sql(migrated)
+        self.sql(f"ALTER TABLE logs ADD CONSTRAINT chaos CHECK (message <> '{REFUSED}')")
+        if schema:
+            self.sql(schema)
         self.environ = {
             "GODOT_STREAM": STREAM,
             "GODOT_GROUP": GROUP,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,14 +65,14 @@ def test_the_readmes_lines_work_as_they_stand(running: dict[str, str]):
         return text in run(running, "godot", "query", text, "--since", "1h")
 
     for text in ("order placed", "card declined", "retrying payment"):
-        eventually(lambda text=text: stored(text), f"{text!r} to be stored")
+        eventually(partial(stored, text), f"{text!r} to be stored")
 
     commands = [block for block in blocks("sh") if block.strip() != "make up"]
     assert commands
     for block in commands:
         run(running, "bash", "-euc", block)
     for text in ("nightly backup done", "disk almost full"):
-        eventually(lambda text=text: stored(text), f"{text!r} to be stored")
+        eventually(partial(stored, text), f"{text!r} to be stored")
 
 
 def test_make_up_is_what_the_readme_starts_with():

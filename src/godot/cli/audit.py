@@ -188,8 +188,8 @@ def _entries_line(entries: EntriesAudit, narrowed: bool) -> str:
 
 def _deep_lines(deep: DeepAudit) -> Iterator[str]:
     yield (
-        f"rows: {deep.rows:,} with a number, {deep.foreign:,} foreign; {deep.unexplained:,} that the"
-        f" ledger does not know, {deep.doubled:,} doubled"
+        f"rows: {deep.rows:,} with a number, {deep.foreign:,} foreign;"
+        f" {deep.unexplained:,} that the ledger does not know, {deep.doubled:,} doubled"
     )
     if deep.missing and deep.complete:
         yield f"rows: {deep.missing:,} MISSING although nothing was ever removed"

@@ -140,7 +140,8 @@ def _letter_lines(letter: DeadLetter) -> Iterator[str]:
     yield f"at          {letter.at}"
     if letter.changed_at:
         yield f"changed     {letter.changed_at}"
-    yield f"entry       {sanitise(letter.stream)} {letter.entry}, delivered {letter.deliveries} times"
+    where = f"{sanitise(letter.stream)} {sanitise(letter.entry)}"
+    yield f"entry       {where}, delivered {letter.deliveries} times"
     if letter.producer is not None:
         yield f"producer    {letter.producer:010x}, number {letter.sequence:,}"
     for name, value in letter.fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,10 @@ from godot.cli._group import Command
 from godot.cli._output import FAILURE, emit_document, fail, note, output_options
 from godot.cli._plan import confirmed, plan_options, progress
 from godot.cli._times import Rate, Span, moment
+
+if TYPE_CHECKING:
+    from godot.stream.ids import StreamID
+    from godot.worker.assemble import Tally
 
 
 @click.command(
@@ -56,7 +60,7 @@ def claim(min_idle_ms: int, yes: bool, no_input: bool, output: str) -> None:
             f"{len(plan.settle):,} entries to be stored and acknowledged",
             f"{len(plan.suspects):,} suspects, delivered {settings.max_deliveries} times or more,"
             " to be settled one at a time",
-            f"{len(plan.without_payload):,} without payload, to be entered as lost and acknowledged",
+            f"{len(plan.without_payload):,} without payload, to be acknowledged as lost",
         ]
         confirmed(about, lines, yes=yes, no_input=no_input, output=output, schema="godot.claim/1")
         with progress(plan.total, "claiming") as advance:
@@ -198,7 +202,7 @@ def _ms(name: str, text: str | None) -> int:
     return int(moment(name, text or "").timestamp() * 1000)
 
 
-def _stream_id(text: str) -> Any:
+def _stream_id(text: str) -> StreamID:
     from godot.stream.ids import StreamID
 
     try:
@@ -212,13 +216,11 @@ def _stream_id(text: str) -> Any:
     return found
 
 
-def _tally(tally: Any) -> dict[str, object]:
-    import msgspec
-
-    return dict(msgspec.to_builtins(tally))
+def _tally(tally: Tally) -> dict[str, int]:
+    return {name: getattr(tally, name) for name in tally.__struct_fields__}
 
 
-def _told(tally: Any) -> str:
+def _told(tally: Tally) -> str:
     text = f"{tally.stored:,} stored, {tally.duplicates:,} already there"
     for name, words in (
         ("rejected", "dead letters"),

@@ -6,6 +6,7 @@ from clientlib import LogRecord
 from tests.chaos.book import Kind
 from tests.chaos.faults.matrix import RECORDS, Scene, Steps, fault
 from tests.chaos.producers import Fields, make
+from tests.chaos.world import REFUSED
 
 POISON: tuple[tuple[bytes, bytes], ...] = (
     (b"message", b"nul \0 and \xff"),
@@ -19,13 +20,15 @@ POISON: tuple[tuple[bytes, bytes], ...] = (
     (b"created_at", b"9999-12-31T23:59:59.999999Z"),
     (b"component", b"c\0" * 300),
 )
-UNREADABLE: tuple[tuple[bytes, bytes | None], ...] = (
+HOPELESS: tuple[tuple[bytes, bytes | None], ...] = (
     (b"message", None),
     (b"component", None),
     (b"level", b"LOUD"),
     (b"level", None),
     (b"data", b"{broken"),
     (b"v", b"9"),
+    (b"message", REFUSED.encode()),
+    (b"message", REFUSED.encode()),
 )
 
 
@@ -37,9 +40,13 @@ def poison(scene: Scene) -> Steps:
     yield 0.1
 
 
-@fault("undecodable", "no message, unknown level, unknown version, broken JSON", RECORDS)
+@fault(
+    "undecodable",
+    "no message, unknown level, unknown version, broken JSON, a row PostgreSQL refuses",
+    RECORDS,
+)
 def undecodable(scene: Scene) -> Steps:
-    _send(scene, scene.rng.sample(UNREADABLE, 3), Kind.DEAD)
+    _send(scene, scene.rng.sample(HOPELESS, 3), Kind.DEAD)
     yield 0.1
 
 

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from godot.delivery import Delivery
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
+from tests.integration.worker.conftest import Bench
+
+
+@pytest.fixture
+def bench(settings):
+    found = Bench(settings)
+    yield found
+    found.redis.close()
+
+
+@pytest.fixture
+def dead_worker(settings):
+    """A consumer that takes entries and is never heard of again."""
+    client = connect(settings)
+    consumer = Consumer(client, settings.stream, settings.group, "dead:1:x")
+    consumer.ensure_group()
+    yield consumer
+    close(client)
+
+
+def test_nothing_pending_is_no_error(here):
+    done = here("pending", "-o", "json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["items"] == []
+
+
+def test_pending_entries_show_owner_age_and_deliveries(here, bench, dead_worker):
+    bench.append(bench.records(5))
+    ids = [str(entry.id) for entry in dead_worker.read_new(3, None)]
+    done = here("pending", "-o", "json", "--payload")
+    found = json.loads(done.stdout)
+    assert [item["id"] for item in found["items"]] == ids
+    assert (found["matched"], found["truncated"]) == (3, False)
+    first = found["items"][0]
+    assert (first["consumer"], first["deliveries"]) == ("dead:1:x", 1)
+    assert first["age_ms"] >= 0
+    assert first["idle_ms"] >= 0
+    assert first["payload"] == "INFO test message 0"
+    assert b"3 pending" in done.stderr
+
+
+def test_a_bounded_list_says_so_and_filters_narrow_it(here, bench, dead_worker):
+    bench.append(bench.records(7))
+    taken = dead_worker.read_new(7, None)
+    done = here("pending", "-n", "2", "-o", "plain")
+    assert len(done.stdout.splitlines()) == 2
+    assert b"showing 2 of 7" in done.stderr
+    for _ in range(2):
+        dead_worker.read_own(1)
+    done = here("pending", "--min-deliveries", "3", "-o", "plain")
+    assert [line.split(b"\t")[0].decode() for line in done.stdout.splitlines()] == [
+        str(taken[0].id)
+    ]
+    assert here("pending", "--min-idle", "1h", "-o", "plain").stdout == b""
+
+
+def test_a_payload_that_was_trimmed_is_named_and_log_text_cannot_steer_the_terminal(
+    here, bench, dead_worker
+):
+    gone = bench.add_raw(component="c", level="INFO", message="x")
+    bench.add_raw(component="c", level="INFO", message="\x1b[2Jbad\nline")
+    dead_worker.read_new(2, None)
+    bench.redis.xdel(bench.settings.stream, gone)
+    done = here("pending", "--payload", "-o", "text")
+    assert b"(gone: trimmed from the stream)" in done.stdout
+    assert b"\x1b" not in done.stdout
+    assert len(done.stdout.splitlines()) == 3
+    assert b"1 without payload" in done.stderr
+
+
+def test_a_duration_nobody_can_read_is_a_usage_error(here):
+    done = here("pending", "--min-idle", "soon")
+    assert done.returncode == 2
+    assert b"write 30s, 5m, 1h30m or 2d" in done.stderr
+
+
+def test_producers_show_what_they_sent_and_what_became_of_it(here, settings, working, stored):
+    with Delivery(settings) as one, Delivery(settings) as other:
+        one.send([one.make("api", f"m{i}") for i in range(30)])
+        with working():
+            stored(30)
+        other.send([other.make("web", f"m{i}") for i in range(4)])
+        done = here("producers", "-o", "json")
+    assert done.returncode == 0
+    rows = {row["component"]: row for row in json.loads(done.stdout)["items"]}
+    assert rows["api"]["producer"] == one.producer.hex
+    kinds = ("sent", "stored", "waiting", "dropped", "lost")
+    assert [rows["api"][kind] for kind in kinds] == [30, 30, 0, 0, 0]
+    assert [rows["web"][kind] for kind in kinds] == [4, 0, 4, 0, 0]
+    assert rows["web"]["host"]
+
+
+def test_producers_that_only_the_ledger_knows_are_counted_and_shown_on_demand(
+    here, bench, working, stored
+):
+    bench.append(bench.records(3))
+    with working():
+        stored(3)
+    done = here("producers", "-o", "plain")
+    assert done.stdout == b""
+    assert b"1 more are known from the ledger only" in done.stderr
+    row = here("producers", "--all", "-o", "plain").stdout.decode().rstrip("\n").split("\t")
+    assert row[0] == bench.producer.hex
+    assert row[6:8] == ["3", "3"]
+
+
+def test_without_the_store_producers_still_say_what_they_sent(here, settings):
+    with Delivery(settings) as delivery:
+        delivery.send([delivery.make("api", "m")])
+        done = here("producers", "-o", "json", DEWEY_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 3
+    (row,) = json.loads(done.stdout)["items"]
+    assert (row["sent"], row["stored"], row["lost"]) == (1, None, None)
