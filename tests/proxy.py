@@ -66,13 +66,12 @@ class Proxy:
         if self.refuse:
             client.close()
             return
+        family = socket.AF_UNIX if isinstance(self.upstream, Path) else socket.AF_INET
+        server = socket.socket(family)
         try:
-            if isinstance(self.upstream, Path):
-                server = socket.socket(socket.AF_UNIX)
-                server.connect(str(self.upstream))
-            else:
-                server = socket.create_connection(self.upstream)
+            server.connect(str(self.upstream) if isinstance(self.upstream, Path) else self.upstream)
         except OSError:
+            server.close()
             client.close()
             return
         for here, there, is_reply in ((client, server, False), (server, client, True)):

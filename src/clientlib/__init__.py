@@ -34,6 +34,7 @@ from clientlib.record import (
 )
 from clientlib.redaction import DEFAULT_FIELDS, Redactor
 from clientlib.sender import ClientStats
+from clientlib.settings import configured_redactor
 
 if TYPE_CHECKING:
     from clientlib.handler import GodotHandler
@@ -60,6 +61,7 @@ __all__ = [
     "bind",
     "clean_data",
     "clean_text",
+    "configured_redactor",
     "current_trace_id",
     "data_text",
     "default_data_dir",

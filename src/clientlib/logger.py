@@ -24,7 +24,15 @@ from clientlib.fallback import say
 from clientlib.framing import Snapshot, Source
 from clientlib.levels import Gate
 from clientlib.lifecycle import sender_for
-from clientlib.plain import Notes, foreign, is_finite, plain, text_of, utf8_size
+from clientlib.plain import (
+    MAX_REPR_CHARS,
+    Notes,
+    foreign,
+    is_finite,
+    plain,
+    text_of,
+    utf8_size,
+)
 from clientlib.record import MAX_MESSAGE_BYTES, Level, parse_level
 from clientlib.redaction import Redactor
 from clientlib.sender import ClientStats, Sender
@@ -133,11 +141,17 @@ class ICCMLogger:
         if self._gate.level > _ERROR:
             return
         exc = sys.exception()
-        if exc is not None:
-            notes = Notes()
+        if exc is None:
+            self._emit(_ERROR, message, data, trace_id)
+            return
+        now_ns, notes = _now_ns(), Notes()
+        try:
             value = {} if data is None else plain(as_object(data), notes)
-            data = {**value, "exception": exception_text(exc)}
-        self._emit(_ERROR, message, data, trace_id)
+        except Exception:  # noqa: BLE001  # a user's own Mapping may raise anything
+            notes.cleaned.add("values")
+            value = {"value": text_of(data)[:MAX_REPR_CHARS]}
+        value["exception"] = exception_text(exc)
+        self.emit_at(now_ns, _ERROR, message, value, trace_id, notes)
 
     def log(
         self, level: str | int, message: object, data: object = None, trace_id: str | None = None
@@ -148,7 +162,7 @@ class ICCMLogger:
             number = int(read_level(level))
             if isinstance(level, str) and (original := parse_level(level)[1]):
                 notes = Notes({"level": original})
-        except ValueError:
+        except Exception:  # noqa: BLE001  # a level may be as hostile as any data
             number = _INFO
         if self._gate.level <= number:
             self.emit_at(_now_ns(), number, message, data, trace_id, notes)
@@ -157,7 +171,7 @@ class ICCMLogger:
         """Say whether a record of this level would be made: for data that is costly to gather."""
         try:
             return self._gate.level <= read_level(level)
-        except ValueError:
+        except Exception:  # noqa: BLE001  # a level may be as hostile as any data
             return False
 
     def set_level(self, level: str | int) -> None:
@@ -167,8 +181,9 @@ class ICCMLogger:
         """
         try:
             self._gate.set(read_level(level))
-        except ValueError:
-            say(f"level {level!r} is unknown: allowed are {', '.join(Level.__members__)}")
+        except Exception:  # noqa: BLE001  # a level may be as hostile as any data
+            shown = text_of(level)[:80]
+            say(f"level {shown!r} is unknown: allowed are {', '.join(Level.__members__)}")
 
     def bind(self, **fields: object) -> ICCMLogger:
         """Return a child whose records all carry these fields; a record's own data wins."""
@@ -301,7 +316,8 @@ class ICCMLogger:
             notes = notes or Notes()
             value = {} if data is None else plain(as_object(data), notes)
             self._emit_carefully(
-                level, message, value, _encode(value), trace_id, now_ns, notes if notes else None
+                *(level, message, value, _encode(value), trace_id, now_ns),
+                notes if notes or notes.lost_bytes else None,
             )
         except Exception:  # noqa: BLE001  # counted, and named by number in a receipt
             self._intake.refuse(UNREADABLE)

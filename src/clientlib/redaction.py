@@ -56,14 +56,26 @@ BIG_NUMBER = b"0" * 19
 # found by the name of a standard field.
 _SHAPE_NEEDLES = (b"AKIA", b"ASIA", b"eyJ", b"github_pat_")
 _GITHUB_NEEDLES = (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")
+_BEARER = re.compile(r"(\b(?i:bearer)\s+)[A-Za-z0-9._~+/=-]{8,}")
 _SHAPES = re.compile(
-    r"(?P<kept>\b(?i:bearer)\s+)[A-Za-z0-9._~+/=-]{8,}"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,2}"
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|(?P<url>\b[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/:@\"'<>]*:)(?!\d+(?:[/?#]|\Z))[^\s\"'<>]+(?=@)",
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
+)
+# Both take a whole run of their characters and decide afterwards: what the run as a whole lacks (a
+# dot, an @) no part of it has, and searching it again from each part is quadratic.
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}+(?P<dots>(?:\.[A-Za-z0-9_-]*){1,2})?")
+_URL = re.compile(
+    r"(?P<url>\b[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/:@\"'<>]*+:)"
+    r"(?!\d++(?:[/?#]|\Z))(?P<run>[^\s\"'<>]++)"
+)
+# The value of a pair, and the scheme that is kept before it; up to the end when no quote closes it.
+_VALUE = re.compile(
+    r"\s{0,8}(?:(?:bearer|basic)\s+)?"
+    r"(?:(?P<quote>\\?[\"'])(?P<quoted>.*?)(?:(?P=quote)|\Z)"
+    r"|(?P<bare>\[REDACTED\]|[^\s\"'\\,;&}\])]+))",
+    re.IGNORECASE | re.DOTALL,
 )
 # A cookie header is several pairs, and each of them is the cookie.
 _COOKIES = re.compile(
@@ -90,13 +102,11 @@ class Redactor:
         self._names = tuple((flat, _words(name)) for flat, name in names.items())
         self._judged: dict[str, int] = {}
         self._needles = (*_needles(self.fields), *((b"bearer",) if values else ()))
-        # `password=…`, `"token": "…"`, `?api_key=…`: up to the end of the value.
+        # `password=…`, `"token": "…"`, `?api_key=…`: the name, up to where its value begins.
         loose = "|".join(_loose(name) for name in sorted(self.fields, key=len, reverse=True))
         self._pairs = re.compile(
-            rf"(?P<name>(?:{loose})[\w.-]{{0,40}})"
-            r"\\?[\"']?\s{0,8}(?:=>|[:=])\s{0,8}(?P<scheme>(?:bearer|basic)\s+)?"
-            r"(?:(?P<quote>\\?[\"'])(?P<quoted>.*?)(?:(?P=quote)|\Z)|(?P<bare>\[REDACTED\]|[^\s\"'\\,;&}\])]+))",
-            re.IGNORECASE | re.DOTALL,
+            rf"(?P<name>(?:{loose})[\w.-]{{0,40}})\\?[\"']?\s{{0,8}}(?:=>|[:=])",
+            re.IGNORECASE,
         )
 
     def suspects(self, text: bytes, folded: bytes) -> bool:
@@ -137,7 +147,14 @@ class Redactor:
         text = self._without_pairs(text)
         if "ookie" in text or "OOKIE" in text:
             text = _COOKIES.sub(rf"\1{MASK}", text)
-        return _SHAPES.sub(_masked_shape, text)
+        if "@" in text and "://" in text:
+            text = _URL.sub(_masked_url, text)
+        text = _BEARER.sub(rf"\1{MASK}", text)
+        if (
+            "eyJ" in text
+        ):  # after `bearer`, whose tokens may go on behind it; before what it may hold
+            text = _JWT.sub(_masked_jwt, text)
+        return _SHAPES.sub(MASK, text)
 
     def _judge(self, key: object, item: object) -> object:
         verdict = self._verdict(key) if isinstance(key, str) else _KEEP
@@ -166,16 +183,22 @@ class Redactor:
         return _KEEP
 
     def _without_pairs(self, text: str) -> str:
+        """Mask the values of pairs; a value is read only once its name says that it counts.
+
+        A value that stays may hold pairs itself, so the search goes on right after the name.
+        """
         kept: list[str] = []
         done = searched = 0
         while match := self._pairs.search(text, searched):
-            group = "quoted" if match["bare"] is None else "bare"
+            searched = match.end("name")
             verdict = self._verdict(_whole_key(text, match))
-            if verdict == _KEEP or (verdict == _MASK_TEXT and _is_number(match[group])):
-                searched = match.end("name")  # the value may be a pair itself
+            if verdict == _KEEP or (value := _VALUE.match(text, match.end())) is None:
                 continue
-            kept += [text[done : match.start(group)], MASK]
-            done = searched = match.end(group)
+            group = "quoted" if value["bare"] is None else "bare"
+            if verdict == _MASK_TEXT and _is_number(value[group]):
+                continue
+            kept += [text[done : value.start(group)], MASK]
+            done = searched = value.end(group)
         return "".join(kept) + text[done:]
 
 
@@ -188,8 +211,14 @@ def _whole_key(text: str, match: re.Match[str]) -> str:
     return text[start : match.end("name")]
 
 
-def _masked_shape(match: re.Match[str]) -> str:
-    return f"{match['kept'] or match['url'] or ''}{MASK}"
+def _masked_url(match: re.Match[str]) -> str:
+    """Mask up to the last @: a password may hold one that nobody escaped."""
+    password, _, rest = match["run"].rpartition("@")
+    return f"{match['url']}{MASK}@{rest}" if password else match[0]
+
+
+def _masked_jwt(match: re.Match[str]) -> str:
+    return match[0] if match["dots"] is None else MASK
 
 
 def _is_number(text: str) -> bool:

@@ -18,7 +18,9 @@ import msgspec
 
 from clientlib.endpoint import default_data_dir, read_endpoint
 from clientlib.errors import ConfigError, RecordError
+from clientlib.fallback import say
 from clientlib.record import MAX_COMPONENT_CHARS, Level, parse_level
+from clientlib.redaction import Redactor
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
@@ -146,7 +148,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("GODOT_FLUSH_TIMEOUT_S", "flush_timeout_s", _seconds, 2.0, "0 to 3600 seconds"),
 )
-_BY_FIELD = {setting.field: setting for setting in TABLE}
+_REDACT_FIELDS = next(setting for setting in TABLE if setting.field == "redact_fields")
 
 
 def load(
@@ -175,11 +177,20 @@ def load(
         values[setting.field] = setting.default if value is None else value
     if values["component"] is None:
         values["component"] = program_name()
-    values["redact_fields"] = (
-        *values["redact_fields"],
-        *(_variable(_BY_FIELD["redact_fields"], env, lambda _line: None) or ()),
-    )
+    if arguments.get("redact_fields") is not None:  # these never take the place of the variable's
+        values["redact_fields"] += _variable(_REDACT_FIELDS, env, complain) or ()
     return ClientSettings(**values)
+
+
+def configured_redactor(
+    complain: Callable[[str], None] = say, environ: Mapping[str, str] | None = None
+) -> Redactor:
+    """Return the redactor of the environment: its fields beside the standard ones.
+
+    For whoever makes records without a logger; variable and file are read as a logger reads them.
+    """
+    env = os.environ if environ is None else environ
+    return Redactor(_variable(_REDACT_FIELDS, env, complain) or ())
 
 
 def program_name() -> str:

@@ -94,7 +94,7 @@ class Audit(msgspec.Struct, frozen=True):
 def audit(inventory: Inventory, accounts: Accounts) -> Audit:
     """Compute the account; `accounts` must have been read after `inventory`."""
     former = _former(inventory, accounts)
-    entries, unsettled = _entries(inventory, accounts)
+    entries, unsettled, hollow = _entries(inventory, accounts)
     cause = _cause(entries)
     held = _held_numbers(inventory.held)
     announced = {info.producer: info for info in inventory.announced}
@@ -107,7 +107,7 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
             in_stream=held[producer][True],
             sent=info.sent_sequence if info else 0,
             old=accounts.old.get(producer, 0),
-            hollow=bool(inventory.hollow),
+            hollow=hollow > 0,
             plausible_gap=entries.added or ENDLESS,
             deleted_from=None if former is None else former.get(producer, 0) + 1,
         )
@@ -122,15 +122,21 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
         producers.append(ProducerAudit(name, info.component if info else None, totals))
     total = _sum(item.totals for item in producers)
     lost_entries = max(0, entries.lost)
+    # a worker that has been stuck for long may still store some of what its peers' commits passed
+    in_hands = min(max(0, total.lost - lost_entries), hollow)
+    lost_numbers = total.lost - in_hands
     bug = max(
         total.unaccounted,
         unsettled,
-        total.lost - lost_entries - uncounted,
-        max(total.lost, lost_entries) - entries.trimmed - uncounted,
+        lost_numbers - lost_entries - uncounted,
+        max(lost_numbers, lost_entries) - entries.trimmed - uncounted,
         -entries.lost,
     )
     total = msgspec.structs.replace(
-        total, lost=max(total.lost, lost_entries), unaccounted=max(0, bug)
+        total,
+        lost=max(lost_numbers, lost_entries),
+        settling=total.settling + in_hands,
+        unaccounted=max(0, bug),
     )
     return Audit(total, entries, tuple(producers), tuple(ranges))
 
@@ -216,8 +222,11 @@ def _numbers(
     )
 
 
-def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, int]:
-    """Balance the stream's entries; also count those acknowledged and never settled."""
+def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, int, int]:
+    """Balance the stream's entries.
+
+    Also count those acknowledged and never settled, and those pending whose payload is gone.
+    """
     past = [epoch for epoch in accounts.epochs if not epoch.current]
     current = next((epoch for epoch in accounts.epochs if epoch.current), None)
     if current is not None and _remade(inventory, current):
@@ -236,7 +245,10 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
     settled = (current.settled if current else 0) + inside + beyond
     vanished = (current.vanished if current else 0) + settled_ids.vanished(inventory)
     lost_now = inventory.added - settled - waiting
-    hollow = min(max(lost_now, 0), len(inventory.hollow))
+    open_hollow = sum(
+        not (settled_ids.covers(one) or strays.covers(one)) for one in inventory.hollow
+    )
+    hollow = min(max(lost_now, 0), open_hollow)
     trimmed_now = inventory.added - len(inventory.held)
     # what a former life added after its last checkpoint was counted by nobody but its settlements
     added_before = sum(max(epoch.added, epoch.settled + epoch.vanished) for epoch in past)
@@ -251,6 +263,7 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
             trimmed=trimmed_now + added_before,
         ),
         unsettled,
+        hollow,
     )
 
 

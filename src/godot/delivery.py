@@ -13,7 +13,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 
-from clientlib import LogRecord, Producer, Redactor, make_record, parse_record_id
+from clientlib import (
+    LogRecord,
+    Producer,
+    Redactor,
+    configured_redactor,
+    make_record,
+    parse_record_id,
+)
 from godot import __version__
 from godot.errors import GodotError, StreamFull, StreamUnavailable
 from godot.settings import Settings
@@ -107,10 +114,3 @@ class Delivery:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def configured_redactor(environ: Mapping[str, str] | None = None) -> Redactor:
-    """Return the redactor that GODOT_REDACT_FIELDS asks for, beside the standard fields."""
-    env = os.environ if environ is None else environ
-    names = (name.strip() for name in env.get("GODOT_REDACT_FIELDS", "").split(","))
-    return Redactor(tuple(name for name in names if name))

@@ -15,6 +15,10 @@ class SettingsError(GodotError):
     exit_code = 2
 
 
+class Refused(GodotError):
+    """A server that must not be trusted with records as it is configured."""
+
+
 class StreamUnavailable(GodotError):
     """Redis is away, loading, read-only or refuses writes: try again later."""
 

@@ -19,10 +19,12 @@ from prometheus_client import CollectorRegistry, Info, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 import godot
+from godot.errors import SettingsError
 from godot.logs import get_logger
 
 log = get_logger(__name__)
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 POLL_S = 0.05  # how long closing may take
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a timestamp series beside each counter says nothing we need
@@ -63,6 +65,11 @@ def serve(
     `ready` answers from what the process knows; it is called for each /readyz. The announcement
     is written to `data_dir/run/ROLE-PID.json` when `data_dir` exists.
     """
+    if host not in LOOPBACK:
+        raise SettingsError(
+            f"GODOT_HOST={host!r} is not usable for metrics: allowed is a loopback address, "
+            f"{', '.join(LOOPBACK)}, until tokens exist"
+        )
     Info("godot_build", "What runs here.", registry=registry).info(
         {"version": godot.__version__, "role": role}
     )

@@ -28,7 +28,7 @@ from godot.worker.assemble import Tally, pipeline
 from godot.worker.batch import Pipeline
 from godot.worker.decode import Decoder
 from godot.worker.intake import Read
-from godot.worker.loop import SOLO_DELIVERIES
+from godot.worker.loop import SOLO_DEATHS
 
 
 class ClaimPlan(msgspec.Struct, frozen=True):
@@ -80,12 +80,15 @@ class Repair:
         """Look for entries that nobody has touched for so long."""
         found = list(self.pending(min_idle_ms))
         there = self.payloads([item.id for item in found])
-        limit = self._settings.max_deliveries
         return ClaimPlan(
-            tuple(i.id for i in found if i.id in there and i.deliveries < limit),
-            tuple(i for i in found if i.id in there and i.deliveries >= limit),
+            tuple(i.id for i in found if i.id in there and not self.suspected(i)),
+            tuple(i for i in found if i.id in there and self.suspected(i)),
             tuple(i.id for i in found if i.id not in there),
         )
+
+    def suspected(self, item: Pending) -> bool:
+        """Say whether an entry has been delivered so often that it may be what kills workers."""
+        return item.died_alone is not None or item.deliveries >= self._settings.max_deliveries
 
     def claim(
         self,
@@ -124,8 +127,9 @@ class Repair:
         return Claimed(done, condemned, len(plan.without_payload), tally)
 
     def _settle_suspect(self, settling: Pipeline, entry: Entry, suspect: Pending) -> bool:
-        if suspect.deliveries >= self._settings.max_deliveries + SOLO_DELIVERIES:
-            settling.condemn(entry, suspect.deliveries)
+        died_alone = suspect.died_alone or 0
+        if died_alone >= SOLO_DEATHS:
+            settling.condemn(entry, self._settings.max_deliveries + died_alone)
             return True
         settling.settle([Read([entry], again=True)])
         return False
@@ -179,7 +183,8 @@ class Repair:
             yield consumer
         finally:
             held = consumer.held(10_000)
-            consumer.release(held, self._settings.reclaim_idle_ms * RELEASE_FACTOR)
+            # that we give up is no evidence against anything: their counts start again
+            consumer.release(held, self._settings.reclaim_idle_ms * RELEASE_FACTOR, 0)
             if not held:
                 consumer.leave()
 

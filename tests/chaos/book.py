@@ -59,8 +59,7 @@ class Book:
         self._lock = threading.Lock()
         self.items: dict[bytes, Item] = {}
         self.foreign: dict[str, StreamID | None] = {}  # mark -> entry, None: not known to be one
-        self.wipes = 0
-        self.attempts_without_answer = 0
+        self.destroyed = 0  # entries that were taken away unsettled, at most
         self._destroyed: set[StreamID] = set()
         self._intervals: list[tuple[StreamID, StreamID]] = []
 
@@ -82,7 +81,6 @@ class Book:
         """Note that no answer, or a refusal, came back; of several some may have arrived."""
         state = State.REFUSED if refused and len(records) == 1 else State.INDETERMINATE
         with self._lock:
-            self.attempts_without_answer += len(records)
             for record in records:
                 item = self.items[_key(record.id)]
                 if item.state is State.OFFERED or (
@@ -94,22 +92,19 @@ class Book:
         """Enter an entry that carries no id of ours; `entry` is None when no answer came."""
         with self._lock:
             self.foreign[mark] = entry
-            self.attempts_without_answer += entry is None
 
     def destroy(self, entries: Iterable[StreamID]) -> None:
         """Note entries that were taken away while nobody had settled them."""
         with self._lock:
+            known = len(self._destroyed)
             self._destroyed.update(entries)
+            self.destroyed += len(self._destroyed) - known
 
-    def destroy_between(self, low: StreamID, high: StreamID) -> None:
-        """Note that every entry from `low` on and before `high` was taken away unread."""
+    def destroy_between(self, low: StreamID, high: StreamID, count: int) -> None:
+        """Note that every entry from `low` on and before `high` was taken away, `count` of them."""
         with self._lock:
             self._intervals.append((low, high))
-
-    def wiped(self, entries: Iterable[StreamID]) -> None:
-        """Note that the whole stream was deleted, and which of its entries were not settled."""
-        self.destroy(entries)
-        self.wipes += 1
+            self.destroyed += count
 
     def is_destroyed(self, entry: StreamID) -> bool:
         return entry in self._destroyed or any(a <= entry < b for a, b in self._intervals)

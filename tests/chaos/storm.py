@@ -152,24 +152,26 @@ def run(
     names: Sequence[str] = (),
     load: Load = Load(),  # noqa: B008  # frozen
     calm_s: float = 1.5,
+    patience_s: float = DRAIN_PATIENCE_S,
     verbose: bool = False,
 ) -> Outcome:
-    """Run everything once; `names` chooses faults, none of them is all of them."""
+    """Run everything once; `names` chooses faults, none is all but those that come alone."""
     began = time.monotonic()
     rng = random.Random(seed)
     world.fleet.tend()
     wait_until(lambda: any(slot.works for slot in world.fleet.slots), 30)
     sources = Sources(world, str(seed), load)
     scene = Scene(world, rng, sources.specials)
-    faults = [MATRIX[name] for name in names or MATRIX]
+    faults = [MATRIX[n] for n in names] or [f for f in MATRIX.values() if not f.alone]
     _watch(world, time.monotonic() + calm_s)
     injected = _inject(scene, faults, time.monotonic() + seconds, verbose)
     world.heal()
     healed = time.monotonic()
-    stopped = sources.stop(DRAIN_PATIENCE_S)
-    drained = _drain(world, healed + DRAIN_PATIENCE_S) and stopped
+    stopped = sources.stop(patience_s)
+    drained = _drain(world, healed + patience_s) and stopped
     drain_seconds = time.monotonic() - healed
-    findings, totals, audit = judge(world, sources.reports(), drained=drained)
+    counted = not any(fault.alone for fault in faults)
+    findings, totals, audit = judge(world, sources.reports(), drained=drained, counted=counted)
     took = time.monotonic() - began
     starts = world.fleet.starts
     return Outcome(injected, findings, totals, audit, took, drain_seconds, starts)

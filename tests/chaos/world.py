@@ -32,7 +32,7 @@ MAX_CONNECTIONS = 40
 UNSETTLED = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
     if ARGV[2] ~= '' then redis.call(unpack(ARGV, 2)) end
-    return {'0-0', '0-0', {}, {}}
+    return {'0-0', '0-0', {}, {}, 0}
 end
 local delivered, pending, waiting = '0-0', {}, {}
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
@@ -51,18 +51,23 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. delivered, '+')) do
     waiting[#waiting + 1] = entry[1]
 end
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+local added, info = 0, redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #info, 2 do
+    if info[i] == 'entries-added' then added = info[i + 1] end
+end
 if ARGV[2] ~= '' then redis.call(unpack(ARGV, 2)) end
-return {delivered, first[1] and first[1][1] or '0-0', pending, waiting}
+return {delivered, first[1] and first[1][1] or '0-0', pending, waiting, added}
 """
 
 
 class Unsettled(NamedTuple):
-    """The group's position, the first entry, and the ids that are pending or undelivered."""
+    """The group's position, the first entry, what is pending, undelivered, and was ever added."""
 
     delivered: StreamID
     first: StreamID
     pending: list[StreamID]
     waiting: list[StreamID]
+    added: int
 
 
 class World:
@@ -81,7 +86,11 @@ class World:
         self.folder = folder
         self.reclaim_s = reclaim_idle_ms / 1000
         self.book = Book()
-        self.valkey = Valkey(folder / "valkey", maxmemory=MAXMEMORY)
+        # everysec postpones writes while an fsync takes long, and a kill then loses what was
+        # accepted: a fault of its own (redis-rollback), not a matter of the disk's mood
+        self.valkey = Valkey(
+            folder / "valkey", maxmemory=MAXMEMORY, options=("--appendfsync", "always")
+        )
         self.postgres = Postgres(
             folder / "postgres",
             options=(
@@ -154,12 +163,13 @@ class World:
         """Look at what is not settled, and in the same step run a command that destroys it."""
         with self.redis() as client:
             found: Any = client.eval(UNSETTLED, 1, STREAM, GROUP, *(destroy or ("",)))
-        delivered, first, pending, waiting = found
+        delivered, first, pending, waiting, added = found
         return Unsettled(
             StreamID.parse(delivered),
             StreamID.parse(first),
             [StreamID.parse(item) for item in pending],
             [StreamID.parse(item) for item in waiting],
+            added,
         )
 
     def heal(self) -> None:

@@ -2,8 +2,8 @@
 
 The sender is told what became of each record, so nothing is mended that he can mend himself: a
 record with an unknown key, no component or an unknown level is refused by its index and its
-neighbours are stored. Only what text may not hold is replaced and what is too long is cut, both
-named in `data.godot`, as everywhere.
+neighbours are stored. Only what text or a number may not hold is replaced and what is too long is
+cut, both named in `data.godot`, as everywhere.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def offer_store(
 
         For services that ship logs in bulk; to write a single record use logger_log of the Godot
         server. Answers how many were stored, how many were known already, and each refused record
-        by its index: refused ones are not kept. Repeating a call is safe
-        only with an id and created_at in every record.
+        by its index: fix it and send it again; one that only the database refused is kept as a
+        dead letter. Repeating a call is safe only with an id and created_at in every record.
         """
         if len(logs) > MAX_RECORDS:
             raise ToolError(f"logs has {len(logs)} records: allowed are {MAX_RECORDS}, split them")
@@ -123,10 +123,10 @@ def row_of(given: Any, now: datetime, window: Window) -> LogRow:
     notes: dict[str, Any] = {}
     level = _level(given, notes)
     message = _message(given, notes)
-    component = _short(given, "component", MAX_COMPONENT_CHARS)
+    component = _short(given, "component", MAX_COMPONENT_CHARS, notes)
     if component is None or not component.strip():
         raise Refused("component is missing")
-    trace_id = _short(given, "trace_id", MAX_TRACE_CHARS)
+    trace_id = _short(given, "trace_id", MAX_TRACE_CHARS, notes)
     if trace_id and _TRACE.fullmatch(trace_id):
         trace_id = str(uuid.UUID(trace_id))
     record_id = _id(given)
@@ -146,11 +146,18 @@ def row_of(given: Any, now: datetime, window: Window) -> LogRow:
     )
 
 
-def _text(value: str) -> str:
-    return _NOT_TEXT.sub("\ufffd", value)
+def _text(value: str, notes: dict[str, Any]) -> str:
+    text, replaced = _NOT_TEXT.subn("\ufffd", value)
+    if replaced:
+        _note_cleaned(notes, "characters")
+    return text
 
 
-def _short(given: Mapping[str, Any], key: str, max_chars: int) -> str | None:
+def _note_cleaned(notes: dict[str, Any], what: str) -> None:
+    notes["cleaned"] = sorted({*notes.get("cleaned", ()), what})
+
+
+def _short(given: Mapping[str, Any], key: str, max_chars: int, notes: dict[str, Any]) -> str | None:
     value = given.get(key)
     if value is None:
         return None
@@ -158,7 +165,7 @@ def _short(given: Mapping[str, Any], key: str, max_chars: int) -> str | None:
         raise Refused(f"{key} is not a string")
     if len(value) > max_chars:
         raise Refused(f"{key} has {len(value)} characters: allowed are {max_chars}")
-    return _text(value)
+    return _text(value, notes)
 
 
 def _level(given: Mapping[str, Any], notes: dict[str, Any]) -> str:
@@ -181,7 +188,7 @@ def _message(given: Mapping[str, Any], notes: dict[str, Any]) -> str:
         raise Refused("message is missing")
     if not isinstance(value, str):
         raise Refused("message is not a string")
-    text = _text(value)
+    text = _text(value, notes)
     encoded = text.encode()
     if len(encoded) <= MAX_MESSAGE_BYTES:
         return text
@@ -240,7 +247,7 @@ def _data(given: Mapping[str, Any], notes: dict[str, Any]) -> bytes | None:
         return None
     if value is not None and not isinstance(value, dict):
         raise Refused("data is not an object")
-    clean = _clean(value or {}, 0)
+    clean = _clean(value or {}, 0, notes)
     assert isinstance(clean, dict)
     if "godot" in clean:
         clean["godot_"] = clean.pop("godot")
@@ -252,21 +259,27 @@ def _data(given: Mapping[str, Any], notes: dict[str, Any]) -> bytes | None:
     return encoded
 
 
-def _clean(value: Any, depth: int) -> Any:
-    """Return a value that jsonb can hold: text without NUL, 64-bit integers, finite numbers."""
+def _clean(value: Any, depth: int, notes: dict[str, Any]) -> Any:
+    """Return a value that jsonb can hold: text without NUL, 64-bit integers, finite numbers.
+
+    What had to be changed for that is named in the notes.
+    """
     if isinstance(value, str):
-        return _text(value)
+        return _text(value, notes)
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, int):
-        return value if -(2**63) <= value < 2**64 else str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+    if isinstance(value, int | float):
+        if -(2**63) <= value < 2**64 if isinstance(value, int) else math.isfinite(value):
+            return value
+        _note_cleaned(notes, "numbers")
+        return str(value)
     if depth >= MAX_DEPTH:
         raise Refused(f"data is nested deeper than {MAX_DEPTH}")
     if isinstance(value, dict):
-        return {_text(str(key)): _clean(item, depth + 1) for key, item in value.items()}
-    return [_clean(item, depth + 1) for item in value]
+        return {
+            _text(str(key), notes): _clean(item, depth + 1, notes) for key, item in value.items()
+        }
+    return [_clean(item, depth + 1, notes) for item in value]
 
 
 def _raw(given: Mapping[str, Any]) -> dict[bytes, bytes]:

@@ -143,16 +143,16 @@ def pending(min_idle_ms: int, min_deliveries: int, limit: int, payload: bool, ou
     matched = suspects = 0
     with Repair(settings) as repair:
         for item in repair.pending(min_idle_ms):
-            if item.deliveries < min_deliveries:
+            if item.deliveries < min_deliveries and item.died_alone is None:
                 continue
             matched += 1
-            suspects += item.deliveries >= settings.max_deliveries
+            suspects += repair.suspected(item)
             if len(shown) < limit:
                 shown.append(item)
         there = repair.payloads([item.id for item in shown]) if payload else None
     columns: tuple[str, ...] = ("id", "age", "idle", "deliveries", "consumer")
     if output != "text":
-        columns = ("id", "age_ms", "idle_ms", "deliveries", "consumer")
+        columns = ("id", "age_ms", "idle_ms", "deliveries", "consumer", "died_alone")
     rows = [_pending_row(item, output) for item in shown]
     if there is not None:
         columns += ("payload",)
@@ -170,7 +170,7 @@ def pending(min_idle_ms: int, min_deliveries: int, limit: int, payload: bool, ou
     )
     text = f"showing {len(shown):,} of {matched:,}" if truncated else f"{matched:,} pending"
     if suspects:
-        text += f", {suspects:,} of them delivered {settings.max_deliveries} times or more"
+        text += f", {suspects:,} of them suspected of killing workers"
     if there is not None and len(there) < len(shown):
         text += f", {len(shown) - len(there):,} without payload"
     note(text + (": a larger -n shows more" if truncated else ""))
@@ -187,7 +187,7 @@ def _pending_row(item: Pending, output: str) -> Row:
     }  # fmt: skip
     if output == "text":
         return {**row, "age": age(age_ms), "idle": age(item.idle_ms)}
-    return {**row, "age_ms": age_ms, "idle_ms": item.idle_ms}
+    return {**row, "age_ms": age_ms, "idle_ms": item.idle_ms, "died_alone": item.died_alone}
 
 
 def _payload(entry: Entry | None) -> str:

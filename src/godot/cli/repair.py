@@ -58,8 +58,7 @@ def claim(min_idle_ms: int, yes: bool, no_input: bool, output: str) -> None:
             return
         lines = [
             f"{len(plan.settle):,} entries to be stored and acknowledged",
-            f"{len(plan.suspects):,} suspects, delivered {settings.max_deliveries} times or more,"
-            " to be settled one at a time",
+            f"{len(plan.suspects):,} suspected of killing workers, to be settled one at a time",
             f"{len(plan.without_payload):,} without payload, to be acknowledged as lost",
         ]
         confirmed(about, lines, yes=yes, no_input=no_input, output=output, schema="godot.claim/1")

@@ -173,6 +173,8 @@ def down(data_dir: Path | None, wipe: bool, yes: bool) -> None:
     from godot.embedded import background, folder
 
     where = _or_default(data_dir)
+    if wipe:
+        folder.require_ours(where)
     if wipe and not yes:
         _confirm_wipe(where)
     ended = background.stop(where)

@@ -29,6 +29,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started_at: str
     data_dir: str
+    # set when PostgreSQL is our own: the reader's and the owner's address are that one, too
+    dewey_reader_url: str | None = None
+    dewey_owner_url: str | None = None
 
 
 def write(endpoint: Endpoint) -> None:
@@ -59,13 +62,16 @@ def remove(data_dir: Path) -> None:
 
 def variables(endpoint: Endpoint) -> dict[str, str]:
     """Return the settings with which any program reaches the stack, by variable."""
-    return {
+    found = {
         "GODOT_REDIS_URL": endpoint.redis_url,
         "DEWEY_URL": endpoint.dewey_url,
+        "DEWEY_READER_URL": endpoint.dewey_reader_url,
+        "DEWEY_OWNER_URL": endpoint.dewey_owner_url,
         "GODOT_STREAM": endpoint.stream,
         "GODOT_GROUP": endpoint.group,
         "GODOT_DATA_DIR": endpoint.data_dir,
     }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def shell_text(endpoint: Endpoint) -> str:

@@ -1,7 +1,8 @@
 """The data folder: made ready before anything starts, emptied only of what we made.
 
-Nothing outside of it is created or changed. A folder that holds other things is refused rather
-than moved into: `down --wipe` must never meet someone's files.
+Nothing outside of it is created or changed. Whether a folder is ours is said by a marker file,
+which only a new or an empty folder is given: names like `run` and `logs` prove nothing, and
+`down --wipe` must never meet someone's files.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from godot.embedded.services import LOG_FOLDER
 from godot.errors import StackProblem
 
 SERVERS = ("valkey", "postgres")
-OURS = ("endpoint.json", RUN_FOLDER, LOG_FOLDER, *SERVERS)
+MARKER = ".godot-stack"
+MARKER_TEXT = "Made by `godot up`, which keeps a stack here; `godot down --wipe` removes it.\n"
+# the marker last: a removal that was interrupted can be repeated
+OURS = ("endpoint.json", RUN_FOLDER, LOG_FOLDER, *SERVERS, MARKER)
 NEEDED_BYTES = 268_435_456  # a new cluster, its first WAL files and the copy for `nobody`: 150 MB
 
 
@@ -27,13 +31,9 @@ def prepare(data_dir: Path, *, needed_bytes: int = NEEDED_BYTES) -> None:
     """Make the folder and its parts. Raises StackProblem when the stack could not live there."""
     with explained(data_dir):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = {entry.name for entry in data_dir.iterdir()}
-        if found and not found & {RUN_FOLDER, *SERVERS}:
-            raise StackProblem(
-                f"{data_dir} holds other things ({', '.join(sorted(found)[:3])} …)",
-                "choose an empty folder with --data-dir",
-                "GD-4005",
-            )
+        require_ours(data_dir)
+        if not _is_marked(data_dir):
+            (data_dir / MARKER).write_text(MARKER_TEXT, "utf-8")
         for part in (RUN_FOLDER, LOG_FOLDER):
             (data_dir / part).mkdir(mode=0o700, exist_ok=True)
         if os.geteuid() == 0 and not data_dir.stat().st_mode & stat.S_IXOTH:
@@ -48,6 +48,24 @@ def prepare(data_dir: Path, *, needed_bytes: int = NEEDED_BYTES) -> None:
             "make room, or choose another --data-dir",
             "GD-4006",
         )
+
+
+def require_ours(data_dir: Path) -> None:
+    """Raise StackProblem when a folder holds anything and was not made ready by us."""
+    with explained(data_dir):
+        # listed first: who prepares it at the same time writes the marker before anything else
+        found = sorted(entry.name for entry in data_dir.iterdir()) if data_dir.exists() else []
+        if found and not _is_marked(data_dir):
+            raise StackProblem(
+                f"{data_dir} holds other things ({', '.join(found[:3])} …)",
+                "choose an empty folder with --data-dir",
+                "GD-4005",
+            )
+
+
+def _is_marked(data_dir: Path) -> bool:
+    marker = data_dir / MARKER
+    return marker.is_file() and not marker.is_symlink()
 
 
 def require_no_data(data_dir: Path) -> None:
@@ -84,7 +102,11 @@ def contents(data_dir: Path) -> list[Path]:
 
 
 def wipe(data_dir: Path) -> None:
-    """Remove what we made; the folder itself and anything else in it stays."""
+    """Remove what we made; the folder itself and anything else in it stays.
+
+    Raises StackProblem, and removes nothing, when the folder is not one of ours.
+    """
+    require_ours(data_dir)
     with explained(data_dir):
         for path in contents(data_dir):
             if path.is_dir() and not path.is_symlink():

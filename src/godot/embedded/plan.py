@@ -56,6 +56,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     dewey_port: int
 
     @property
+    def own_store_url(self) -> str | None:
+        """Our own PostgreSQL: owner's and reader's addresses must not lead elsewhere then."""
+        return None if self.postgres is None else self.dewey_url
+
+    @property
+    def owner_url(self) -> str:
+        """Where the schema is made: never in another database than the one we store in."""
+        return self.own_store_url or self.settings.dewey_owner_url or self.dewey_url
+
+    @property
     def godot_mcp_url(self) -> str:
         return _mcp_url(self.settings.host, self.mcp_port)
 
@@ -69,12 +79,6 @@ def make(options: Options, environ: Mapping[str, str]) -> Plan:
     settings = godot_settings.load({**environ, "GODOT_DATA_DIR": str(options.data_dir)})
     origins = settings.origins
     given_store = settings.dewey_url if origins["dewey_url"] in GIVEN else None
-    if given_store is not None and given_store.startswith("http"):
-        raise StackProblem(
-            "DEWEY_URL is an http address: storing through Dewey's MCP server is not built yet",
-            "give a postgresql:// address, or unset it for a server of our own",
-            "GD-4009",
-        )
     valkey = None if origins["redis_url"] in GIVEN else _valkey(options.data_dir)
     postgres = None if given_store is not None else _postgres(options.data_dir)
     return Plan(
@@ -120,6 +124,8 @@ def programs(plan: Plan) -> list[Program]:
         "DEWEY_MCP_PORT": str(plan.dewey_port),
         "GODOT_METRICS_PORT": "0",
     }
+    if plan.own_store_url is not None:
+        common |= {"DEWEY_READER_URL": plan.own_store_url, "DEWEY_OWNER_URL": plan.own_store_url}
 
     def program(
         name: str,

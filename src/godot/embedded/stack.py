@@ -143,7 +143,7 @@ class _Stack:
         from dewey_logs.migrations import migrate
 
         try:
-            applied = migrate(self.plan.settings.dewey_owner_url or self.plan.dewey_url)
+            applied = migrate(self.plan.owner_url)
         except Unavailable as exc:
             raise _given_server_away(exc, "DEWEY_URL", "GD-2003") from exc
         about = f"{len(applied)} migrations applied" if applied else "up to date"
@@ -154,6 +154,8 @@ class _Stack:
         return Endpoint(
             redis_url=plan.redis_url,
             dewey_url=plan.dewey_url,
+            dewey_reader_url=plan.own_store_url,
+            dewey_owner_url=plan.own_store_url,
             stream=plan.settings.stream,
             group=plan.settings.group,
             godot_mcp_url=plan.godot_mcp_url,

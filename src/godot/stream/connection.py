@@ -22,8 +22,19 @@ from godot.settings import Settings
 
 ANSWER_TIMEOUT_S = 5.0
 RAW_REPLIES = ("XREADGROUP", "XREAD", "XAUTOCLAIM", "XRANGE", "XREVRANGE", "XCLAIM", "XPENDING")
+# redis-py strips the code from the message of the errors that have a class of their own
+AWAY = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.ReadOnlyError,
+    redis.InvalidResponse,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+    OSError,
+)
 LOST = ("NOGROUP", "UNBLOCKED", "no such key")
-NOT_NOW = ("MISCONF", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN")
+NOT_NOW = ("BUSY ", "MISCONF", "READONLY", "LOADING", "NOREPLICAS")
 
 
 def connect(settings: Settings, *, block_ms: int = 0) -> redis.Redis:
@@ -66,7 +77,7 @@ def translated(client: redis.Redis | None = None) -> Iterator[None]:
         raise StreamFull(f"Redis is full: {exc}") from exc
     except redis.AuthenticationError as exc:
         raise StreamUnavailable(f"Redis refuses the login: {exc}") from exc
-    except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, OSError) as exc:
+    except AWAY as exc:
         if client is not None:
             client.connection_pool.disconnect()
         raise StreamUnavailable(f"Redis cannot be used: {exc}") from exc

@@ -81,14 +81,19 @@ class Consumer:
         )
 
     def read_own(self, count: int, after: StreamID = ZERO) -> list[Entry]:
-        """Read again what was delivered to this consumer and is not acknowledged."""
-        return read_entries(
+        """Read again what was delivered to this consumer and is not acknowledged.
+
+        The server counts that as a delivery, but a lost reply is nothing an entry did.
+        """
+        found = read_entries(
             ask(
                 self.client,
                 *("XREADGROUP", "GROUP", self.group, self.name, "COUNT", count),
                 *("STREAMS", self.stream, str(after)),
             )
         )
+        self.excuse([entry.id for entry in found if not entry.trimmed])
+        return found
 
     def oldest(self, count: int) -> list[Entry]:
         """Read from the beginning of the stream without the group."""
@@ -136,18 +141,39 @@ class Consumer:
         counts = {StreamID.parse(item[0]): int(item[3]) for item in pending or ()}
         return {i: n for i, n in counts.items() if i in wanted}
 
-    def release(self, ids: Sequence[StreamID], idle_ms: int) -> None:
-        """Give entries back so that peers may claim them at once.
+    def release(self, ids: Sequence[StreamID], idle_ms: int, deliveries: int | None = None) -> None:
+        """Give entries back so that peers may claim them at once, with a delivery count if given.
 
-        XCLAIM to ourselves with a long idle time back-dates the idle clock; JUSTID leaves the
-        delivery count alone. A huge value would silently become 0, hence the caller's bound.
+        XCLAIM to ourselves with a long idle time back-dates the idle clock. A huge value would
+        silently become 0, hence the caller's bound.
         """
         if ids:
             ask(
                 self.client,
                 *("XCLAIM", self.stream, self.group, self.name, 0),
                 *[str(i) for i in ids],
-                *("IDLE", idle_ms, "JUSTID"),
+                *("IDLE", idle_ms),
+                *(() if deliveries is None else ("RETRYCOUNT", deliveries)),
+                "JUSTID",
+            )
+
+    def renew(self, ids: Sequence[StreamID]) -> None:
+        """Keep hold of entries: their idle time starts again, their delivery counts stay."""
+        ask(
+            self.client,
+            *("XCLAIM", self.stream, self.group, self.name, 0),
+            *[str(i) for i in ids],
+            "JUSTID",
+        )
+
+    def excuse(self, ids: Sequence[StreamID]) -> None:
+        """Count these deliveries as first ones: what interrupted them was no entry's doing."""
+        if ids:
+            ask(
+                self.client,
+                *("XCLAIM", self.stream, self.group, self.name, 0),
+                *[str(i) for i in ids],
+                *("RETRYCOUNT", 1, "JUSTID"),
             )
 
     def bury(self, idle_ms: int) -> int:

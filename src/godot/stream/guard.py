@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import redis
 
-from godot.errors import GodotError
+from godot.errors import Refused
 from godot.stream.connection import translated
 
 
 def check(client: redis.Redis) -> list[str]:
-    """Return warnings about the server; raise GodotError when it cannot be trusted with records."""
+    """Return warnings about the server; raise Refused when it cannot be trusted with records."""
     with translated(client):
         memory = client.info("memory")
         persistence = client.info("persistence")
@@ -23,7 +23,7 @@ def check(client: redis.Redis) -> list[str]:
     if policy is None:
         warnings.append("maxmemory-policy could not be read: it must be noeviction")
     elif policy != "noeviction" and int(memory.get("maxmemory", 0)):
-        raise GodotError(
+        raise Refused(
             f"Redis may evict the stream: maxmemory-policy is {policy}, allowed is noeviction "
             "(CONFIG SET maxmemory-policy noeviction)"
         )

@@ -55,13 +55,14 @@ class Inventory(msgspec.Struct, frozen=True):
 
     @property
     def region(self) -> StreamID:
-        """Return where the ledger has to be looked at entry by entry: the stream's first entry.
+        """Return where the ledger has to be looked at entry by entry: our first entry.
 
         An empty stream begins behind its last one, and one that never had any behind everything.
         """
-        if self.held:
-            return self.held[0].id
-        return self.upto if self.added else END
+        if not self.added:
+            return END
+        firsts = [self.upto, *(item.id for item in self.held[:1]), *self.hollow[:1]]
+        return min(firsts)
 
 
 def take(settings: Settings) -> Inventory:

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from godot.errors import GodotError
 from godot.logs import get_logger
 from godot.settings import Settings
-from godot.stream.connection import ask, close, connect
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
 
 log = get_logger(__name__)
@@ -24,37 +25,50 @@ log = get_logger(__name__)
 class Lease:
     """The renewing thread; `hold` tells it which ids are in hand, none included."""
 
-    def __init__(self, settings: Settings, consumer: str) -> None:
+    def __init__(self, settings: Settings, consumer: Consumer) -> None:
         self._settings = settings
-        self._consumer = consumer
+        self._holder = (consumer.stream, consumer.group, consumer.name)
         self._interval_s = settings.reclaim_idle_ms / 3000
         self._ids: tuple[StreamID, ...] = ()
-        self._stop = threading.Event()
+        self._excused = False
+        self._closing = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
 
     def hold(self, ids: Sequence[StreamID]) -> None:
         self._ids = tuple(ids)
 
+    def excuse(self) -> None:
+        """Have the deliveries of what is in hand counted as first ones, at once.
+
+        While the store is away a worker may be killed again and again with the same innocent batch.
+        """
+        self._excused = True
+        self._wake.set()
+
     def close(self) -> None:
-        self._stop.set()
+        self._closing = True
+        self._wake.set()
         self._thread.join(10.0)
 
     def _run(self) -> None:
         client = connect(self._settings)
+        consumer = Consumer(client, *self._holder)
         held: tuple[StreamID, ...] = ()
-        while not self._stop.wait(self._interval_s):
+        while True:
+            self._wake.wait(self._interval_s)
+            self._wake.clear()
+            if self._closing:
+                break
             # only ids already in hand a whole interval ago are in any danger
-            held, renew = self._ids, held
-            if not held or held is not renew:
-                continue
+            held, before = self._ids, held
+            excused, self._excused = self._excused, False
             try:
-                ask(
-                    client,
-                    *("XCLAIM", self._settings.stream, self._settings.group, self._consumer, 0),
-                    *[str(i) for i in held],
-                    "JUSTID",
-                )
+                if excused:
+                    consumer.excuse(held)
+                elif held and held is before:
+                    consumer.renew(held)
             except GodotError as exc:  # the next interval tries again; two are missed at most
                 log.warning("lease not renewed", extra={"action": "lease", "reason": str(exc)})
         close(client)

@@ -15,18 +15,24 @@ from godot.errors import StreamLost
 from godot.stream.connection import ask, translated
 from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
+from godot.stream.reclaim import SOLO
 from godot.stream.replies import Entry, entries
 
 PAGE = 1_000
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """One entry that some consumer has and has not acknowledged."""
+    """One entry that some consumer has and has not acknowledged.
+
+    `died_alone` is None until it is suspected of killing workers: from then on it is delivered
+    alone, and `deliveries` counts those times only.
+    """
 
     id: StreamID
     consumer: str
     idle_ms: int
     deliveries: int
+    died_alone: int | None = None
 
 
 def pending(
@@ -39,13 +45,8 @@ def pending(
             page = ask(client, "XPENDING", stream, group, "IDLE", min_idle_ms, start, "+", PAGE)
         except StreamLost:
             return
-        for entry, consumer, idle_ms, deliveries in page:
-            yield Pending(
-                StreamID.parse(entry),
-                consumer.decode("utf-8", "replace"),
-                int(idle_ms),
-                int(deliveries),
-            )
+        for item in page:
+            yield _pending(*item)
         if len(page) < PAGE:
             return
         start = f"({page[-1][0].decode()}"
@@ -61,14 +62,20 @@ def pending_among(
             page = ask(client, "XPENDING", stream, group, str(one), str(one), 1)
         except StreamLost:
             return {}
-        for entry, consumer, idle_ms, deliveries in page:
-            found[one] = Pending(
-                StreamID.parse(entry),
-                consumer.decode("utf-8", "replace"),
-                int(idle_ms),
-                int(deliveries),
-            )
+        for item in page:
+            found[one] = _pending(*item)
     return found
+
+
+def _pending(entry: bytes, consumer: bytes, idle_ms: int, deliveries: int) -> Pending:
+    alone = deliveries - SOLO if deliveries >= SOLO else None
+    return Pending(
+        StreamID.parse(entry),
+        consumer.decode("utf-8", "replace"),
+        idle_ms,
+        deliveries if alone is None else alone,
+        alone,
+    )
 
 
 def payloads(client: redis.Redis, stream: str, ids: Sequence[StreamID]) -> dict[StreamID, Entry]:

@@ -6,10 +6,10 @@ it. Sweeping in every loop by every worker would cost Redis more than the readin
 timer: a quarter of the idle time, with jitter so that workers do not march in step.
 
 An entry may be why its worker died. The server counts deliveries, but a crash counts against every
-neighbour in the batch, so the count alone would condemn the innocent. Pages are therefore claimed
+neighbour in the batch, so that count alone would condemn the innocent. Pages are therefore claimed
 with JUSTID, which leaves the counts as they are; entries below the limit are then delivered
-together, and the suspects one at a time, so that from there on a count rises only for its own
-entry's crashes.
+together. An entry that reaches the limit becomes a suspect: its count starts again at SOLO, and it
+is delivered alone, so that from there on the count says only how often it died alone.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from godot.stream.ids import ZERO, StreamID
 from godot.stream.replies import Entry, claimed, entries
 
 RELEASE_FACTOR = 10
+SOLO = 1_000_000  # where a suspect's count starts; no batch is delivered that often
 
 
 class Suspect(msgspec.Struct, frozen=True):
-    """An entry that has been delivered so often that it may be what kills workers."""
+    """An entry that may be what kills workers; `died_alone` times it did so by itself."""
 
     id: StreamID
-    deliveries: int
+    died_alone: int
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -83,8 +84,13 @@ class Sweep:
         if not ids:
             return Page((), len(purged), ())
         counts = me.deliveries(ids)
-        suspects = [Suspect(i, counts[i]) for i in ids if counts.get(i, 0) >= self.max_deliveries]
-        me.release([suspect.id for suspect in suspects], self.min_idle_ms * RELEASE_FACTOR)
+        new = [i for i in ids if self.max_deliveries <= counts.get(i, 0) < SOLO]
+        suspects = [Suspect(i, 0) for i in new]
+        for i in ids:
+            if counts.get(i, 0) >= SOLO:
+                suspects.append(Suspect(i, counts[i] - SOLO))
+                me.release([i], self.min_idle_ms * RELEASE_FACTOR, counts[i])
+        me.release(new, self.min_idle_ms * RELEASE_FACTOR, SOLO)
         known = {suspect.id for suspect in suspects}
         normal = [i for i in ids if i not in known]
         delivered = self._claim(normal, 0)

@@ -82,6 +82,9 @@ class _NoLease(Lease):
     def hold(self, ids: Sequence[StreamID]) -> None:
         """Hold nothing."""
 
+    def excuse(self) -> None:
+        """Excuse nothing."""
+
     def close(self) -> None:
         """Stop nothing."""
 
@@ -95,7 +98,7 @@ def pipeline(
     For a `replay` nothing is leased and clears are heeded; `settle` then takes acknowledge=False.
     """
     window = store.window()
-    lease = _NoLease() if replay else Lease(settings, consumer.name)
+    lease = _NoLease() if replay else Lease(settings, consumer)
     found = Pipeline(
         consumer,
         cast("Store", _Impatient(store, tally, replay)),  # of a store it only writes and pings

@@ -115,8 +115,8 @@ class Pipeline:
     def forget(self) -> None:
         """Wait for the batch under way without acknowledging it: its entries will come again."""
         under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result.exception()
+        if under_way is not None and not under_way.result.exception():
+            self._report(under_way.batch, under_way.result.result(), under_way.trimmed)
         self._hold(())
 
     def close(self) -> None:
@@ -216,6 +216,8 @@ class Pipeline:
                     result = self._store.write(batch)
             except DeweyError as exc:
                 delay_s = self._breaker.failed()
+                if self._breaker.failures == 1:
+                    self._lease.excuse()
                 self._metrics.store_failed(self._breaker)
                 log.warning(
                     "store cannot be used, keeping the batch",

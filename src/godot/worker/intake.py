@@ -72,7 +72,8 @@ class Intake:
             page = self.sweep.page(self._count(self._settings.batch_max))
             self._metrics.reclaimed(len(page.entries), page.purged)
             return ([Read(page.entries, again=True)] if page.entries else []), page.suspects
-        reads = self._window()
+        with self._metrics.stage("read"):
+            reads = self._window()
         if not self.backlog:
             self._replaying = False
         return reads, ()

@@ -12,13 +12,21 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from types import FrameType
 
 from prometheus_client import CollectorRegistry
 
 from dewey_logs import DeweyError, NotDurable, Store, open_store
 from godot import metrics
-from godot.errors import GodotError, SettingsError, StreamFull, StreamLost, StreamUnavailable
+from godot.errors import (
+    GodotError,
+    Refused,
+    SettingsError,
+    StreamFull,
+    StreamLost,
+    StreamUnavailable,
+)
 from godot.logs import get_logger
 from godot.settings import Settings
 from godot.stream import guard, pressure
@@ -36,7 +44,7 @@ from godot.worker.metrics import WorkerMetrics
 
 log = get_logger(__name__)
 
-SOLO_DELIVERIES = 3  # crashes an entry must cause alone before it is given up
+SOLO_DEATHS = 3  # crashes an entry must cause alone before it is given up
 
 
 def run(settings: Settings) -> int:
@@ -92,23 +100,28 @@ class Worker:
         self._group_seen = False
         self._had_group = False
         self._lost_group = False
+        self._last_cycle = time.monotonic()
         self._pipeline: Pipeline | None = None
 
     def ready(self) -> dict[str, bool]:
         """Say what the worker can reach, from what it did last; asks nobody."""
+        away = self._pipeline is None or self._pipeline.store_is_away
+        stuck_s = time.monotonic() - self._last_cycle
         return {
             "redis": self._group_seen and self._breaker.failures == 0,
-            "store": self._pipeline is not None and not self._pipeline.store_is_away,
+            "store": not away,
+            "progress": away or stuck_s < self.settings.reclaim_idle_ms / 1000 + BLOCK_MS / 1000,
         }
 
     def run(self) -> None:
         """Work until the stop event is set, then let go of everything in order."""
-        lease = Lease(self.settings, self._consumer.name)
+        lease = Lease(self.settings, self._consumer)
         try:
             self._pipeline = self._connected_pipeline(lease)
             if self._pipeline is None:
                 return
             log.info("worker started", extra={"action": "start", "consumer": self._consumer.name})
+            self._last_cycle = time.monotonic()
             while not self.stop.is_set():
                 self._guarded_cycle(self._pipeline)
             self._pipeline.finish()
@@ -163,12 +176,15 @@ class Worker:
                 self._ensure_group(pipeline)
             self._cycle(pipeline)
             self._breaker.succeeded()
+            self._last_cycle = time.monotonic()
         except StreamLost as exc:
             pipeline.forget()
             self._group_seen = False
             self._lost_group = True
             self._pause("stream or group is gone, making it again", exc)
-        except StreamUnavailable as exc:
+        except Refused:
+            raise
+        except GodotError as exc:
             # a lost reply leaves its entries pending for us: they come first when Redis is back
             pipeline.forget()
             self._intake.expect_own()
@@ -238,8 +254,8 @@ class Worker:
         entry = self._intake.sweep.claim_alone(suspect)
         if entry is None:
             return
-        if suspect.deliveries >= self.settings.max_deliveries + SOLO_DELIVERIES:
-            pipeline.condemn(entry, suspect.deliveries)
+        if suspect.died_alone >= SOLO_DEATHS:
+            pipeline.condemn(entry, self.settings.max_deliveries + suspect.died_alone)
         else:
             pipeline.settle([Read([entry], again=True)])
 
@@ -247,7 +263,8 @@ class Worker:
         """Give back what is still held, and delete the consumer when that is nothing."""
         try:
             held = self._consumer.held(self.settings.batch_max * 2)
-            self._consumer.release(held, self.settings.reclaim_idle_ms * RELEASE_FACTOR)
+            # an orderly stop is no evidence against anything: their counts start again
+            self._consumer.release(held, self.settings.reclaim_idle_ms * RELEASE_FACTOR, 0)
             left = not held and self._consumer.leave()
             log.info(
                 "worker stopped", extra={"action": "stop", "released": len(held), "left": left}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
+from typing import Any
 
 from clientlib import Producer
 from godot.stream.append import Appender
+from godot.stream.ids import ZERO, StreamID
 from tests.chaos.book import Kind
 from tests.chaos.faults.matrix import FRONT, REDIS, WORKERS, Scene, Steps, fault, until
 from tests.chaos.producers import announce, make
@@ -23,17 +27,36 @@ def kill(scene: Scene) -> Steps:
     yield from until(valkey.ready, 20, "Redis to answer")
 
 
+@fault(
+    "redis-rollback", "Redis crashes and the end of its AOF is gone", REDIS, loses=True, alone=True
+)
+def rollback(scene: Scene) -> Steps:
+    """Take back what was accepted last: a slow disk, a power cut or a stale replica does so."""
+    world = scene.world
+    before = world.unsettled()
+    world.valkey.kill()
+    (file,) = (world.valkey.folder / "appendonlydir").glob("*.incr.aof")
+    killed_at = StreamID(int(time.time() * 1000) + 1, 0)
+    os.truncate(file, max(0, file.stat().st_size - scene.rng.randint(1, 100_000)))
+    world.valkey.launch()
+    yield from until(world.valkey.ready, 20, "Redis to answer")
+    with world.redis() as client:
+        last: Any = client.xrevrange(STREAM, str(killed_at), "-", 1)
+    low = StreamID.parse(last[0][0]).next() if last else ZERO
+    world.book.destroy_between(low, killed_at, before.added)
+
+
 @fault("redis-flushall", "FLUSHALL", REDIS, loses=True)
 def flushall(scene: Scene) -> Steps:
     found = scene.world.unsettled("FLUSHALL")
-    scene.world.book.wiped((*found.pending, *found.waiting))
+    scene.world.book.destroy((*found.pending, *found.waiting))
     yield 0.5
 
 
 @fault("redis-del", "DEL of the stream", REDIS, loses=True)
 def delete(scene: Scene) -> Steps:
     found = scene.world.unsettled("DEL", STREAM)
-    scene.world.book.wiped((*found.pending, *found.waiting))
+    scene.world.book.destroy((*found.pending, *found.waiting))
     yield 0.5
 
 
@@ -124,7 +147,11 @@ def overflow(scene: Scene) -> Steps:
         _append(world, scene, producer, name, count)
         yield 0.01
     after = world.unsettled()
-    world.book.destroy_between(max(before.delivered.next(), before.first), after.first)
+    world.book.destroy_between(
+        max(before.delivered.next(), before.first),
+        after.first,
+        len(before.waiting) + after.added - before.added - len(after.waiting),
+    )
     world.book.destroy(entry for entry in after.pending if entry < after.first)
     for slot in world.fleet.slots:
         slot.held = False

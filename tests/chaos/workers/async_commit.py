@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dewey_logs import database, writer
+from dewey_logs.database import Connection
+from dewey_logs.writer import Writer
 from godot.__main__ import main
 
-
-def careless(info: str, **settings: str | int) -> database.Connection:
-    return database.connect(info, **{**settings, "synchronous_commit": "off"})
+connected = Writer._connected
 
 
-writer.connect = careless  # type: ignore[attr-defined]  # where the writer looks it up
+def careless(self: Writer) -> Connection:
+    connection = connected(self)  # which refuses to go on without; so afterwards
+    connection.execute("SET synchronous_commit = off")
+    return connection
+
+
+Writer._connected = careless  # type: ignore[method-assign]
 main()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -54,8 +55,7 @@ def test_a_bounded_list_says_so_and_filters_narrow_it(here, bench, dead_worker):
     done = here("pending", "-n", "2", "-o", "plain")
     assert len(done.stdout.splitlines()) == 2
     assert b"showing 2 of 7" in done.stderr
-    for _ in range(2):
-        dead_worker.read_own(1)
+    dead_worker.release([taken[0].id], 60_000, 3)
     done = here("pending", "--min-deliveries", "3", "-o", "plain")
     assert [line.split(b"\t")[0].decode() for line in done.stdout.splitlines()] == [
         str(taken[0].id)
@@ -75,6 +75,19 @@ def test_a_payload_that_was_trimmed_is_named_and_log_text_cannot_steer_the_termi
     assert b"\x1b" not in done.stdout
     assert len(done.stdout.splitlines()) == 3
     assert b"1 without payload" in done.stderr
+
+
+def test_help_has_three_examples_and_says_what_a_command_does_to_the_data(here):
+    commands = ["producers", "pending", "audit", "claim", "replay", "ack", "dlq"]
+    commands += [f"dlq {name}" for name in ("ls", "show", "retry", "drop", "export")]
+    for command in commands:
+        done = here(*command.split(), "--help")
+        text = done.stdout.decode()
+        assert done.returncode == 0
+        examples = re.findall(rf"^\s+godot {command}\b", text, re.MULTILINE)
+        assert len(examples) >= (2 if command == "dlq show" else 3), command
+        assert re.search(r"\[(read|write|destroys)\]", text), command
+        assert max(map(len, text.splitlines())) <= 100, command
 
 
 def test_a_duration_nobody_can_read_is_a_usage_error(here):

@@ -8,7 +8,8 @@ import pytest
 
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
-from godot.stream.ids import StreamID
+from godot.stream.reclaim import SOLO
+from godot.worker.loop import SOLO_DEATHS
 from tests.integration.worker.conftest import Bench
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
@@ -35,10 +36,7 @@ def dead_worker(settings):
 def deliver(consumer: Consumer, count: int, times: int = 1) -> list:
     """Have entries delivered so often, and let them idle for an hour since."""
     entries = consumer.read_new(count, None)
-    just_before = StreamID(entries[0].id.ms - 1, 2**64 - 1)
-    for _ in range(times - 1):
-        consumer.read_own(count, just_before)
-    consumer.release([entry.id for entry in entries], 3_600_000)
+    consumer.release([entry.id for entry in entries], 3_600_000, times)
     return entries
 
 
@@ -120,7 +118,7 @@ def test_entries_without_payload_are_entered_as_lost_before_they_are_acknowledge
 
 
 def test_suspects_go_one_by_one_and_only_proven_ones_are_condemned(here, bench, dead_worker):
-    for count, times in ((3, 5), (1, 8), (6, 1)):
+    for count, times in ((3, 5), (1, SOLO + SOLO_DEATHS), (6, 1)):
         bench.append(bench.records(count))
         deliver(dead_worker, count, times)
     assert document(here("claim", "-o", "json"))["suspects"] == 4

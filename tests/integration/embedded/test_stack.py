@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from godot.embedded import instance
-from godot.embedded.endpoint import ENDPOINT_FILE, read, running
+from godot.embedded.endpoint import ENDPOINT_FILE, read, running, variables
+from godot.embedded.postgres import Postgres
 from godot.embedded.process import ChildFailed
 from godot.embedded.valkey import Valkey
 from godot.errors import StackProblem
@@ -103,9 +104,9 @@ def test_a_program_that_cannot_start_ends_the_stack_with_its_last_words(
 def test_a_program_that_is_never_ready_ends_the_stack_and_a_stubborn_one_is_killed(
     start: Start, data_dir: Path
 ) -> None:
-    run = start("1", "mcp=--unready", "timeout=3")
-    assert run.process.wait(30) == 1
-    assert run.said("mcp was not ready after ")
+    run = start("1", "mcp=--unready", "timeout=12")
+    assert run.process.wait(60) == 1
+    assert run.said("mcp was not ready after "), run.output.read_text()
     assert not run.said("READY")
     assert run.journal.read_text().count("stopped") == 3
 
@@ -153,6 +154,26 @@ def test_servers_that_are_given_are_used_and_left_as_they_are(
     assert valkey_server.child.running
     assert not (data_dir / "valkey").exists()
     assert not (data_dir / "postgres").exists()
+
+
+def test_an_address_left_over_from_elsewhere_does_not_lead_a_store_of_our_own_astray(
+    start: Start, data_dir: Path, postgres_server: Postgres
+) -> None:
+    postgres_server.create_database(data_dir.name)  # of this test alone
+    foreign = postgres_server.url(data_dir.name)
+    run = start("1", env={"DEWEY_OWNER_URL": foreign, "DEWEY_READER_URL": foreign})
+    endpoint = run.wait_ready()
+    found = variables(endpoint)
+    assert found["DEWEY_OWNER_URL"] == found["DEWEY_READER_URL"] == endpoint.dewey_url
+    child = run.everything()["worker-1"]
+    given = Path(f"/proc/{child.pid}/environ").read_bytes().split(b"\0")
+    for name in ("DEWEY_URL", "DEWEY_OWNER_URL", "DEWEY_READER_URL"):
+        assert f"{name}={endpoint.dewey_url}".encode() in given
+    has_schema = "SELECT to_regclass('logs') IS NOT NULL"
+    with psycopg.connect(endpoint.dewey_url) as connection:
+        assert connection.execute(has_schema).fetchone() == (True,)
+    with psycopg.connect(foreign) as connection:
+        assert connection.execute(has_schema).fetchone() == (False,)
 
 
 def test_a_given_server_that_is_away_is_said_at_once(

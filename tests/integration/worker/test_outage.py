@@ -97,7 +97,7 @@ def test_a_worker_waits_for_a_database_that_is_not_there_yet(
     bench.append(bench.records(10))
     own_postgres.stop()
     with working(settings) as worker:
-        assert worker.ready() == {"redis": False, "store": False}
+        assert worker.ready() == {"redis": False, "store": False, "progress": True}
         own_postgres.start()
         eventually(bench.settled, "everything acknowledged")
     assert bench.stored() == 10

@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
-from tests.integration.worker.conftest import ENVIRONMENT, Bench
+import msgspec
+import psycopg
+
+from godot.stream.connection import connect
+from godot.stream.group import Consumer
+from godot.stream.ids import ZERO
+from godot.stream.reclaim import RELEASE_FACTOR
+from godot.worker.loop import Worker
+from tests.integration.worker.conftest import ENVIRONMENT, Bench, eventually
 
 MAX_STARTS = 40
 
@@ -42,3 +51,37 @@ def test_a_record_that_kills_the_worker_is_condemned_alone(bench: Bench, setting
     assert (entry, state) == (poison, "open")
     assert "kills workers" in reason
     assert starts >= settings.max_deliveries + 3
+
+
+def test_entries_that_were_only_read_often_are_stored(bench: Bench, working, settings):
+    bench.append(bench.records(3))
+    client = connect(settings)
+    unlucky = Consumer(client, settings.stream, settings.group, "unlucky:1:x")
+    unlucky.ensure_group()
+    assert len(unlucky.read_new(3, None)) == 3
+    for _ in range(20):
+        unlucky.read_own(3, ZERO)
+    unlucky.release(unlucky.held(3), settings.reclaim_idle_ms * RELEASE_FACTOR)
+    with working(settings):
+        eventually(bench.settled, "the entries of a consumer that lost many replies")
+    assert bench.stored() == 3
+    assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
+
+
+def test_orderly_stops_during_an_outage_condemn_nothing(bench: Bench, working, settings):
+    bench.append(bench.records(1))
+    with psycopg.connect(settings.dewey_url) as connection:
+        connection.execute("LOCK TABLE logs_ledger IN ACCESS EXCLUSIVE MODE")
+        for _ in range(settings.max_deliveries + 5):
+            stop = threading.Event()
+            worker = Worker(msgspec.structs.replace(settings, stop_timeout_s=0.01), stop)
+            thread = threading.Thread(target=worker.run)
+            thread.start()
+            eventually(lambda: bench.pending() == 1, "the entry to be taken")
+            stop.set()
+            thread.join(30)
+            assert not thread.is_alive()
+    with working(settings):
+        eventually(bench.settled, "the entry, once the table is free")
+    assert bench.stored() == 1
+    assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]

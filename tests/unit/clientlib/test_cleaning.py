@@ -16,7 +16,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clientlib import MAX_DATA_BYTES, Notes, RecordError, clean_data, clean_text, parse_data
+from clientlib import (
+    MAX_DATA_BYTES,
+    Notes,
+    RecordError,
+    clean_data,
+    clean_text,
+    cleaning,
+    parse_data,
+)
 from clientlib.plain import MAX_DEPTH, MAX_VALUES, is_finite, text_of
 
 ANYTHING = st.recursive(
@@ -243,3 +251,21 @@ def test_what_msgspec_would_turn_into_null_is_found(value, finite):
 )
 def test_anything_has_a_text(value, expected):
     assert text_of(value) == expected
+
+
+@pytest.mark.parametrize("tail", ["", "\\"])
+def test_a_string_that_never_ends_is_searched_once(tail: str):
+    def steps(quotes: int) -> int:
+        text = "[" * 40 + '"' + '\\"' * quotes + tail
+        return sum(1 for _ in cleaning._BRACKETS.finditer(text))
+
+    assert steps(10) == steps(1_000) == 41
+
+
+def test_wrong_json_beyond_4_mib_is_refused_and_strict_json_of_any_size_is_cut():
+    filler = b"x" * cleaning.MAX_LENIENT_BYTES
+    with pytest.raises(RecordError, match=r"data is not strict JSON and \d+ bytes long"):
+        parse_data(b'{"n":NaN,"a":"%b"}' % filler, Notes())
+    notes = Notes()
+    found = json.loads(clean_data(parse_data(b'{"a":"%b"}' % filler, notes)))
+    assert found["godot"]["truncated"]["data"] > cleaning.MAX_LENIENT_BYTES

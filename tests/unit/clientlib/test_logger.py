@@ -4,7 +4,8 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,67 @@ def test_a_secret_in_an_exception_is_redacted():
             logger.exception("failed")
 
     assert "s3cret" not in shipped(log)[0]["data"]
+
+
+class NoItems(dict[str, object]):
+    def items(self):
+        raise RuntimeError("no")
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+class OddMapping(Mapping[str, object]):
+    def __getitem__(self, key: str) -> object:
+        raise KeyError(key)
+
+    def __iter__(self):
+        raise RuntimeError("no")
+
+    def __len__(self) -> int:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("data", [OddMapping(), NoItems(a=1), Unspeakable()])
+def test_an_exception_with_hostile_data_is_still_logged(data):
+    def log(logger):
+        try:
+            raise ValueError("bad")
+        except ValueError:
+            logger.exception("failed", data)
+
+    (record,) = shipped(log)
+    found = data_of(record)
+    assert str(found["exception"]).endswith("ValueError: bad")
+    assert "value" in found
+
+
+def test_what_an_exceptions_data_lost_is_noted():
+    def log(logger):
+        try:
+            raise ValueError("bad")
+        except ValueError:
+            logger.exception("failed", {"a": math.nan, "long": "x" * 1_000_000})
+
+    (record,) = shipped(log)
+    found = data_of(record)
+    assert found["a"] == "NaN"
+    notes = found["godot"]
+    assert isinstance(notes, dict)
+    assert notes["cleaned"] == ["numbers"]
+    assert notes["truncated"]["data"] > 1_000_000
+
+
+def test_a_hostile_level_changes_nothing_and_raises_nothing(capfd):
+    logger = idle_logger(level="INFO")
+    level: Any = Unspeakable()
+    logger.set_level(level)
+    logger.log(level, "counts as info")
+    assert not logger.is_enabled(level)
+    assert [record["level"] for record in framed(logger)] == ["INFO"]
+    assert "<unprintable Unspeakable>" in capfd.readouterr().err
 
 
 class LogsItself:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clientlib import ConfigError, Level
+from clientlib import DEFAULT_FIELDS, ConfigError, Level, configured_redactor
 from clientlib.settings import DEFAULT_REDIS_URL, ClientSettings, level_of_number, load
 
 
@@ -38,6 +38,23 @@ def test_own_redacted_fields_of_argument_and_environment_add_up():
     found, _ = read({"GODOT_REDACT_FIELDS": "ssn, iban,"}, redact_fields=["pin"])
     assert found.redact_fields == ("pin", "ssn", "iban")
     assert read({}, redact_fields="a,b")[0].redact_fields == ("a", "b")
+
+
+def test_fields_of_the_environment_are_taken_once():
+    assert read({"GODOT_REDACT_FIELDS": "ssn, iban,"})[0].redact_fields == ("ssn", "iban")
+
+
+def test_a_redactor_without_a_logger_has_the_fields_of_the_variable_or_its_file(tmp_path: Path):
+    file = tmp_path / "fields"
+    file.write_text("ssn,iban\n")
+    for environ in ({"GODOT_REDACT_FIELDS": "ssn,iban"}, {"GODOT_REDACT_FIELDS_FILE": str(file)}):
+        redactor = configured_redactor(environ=environ)
+        assert redactor.fields == (*DEFAULT_FIELDS, "ssn", "iban")
+    lines: list[str] = []
+    redactor = configured_redactor(lines.append, {"GODOT_REDACT_FIELDS_FILE": str(tmp_path / "no")})
+    assert redactor.fields == DEFAULT_FIELDS
+    assert lines
+    assert lines[0].startswith("GODOT_REDACT_FIELDS_FILE=")
 
 
 def test_a_value_may_stand_in_a_file(tmp_path: Path):

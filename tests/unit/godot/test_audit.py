@@ -47,7 +47,13 @@ def inventory(
 
 
 def epoch(number: int = 1, **more: Any) -> Epoch:
-    values: dict[str, Any] = {"current": True, "added": 0, "last": tuple(ZERO), "settled": 0, "vanished": 0}
+    values: dict[str, Any] = {
+        "current": True,
+        "added": 0,
+        "last": tuple(ZERO),
+        "settled": 0,
+        "vanished": 0,
+    }
     return Epoch(number=number, **(values | more))
 
 
@@ -169,6 +175,35 @@ def test_pending_entries_without_payload_are_settling_and_not_lost_yet():
     found = audit(inventory(added=10, sent={P: 10}, hollow=hollow), accounts())
     assert found.clean
     assert (found.total.settling, found.entries.waiting) == (10, 10)
+
+
+def test_pending_entries_without_payload_that_are_committed_meanwhile_are_settled():
+    hollow = tuple(entry(n) for n in range(1, 11))
+    look = inventory(held(31, 40, waiting=True), added=40, sent={P: 40}, hollow=hollow)
+    assert look.region == entry(1)
+    found = audit(
+        look,
+        accounts(
+            {P: {"stored": ((1, 10),)}},
+            (epoch(added=40, last=entry(40)),),
+            (new(1, 10),),
+        ),
+    )
+    assert (found.entries.settled, found.entries.lost) == (10, 20)
+    assert (found.total.lost, found.total.settling, found.total.unaccounted) == (20, 0, 0)
+
+
+def test_a_stuck_worker_may_still_hold_numbers_that_others_have_long_passed():
+    hollow = tuple(entry(n) for n in range(1, 11))
+    found = audit(
+        inventory(added=30, sent={P: 30}, hollow=hollow),
+        accounts(
+            {P: {"stored": ((16, 30),)}},
+            (epoch(added=30, last=entry(30)),),
+            (new(16, 30),),
+        ),
+    )
+    assert (found.total.lost, found.total.settling, found.total.unaccounted) == (5, 10, 0)
 
 
 def test_what_vanished_while_pending_is_lost_and_the_cause_is_named():

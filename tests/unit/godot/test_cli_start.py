@@ -45,6 +45,19 @@ def test_wiping_without_a_yes_prints_the_plan_and_does_nothing(tmp_path: Path) -
     assert list(data_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize("yes", [(), ("--yes",)])
+def test_wiping_a_folder_that_never_ran_a_stack_is_refused(
+    tmp_path: Path, yes: tuple[str, ...]
+) -> None:
+    for name in ("run/app.pid", "logs/mine.log"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("mine")
+    code, out, err = _run("down", "--wipe", *yes, "--data-dir", str(tmp_path))
+    assert (code, out) == (1, "")
+    assert f"GD-4005 {tmp_path} holds other things (logs, run …)" in err
+    assert {path.name for path in tmp_path.rglob("*")} == {"run", "app.pid", "logs", "mine.log"}
+
+
 def test_down_stops_children_whose_supervisor_is_gone(tmp_path: Path) -> None:
     folder.prepare(tmp_path / "data")
     keeper = (

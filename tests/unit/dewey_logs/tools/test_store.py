@@ -95,16 +95,23 @@ def test_data_nested_too_deep_is_refused():
         row(data=deep)
 
 
-def test_what_text_cannot_hold_is_replaced():
+def test_what_text_cannot_hold_is_replaced_and_named():
     found = row(message="a\0b\ud800c", component="c\0", data={"k\0": "v\0", "n": float("nan")})
     assert (found.message, found.component) == ("a\ufffdb\ufffdc", "c\ufffd")
-    assert json.loads(found.data or b"") == {"k\ufffd": "v\ufffd", "n": "nan"}
+    assert json.loads(found.data or b"") == {
+        "k\ufffd": "v\ufffd",
+        "n": "nan",
+        "godot": {"cleaned": ["characters", "numbers"]},
+    }
+    bare = row(trace_id="t\0")
+    assert json.loads(bare.data or b"") == {"godot": {"cleaned": ["characters"]}}
 
 
-def test_numbers_beyond_64_bits_become_text():
+def test_numbers_beyond_64_bits_become_text_and_are_named():
     assert json.loads(row(data={"n": 2**70, "m": 2**63}).data or b"") == {
         "n": str(2**70),
         "m": 2**63,
+        "godot": {"cleaned": ["numbers"]},
     }
 
 

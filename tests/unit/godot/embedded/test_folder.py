@@ -17,7 +17,7 @@ def test_an_empty_folder_is_made_ready_and_a_closed_one_opened_only_as_far_as_ro
     data_dir = tmp_path / "deep" / "data"
     folder.prepare(data_dir)
     assert stat.S_IMODE(data_dir.stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
-    assert {path.name for path in data_dir.iterdir()} == {"run", "logs"}
+    assert {path.name for path in data_dir.iterdir()} == {".godot-stack", "run", "logs"}
     folder.prepare(data_dir)
 
 
@@ -28,6 +28,32 @@ def test_a_folder_with_other_things_is_refused_and_left_alone(tmp_path: Path) ->
         folder.prepare(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     assert tmp_path.stat().st_mode == mode
+
+
+@pytest.mark.parametrize("name", ["run/app.pid", "logs/mine.log", "postgres/x", "valkey/x"])
+def test_folders_with_names_like_ours_are_neither_used_nor_wiped(tmp_path: Path, name: str) -> None:
+    mine = tmp_path / name
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    for act in (folder.prepare, folder.wipe):
+        with pytest.raises(StackProblem, match="holds other things") as error:
+            act(tmp_path)
+        assert error.value.code == "GD-4005"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
+
+
+def test_a_link_is_no_marker(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (tmp_path / "file").write_text("")
+    (data_dir / folder.MARKER).symlink_to(tmp_path / "file")
+    with pytest.raises(StackProblem, match="holds other things"):
+        folder.wipe(data_dir)
+
+
+def test_wiping_what_is_empty_or_gone_is_no_failure(tmp_path: Path) -> None:
+    folder.wipe(tmp_path)
+    folder.wipe(tmp_path / "none")
 
 
 def test_a_full_disk_is_said_before_anything_is_written_to_it(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Short runs that CI can afford; `python -m tests.chaos` runs for as long as it is asked to."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.faults import MATRIX
+from tests.chaos.storm import Outcome, run, table
+from tests.chaos.world import world
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
+
+SEED = 20260101
+
+
+def report(outcome: Outcome) -> str:
+    return "\n".join(["", *table(outcome)])
+
+
+def test_no_fault_makes_a_record_disappear_or_come_twice():
+    with world() as here:
+        outcome = run(here, seed=SEED, seconds=45.0)
+    assert outcome.ok, report(outcome)
+    missing = {name for name, fault in MATRIX.items() if not fault.alone} - set(outcome.injected)
+    assert len(missing) <= 3, f"hardly any fault should be left out: {missing}"
+    assert outcome.totals.lost, "some faults destroy records, so some must be lost"
+
+
+def test_without_faults_that_destroy_nothing_is_lost_at_all():
+    names = [name for name, fault in MATRIX.items() if not fault.loses]
+    with world() as here:
+        outcome = run(here, seed=SEED, seconds=20.0, names=names)
+    assert outcome.ok, report(outcome)
+    assert outcome.totals.lost == 0
+    assert outcome.audit.clean
+
+
+def test_what_a_redis_loses_that_comes_back_older_is_named():
+    with world() as here:
+        outcome = run(here, seed=SEED, seconds=10.0, names=["redis-rollback", "worker-kill"])
+    assert outcome.ok, report(outcome)
+
+
+def test_one_worker_that_never_comes_back_does_not_stop_the_rest():
+    with world() as here:
+        here.fleet.slots[0].held = True
+        outcome = run(here, seed=SEED, seconds=5.0, names=["foreign", "twice"])
+        assert here.fleet.slots[0].child is not None  # healing starts it; until then two did it all
+    assert outcome.ok, report(outcome)
