@@ -334,6 +334,7 @@ def exception_text(exc: BaseException) -> str:
 def _destination(settings: ClientSettings) -> Destination:
     return Destination(
         redis_url=settings.redis_url,
+        given=settings.redis_url_given,
         stream=settings.stream,
         maxlen=settings.maxlen,
         buffer_records=settings.buffer_records,

@@ -34,6 +34,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     level: Level
     redact_fields: tuple[str, ...]
     redis_url: str
+    redis_url_given: bool
     stream: str
     maxlen: int
     buffer_records: int
@@ -42,9 +43,14 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """Where records go and how many may wait: what makes two loggers share one sender."""
+    """Where records go and how many may wait: what makes two loggers share one sender.
+
+    Nobody may have `given` the URL: then it is looked up again whenever a connection is made, so
+    that a program finds a stack that was started after it.
+    """
 
     redis_url: str
+    given: bool
     stream: str
     maxlen: int
     buffer_records: int
@@ -169,17 +175,28 @@ def load(
             values[setting.field] = _argument(setting, given)
             continue
         value = _variable(setting, env, complain)
+        if setting.field == "redis_url":
+            values["redis_url_given"] = value is not None
         if value is None and setting.endpoint_key:
             if endpoint is None:
                 endpoint = read_endpoint(Path(env.get("GODOT_DATA_DIR") or default_data_dir()))
             found = endpoint.get(setting.endpoint_key)
             value = found if isinstance(found, str) and found else None
         values[setting.field] = setting.default if value is None else value
+    values.setdefault("redis_url_given", True)
     if values["component"] is None:
         values["component"] = program_name()
     if arguments.get("redact_fields") is not None:  # these never take the place of the variable's
         values["redact_fields"] += _variable(_REDACT_FIELDS, env, complain) or ()
     return ClientSettings(**values)
+
+
+def found_redis_url(environ: Mapping[str, str] | None = None) -> str:
+    """Return the URL for a program that was given none: a running stack's, else the default."""
+    env = os.environ if environ is None else environ
+    endpoint = read_endpoint(Path(env.get("GODOT_DATA_DIR") or default_data_dir()))
+    found = endpoint.get("redis_url")
+    return found if isinstance(found, str) and found else DEFAULT_REDIS_URL
 
 
 def configured_redactor(

@@ -15,7 +15,7 @@ from clientlib.framing import Framer, Parcel, Source
 from clientlib.identity import Producer
 from clientlib.outbox import NO_REPLY, Outbox, Receipt
 from clientlib.redaction import STANDARD
-from clientlib.settings import Destination
+from clientlib.settings import Destination, found_redis_url
 from clientlib.transport import Transport
 
 MAX_RANGES = 500  # in one receipt: about 12 KB
@@ -32,7 +32,9 @@ class Shipping:
         self.outbox = Outbox(destination.buffer_records, destination.buffer_bytes, self.drops)
         self.outage = Outage()
         self.printer = Printer()
-        self._transport = Transport(destination.redis_url)
+        self._transport = Transport(
+            destination.redis_url, None if destination.given else found_redis_url
+        )
         self._announcement = Announcement(destination.stream)
         self._unlisted = False  # the producers hash is refused, and that was told
         self._highest_sent = 0

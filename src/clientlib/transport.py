@@ -37,8 +37,9 @@ class Answers(NamedTuple):
 class Transport:
     """One connection, made when it is needed and dropped at the first sign of trouble."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, look_up: Callable[[], str] | None = None) -> None:
         self.url = url
+        self._look_up = look_up  # asked before each connection, when nobody gave the URL
         self._connection: ConnectionInterface | None = None
         self._pool: Any = None
         # Without a time limit in the URL these hold; without any, a silent server would hold us up.
@@ -100,6 +101,8 @@ class Transport:
 
     def _connected(self, patience_s: float | None) -> ConnectionInterface:
         if self._connection is None:
+            if self._look_up is not None and (url := self._look_up()) != self.url:
+                self.url, self._pool = url, None
             if self._pool is None:
                 self._pool = self._make_pool()
                 given = self._pool.connection_kwargs

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 from godot.embedded.process import Child, ChildFailed, die_with_parent
 from godot.embedded.valkey import MAX_SOCKET_PATH
@@ -53,7 +54,7 @@ class Postgres:
         self.child: Child | None = None
 
     def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
-        return f"postgresql:///{database}?host={self.sockets}&user={user}"
+        return f"postgresql:///{database}?host={quote(str(self.sockets))}&user={user}"
 
     def start(self, timeout_s: float = 60.0) -> None:
         """Make the cluster if there is none, start the server, wait until it accepts connections.
@@ -140,6 +141,11 @@ class Postgres:
         return {"PATH": os.defpath, "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
     def _make_folders(self) -> None:
+        if "," in str(self.folder):
+            raise ChildFailed(
+                f"the data folder's path has a comma, where PostgreSQL separates folders: "
+                f"{self.folder}"
+            )
         socket_path = len(os.fsencode(self.sockets / ".s.PGSQL.5432"))
         if socket_path > MAX_SOCKET_PATH:
             raise ChildFailed(

@@ -11,6 +11,7 @@ import socket
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 from godot.embedded.process import Child, ChildFailed
 
@@ -54,7 +55,7 @@ class Valkey:
     def url(self) -> str:
         if self.port:
             return f"redis://127.0.0.1:{self.port}/0"
-        return f"unix://{self.socket}?db=0"
+        return f"unix://{quote(str(self.socket))}?db=0"
 
     def start(self, timeout_s: float = 10.0) -> None:
         """Start the server and wait until it answers; raise ChildFailed with its last words."""

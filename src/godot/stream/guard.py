@@ -29,6 +29,6 @@ def check(client: redis.Redis) -> list[str]:
         )
     elif policy != "noeviction":
         warnings.append(f"maxmemory-policy is {policy}: with a maxmemory it would evict the stream")
-    if not persistence.get("aof_enabled"):
+    if not persistence.get("aof_enabled") and not persistence.get("loading"):
         warnings.append("appendonly is off: a restart of Redis loses what is not stored yet")
     return warnings

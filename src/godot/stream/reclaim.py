@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -37,10 +37,12 @@ class Suspect(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """What one page brought: entries delivered to us, ids without payload, and suspects."""
+    """What one page brought: entries delivered to us, and suspects.
+
+    Entries without payload are among them: the server has forgotten them, the ledger must not.
+    """
 
     entries: Sequence[Entry]
-    purged: int
     suspects: Sequence[Suspect]
 
 
@@ -82,7 +84,7 @@ class Sweep:
         if cursor == ZERO:
             self._next = self._clock() + self.min_idle_ms / 4000 * self._jitter(0.75, 1.25)
         if not ids:
-            return Page((), len(purged), ())
+            return Page(_hollow(purged), ())
         counts = me.deliveries(ids)
         new = [i for i in ids if self.max_deliveries <= counts.get(i, 0) < SOLO]
         suspects = [Suspect(i, 0) for i in new]
@@ -94,7 +96,8 @@ class Sweep:
         known = {suspect.id for suspect in suspects}
         normal = [i for i in ids if i not in known]
         delivered = self._claim(normal, 0)
-        return Page(delivered, len(purged) + len(normal) - len(delivered), suspects)
+        gone = set(normal).difference(entry.id for entry in delivered).union(purged)
+        return Page([*delivered, *_hollow(gone)], suspects)
 
     def claim_alone(self, suspect: Suspect) -> Entry | None:
         """Have one suspect delivered to us, unless a peer has taken it meanwhile."""
@@ -112,3 +115,7 @@ class Sweep:
                 *[str(i) for i in ids],
             )
         )
+
+
+def _hollow(ids: Iterable[StreamID]) -> list[Entry]:
+    return [Entry(i, {}) for i in sorted(ids)]

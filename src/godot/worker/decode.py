@@ -106,7 +106,7 @@ class Decoder:
                 if ours is None:
                     return Identity(as_bytes, foreign=True)
                 return Identity(as_bytes, ours.producer, ours.sequence, ours.ms)
-            notes.extra["id"] = raw.decode("utf-8", "replace")[:MAX_TRACE_CHARS]
+            notes.extra["id"] = shown(raw)
         digest = hashlib.sha1(DERIVED, usedforsecurity=False)
         for part in (self._stream, str(entry.id).encode(), *_flat(entry.fields)):
             digest.update(b"%d:%b" % (len(part), part))
@@ -130,7 +130,7 @@ class Decoder:
         created_at_us, moved = self._created_at(entry_id, fields.get(b"created_at"), who, notes)
         if not KNOWN.issuperset(fields):
             notes.extra["fields"] = {
-                shown(name): value[:MAX_MESSAGE_BYTES].decode("utf-8", "replace")
+                shown(name): notes.text(shown(name), value, MAX_MESSAGE_BYTES)
                 for name, value in fields.items()
                 if name not in KNOWN
             }
@@ -244,4 +244,4 @@ def _microseconds(raw: bytes) -> int:
 
 def shown(raw: bytes) -> str:
     """Return the beginning of raw bytes, for a reason or a note."""
-    return raw[:MAX_TRACE_CHARS].decode("utf-8", "replace")
+    return raw[:MAX_TRACE_CHARS].decode("utf-8", "replace").replace("\0", "\ufffd")

@@ -70,7 +70,7 @@ class Intake:
             self._drain_own = False
         if self.sweep.due:
             page = self.sweep.page(self._count(self._settings.batch_max))
-            self._metrics.reclaimed(len(page.entries), page.purged)
+            self._metrics.reclaimed(sum(not entry.trimmed for entry in page.entries))
             return ([Read(page.entries, again=True)] if page.entries else []), page.suspects
         with self._metrics.stage("read"):
             reads = self._window()

@@ -214,8 +214,8 @@ class Worker:
         if created:
             self.metrics.group_recreated.inc()
             log.info("group created", extra={"action": "group_created"})
-            if self._had_group:
-                self._intake.expect_known()
+        if self._had_group and (created or self._lost_group):
+            self._intake.expect_known()
         pipeline.expect_another_stream(group_was_gone=created or self._lost_group)
         self._lost_group = False
         self._group_seen = self._had_group = True

@@ -88,9 +88,8 @@ class WorkerMetrics:
     def read(self, entries: int) -> None:
         self._read.inc(entries)
 
-    def reclaimed(self, entries: int, purged: int) -> None:
+    def reclaimed(self, entries: int) -> None:
         self._reclaimed.inc(entries)
-        self._trimmed.inc(purged)
 
     def committed(self, batch: Batch, result: WriteResult, trimmed: int) -> None:
         now = time.time()

@@ -124,7 +124,7 @@ def test_a_database_without_a_schema_names_the_command_that_makes_it(
 def test_help_does_not_wait_for_the_server() -> None:
     program = (
         "import sys\n"
-        "from dewey_logs.__main__ import dewey\n"
+        "from dewey_logs.cli import dewey\n"
         "dewey(['--help'], standalone_mode=False)\n"
         "sys.exit(', '.join({'mcp', 'anyio', 'prometheus_client'} & set(sys.modules)))\n"
     )

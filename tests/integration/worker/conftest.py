@@ -64,7 +64,10 @@ class Bench:
         return self.sql("SELECT count(*) FROM logs")[0][0]
 
     def pending(self) -> int:
-        return self.redis.xpending(self.settings.stream, self.settings.group)["pending"]
+        try:
+            return self.redis.xpending(self.settings.stream, self.settings.group)["pending"]
+        except redis.ResponseError:  # no group yet
+            return 0
 
     def settled(self) -> bool:
         """Say whether every entry was delivered and acknowledged."""

@@ -16,6 +16,7 @@ PRODUCER = 0x2A
 def destination(**more: Any) -> Destination:
     given: dict[str, Any] = {
         "redis_url": "redis://127.0.0.1:1/0",
+        "given": True,
         "stream": "s",
         "maxlen": 100_000,
         "buffer_records": 10_000,
