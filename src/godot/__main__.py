@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -16,6 +17,8 @@ def main() -> None:
         if exc.name != "click":
             raise
         sys.exit("only the client is installed here: pip install 'godot-logs[server]'")
+    if sys.stdout is None:  # closed by the caller, who wants no data
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # lives as long as we
     godot(prog_name="godot")
 
 

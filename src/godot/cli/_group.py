@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from godot.cli._errors import INTERRUPTED, OK, failure_of
+from godot.cli._errors import INTERRUPTED, OK, Failure, failure_of
 
 
 class Entry(NamedTuple):
@@ -78,18 +78,29 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # the reader has seen enough; nothing may be flushed into the closed pipe at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _silence_stdout()  # the reader has seen enough
             raise click.exceptions.Exit(OK) from None
+        except OSError as exc:
+            if exc.filename is None:
+                _silence_stdout()
+            where = f" {exc.filename}" if exc.filename else ""
+            raise Failure("GD-4010", f"the system refuses{where}: {exc.strerror or exc}") from exc
         except Exception as exc:
             failure = failure_of(exc)
             if failure is None:
                 raise
             raise failure from exc
+        return result
+
+
+def _silence_stdout() -> None:
+    """Keep what is still buffered from being flushed at exit, to where it is refused."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_examples(formatter: click.HelpFormatter, examples: str) -> None:
