@@ -111,7 +111,10 @@ class Transport:
             for name, usual_s in self._timeouts_s.items():
                 timeout_s = usual_s if patience_s is None else min(usual_s, patience_s)
                 self._pool.connection_kwargs[name] = timeout_s
-            connection: ConnectionInterface = self._pool.make_connection()
+            # not make_connection(): it counts them, and refuses for good after a hundred
+            connection: ConnectionInterface = self._pool.connection_class(
+                **self._pool.connection_kwargs
+            )
             connection.connect()  # type: ignore[no-untyped-call]  # redis-py
             self._connection = connection
         return self._connection

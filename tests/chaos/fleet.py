@@ -35,6 +35,7 @@ class Slot:
         self.postgres = postgres
         self.child: Child | None = None
         self.held = False  # down until released
+        self.gone = False  # down for good
         self.ending = ""  # how we asked it to end: kill or term
         self.asked_at = 0.0
         self.frozen = False
@@ -89,7 +90,7 @@ class Fleet:
             elif slot.ending == "term" and time.monotonic() > slot.asked_at + STOP_PATIENCE_S:
                 self.endings.append(f"worker {slot.index} ignored SIGTERM for {STOP_PATIENCE_S} s")
                 self.kill(slot)
-            if slot.child is None and not slot.held:
+            if slot.child is None and not slot.held and not slot.gone:
                 self._start(slot)
 
     def kill(self, slot: Slot) -> None:
@@ -147,10 +148,10 @@ class Fleet:
         self.starts += 1
         environ = {
             **os.environ,
-            **self._environ,
             "GODOT_REDIS_URL": f"redis://127.0.0.1:{slot.redis.port}/0",
             "DEWEY_URL": f"postgresql://godot@127.0.0.1:{slot.postgres.port}/dewey"
             "?sslmode=disable&gssencmode=disable",
+            **self._environ,  # may name other ways
         }
         slot.child = Child(
             f"worker-{slot.index}",

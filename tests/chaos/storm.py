@@ -37,6 +37,7 @@ class Load(NamedTuple):
     named_rate: float = 120.0
     programs: int = 2
     program_rate: float = 60.0
+    wanderers: int = 1
     wanderer_pause_s: float = 0.1
 
 
@@ -72,7 +73,10 @@ class Sources:
         self.specials = Specials(settings, world.book, seed)
         self.threads: list[Thread] = [
             self.specials,
-            Wanderers(settings, world.book, seed, pause_s=load.wanderer_pause_s),
+            *(
+                Wanderers(settings, world.book, seed, pause_s=load.wanderer_pause_s)
+                for _ in range(load.wanderers)
+            ),
             *(
                 Named(
                     f"service-{i}",
@@ -104,7 +108,7 @@ class Sources:
             env={
                 **world.environ,
                 "PATH": os.defpath,
-                "GODOT_REDIS_URL": f"redis://127.0.0.1:{world.front.port}/0",
+                "GODOT_REDIS_URL": world.redis_url,
             },
         )
 
@@ -144,6 +148,13 @@ class Sources:
         return found
 
 
+def start(world: World, seed: str, load: Load) -> Sources:
+    """Start the workers, and the load once one of them works."""
+    world.fleet.tend()
+    wait_until(lambda: any(slot.works for slot in world.fleet.slots), 30)
+    return Sources(world, seed, load)
+
+
 def run(
     world: World,
     *,
@@ -158,12 +169,10 @@ def run(
     """Run everything once; `names` chooses faults, none is all but those that come alone."""
     began = time.monotonic()
     rng = random.Random(seed)
-    world.fleet.tend()
-    wait_until(lambda: any(slot.works for slot in world.fleet.slots), 30)
-    sources = Sources(world, str(seed), load)
+    sources = start(world, str(seed), load)
     scene = Scene(world, rng, sources.specials)
     faults = [MATRIX[n] for n in names] or [f for f in MATRIX.values() if not f.alone]
-    _watch(world, time.monotonic() + calm_s)
+    watch(world, time.monotonic() + calm_s)
     injected = _inject(scene, faults, time.monotonic() + seconds, verbose)
     world.heal()
     healed = time.monotonic()
@@ -177,7 +186,8 @@ def run(
     return Outcome(injected, findings, totals, audit, took, drain_seconds, starts)
 
 
-def _watch(world: World, until: float) -> None:
+def watch(world: World, until: float) -> None:
+    """Keep the workers up until then."""
     while time.monotonic() < until:
         world.fleet.tend()
         time.sleep(TICK_S)

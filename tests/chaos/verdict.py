@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import psycopg
 
 from dewey_logs import open_store
 from godot import audit as audits
@@ -74,10 +75,20 @@ class Findings:
             yield from (f"    {example}" for example in self.examples[kind])
 
 
+class Place(Protocol):
+    """Where the records are: what can be looked at without going through the product."""
+
+    def session(self) -> psycopg.Connection[tuple[Any, ...]]: ...
+
+    def entries(self) -> set[StreamID]: ...
+
+    def announced(self) -> dict[int, int]: ...
+
+
 class Seen:
     """Everything that the database and the stream hold at the end."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Place) -> None:
         self.rows: Counter[bytes] = Counter()
         self.digests: dict[bytes, bytes] = {}
         self.marks: Counter[str] = Counter()
@@ -123,21 +134,28 @@ def judge(
         findings.add("worker ended by itself", ending)
     if not drained:
         findings.add("not drained in time", str(world.unsettled())[:300])
-    audit = _audit(world)
+    audit = audited(world)
     seen = Seen(world)
     totals = Totals()
-    _no_duplicates(seen, findings, totals)
-    lost = _records(world.book, seen, findings, totals)
+    check_records(world.book, seen, audit, findings, totals)
     _foreign(world.book, seen, findings, totals)
     _programs(seen, programs, audit, findings, totals)
-    _names_agree(world.book, seen, lost, audit, findings)
     if counted:
-        _counts_agree(world.book, seen, audit, findings, programs)
+        check_counts(world.book, seen, audit, findings, programs)
         totals.unaccounted += audit.total.unaccounted
     return findings, totals, audit
 
 
-def _audit(world: World) -> audits.Audit:
+def check_records(
+    book: Book, seen: Seen, audit: audits.Audit, findings: Findings, totals: Totals
+) -> None:
+    """Check every record of ours, and that the audit names those that are lost."""
+    _no_duplicates(seen, findings, totals)
+    lost = _records(book, seen, findings, totals)
+    _names_agree(book, seen, lost, audit, findings)
+
+
+def audited(world: World) -> audits.Audit:
     """Ask the audit until nothing settles any more."""
     settings = world.settings(direct=True)
     assert settings.dewey_url is not None
@@ -298,7 +316,7 @@ def _names_agree(
             findings.add("the audit says lost, and it is not", f"{key[0]:010x} {key[1]}")
 
 
-def _counts_agree(
+def check_counts(
     book: Book,
     seen: Seen,
     audit: audits.Audit,

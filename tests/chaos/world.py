@@ -71,7 +71,10 @@ class Unsettled(NamedTuple):
 
 
 class World:
-    """Servers, workers, the producers' proxy, and the account; `close` ends all of it."""
+    """Servers, workers, the producers' proxy, and the account; `close` ends all of it.
+
+    In a `calm` world there are no proxies in the way, and Redis syncs as the embedded one does.
+    """
 
     def __init__(
         self,
@@ -82,15 +85,15 @@ class World:
         maxlen: int = 100_000,
         reclaim_idle_ms: int = 2_000,
         schema: LiteralString = "",
+        calm: bool = False,
     ) -> None:
         self.folder = folder
         self.reclaim_s = reclaim_idle_ms / 1000
         self.book = Book()
         # everysec postpones writes while an fsync takes long, and a kill then loses what was
         # accepted: a fault of its own (redis-rollback), not a matter of the disk's mood
-        self.valkey = Valkey(
-            folder / "valkey", maxmemory=MAXMEMORY, options=("--appendfsync", "always")
-        )
+        durable = () if calm else ("--appendfsync", "always")
+        self.valkey = Valkey(folder / "valkey", maxmemory=MAXMEMORY, options=durable)
         self.postgres = Postgres(
             folder / "postgres",
             options=(
@@ -116,22 +119,23 @@ class World:
             "GODOT_STOP_TIMEOUT_S": "3",
         }
         self.front = Proxy(self.valkey.socket)  # the producers' way to Redis
+        self.redis_url = self.valkey.url if calm else f"redis://127.0.0.1:{self.front.port}/0"
+        urls = {"GODOT_REDIS_URL": self.valkey.url, "DEWEY_URL": self.postgres.url("dewey")}
         self.fleet = Fleet(
             folder,
             workers,
             module,
             valkey=self.valkey,
             postgres_socket=self.postgres.sockets / ".s.PGSQL.5432",
-            environ=self.environ,
+            environ={**self.environ, **(urls if calm else {})},
         )
 
     def settings(self, *, direct: bool = False, **more: str) -> Settings:
         """Return a producer's settings: through the producers' proxy, or past it."""
-        url = self.valkey.url if direct else f"redis://127.0.0.1:{self.front.port}/0"
         return load(
             {
                 **self.environ,
-                "GODOT_REDIS_URL": url,
+                "GODOT_REDIS_URL": self.valkey.url if direct else self.redis_url,
                 "DEWEY_URL": self.postgres.url("dewey"),
                 **more,
             }

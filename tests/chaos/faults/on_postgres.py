@@ -31,7 +31,7 @@ def crash(scene: Scene) -> Steps:
 def kill(scene: Scene) -> Steps:
     child = scene.world.postgres.child
     assert child is not None
-    for pid in (*_children(child.pid), child.pid):
+    for pid in (*children(child.pid), child.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     child.wait(10.0)
@@ -53,7 +53,8 @@ def _start(scene: Scene) -> Steps:
     raise AssertionError("PostgreSQL does not start again")
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
+    """Return the processes that a process started itself."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
