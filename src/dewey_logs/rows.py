@@ -89,8 +89,9 @@ class Batch(msgspec.Struct, frozen=True):
     just before this batch, else None; a fall of it starts a new epoch of the stream.
     `last_generated` is the last-generated-id of the same reply. Give it always: workers commit in
     another order than they read, and without it an older reading looks like a recreated stream.
-    `first_entry` is the stream's first entry, given only when the group was found gone: nothing of
-    the old stream left means that it was deleted, whatever its counters say.
+    `first_entry` is the stream's first entry, given when the group was found gone or while nothing
+    was ever trimmed: nothing of the old stream left then means that it was deleted, whatever its
+    counters say.
     `heed_clears` leaves out the rows that a clear has removed since: set it for replays. `retried`
     are the dead letters among the rows and rejects.
     """

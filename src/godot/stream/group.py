@@ -24,11 +24,15 @@ return 1
 
 
 class Progress(NamedTuple):
-    """How many entries a stream ever had, its last id, and its first entry (None: it is empty)."""
+    """How many entries a stream ever had, its last id, and its first entry (None: it is empty).
+
+    `whole`: all that was ever added is still there, so that the first entry was its first ever.
+    """
 
     added: int
     last_generated: StreamID
     first: StreamID | None
+    whole: bool
 
 
 class Consumer:
@@ -120,6 +124,7 @@ class Consumer:
             int(info[b"entries-added"]),
             StreamID.parse(info[b"last-generated-id"]),
             StreamID.parse(first[0]) if first else None,
+            info[b"length"] == info[b"entries-added"],
         )
 
     def held(self, count: int) -> list[StreamID]:

@@ -178,7 +178,9 @@ class Pipeline:
             runs.extend(_runs(present, read.again))
             runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
         progress = self._checkpoint()
-        group_was_gone = self._group_was_gone
+        # a peer may have made the group again before we missed it: a stream that still has its
+        # first entry tells by that alone whether it is another one than at the last checkpoint
+        first_tells = progress is not None and (self._group_was_gone or progress.whole)
         if progress:
             self._group_was_gone = False
         return Batch(
@@ -190,7 +192,7 @@ class Pipeline:
             maybe_known=any(read.again for read in reads),
             entries_added=progress.added if progress else None,
             last_generated=progress.last_generated if progress else None,
-            first_entry=progress.first if progress and group_was_gone else None,
+            first_entry=progress.first if progress and first_tells else None,
         ), trimmed
 
     def expect_another_stream(self, *, group_was_gone: bool) -> None:
