@@ -153,6 +153,8 @@ class Machine(RuleBasedStateMachine):
             self.hands[0].worker._client, self.place.settings.stream, GROUP, "ghost"
         )
         self.sent: list[list[LogRecord]] = []
+        self.append(0, 1, said=True)  # what was deleted before anybody had seen it is unexplained
+        self.drain()
 
     @rule(which=st.integers(0, 2), count=st.integers(1, 25), said=st.booleans())
     def append(self, which: int, count: int, said: bool) -> None:
@@ -210,6 +212,17 @@ class Machine(RuleBasedStateMachine):
         with contextlib.suppress(redis.ResponseError):
             self.place.redis.xgroup_setid(self.place.settings.stream, GROUP, to)
 
+    def drain(self) -> None:
+        for _ in range(200):
+            if self.place.settled():
+                break
+            for hand in self.hands:
+                hand.cycle(sweep=True)
+                hand.cycle(sweep=False)
+        for hand in self.hands:
+            hand.pipeline.finish()
+        assert self.place.settled(), self.place.unsettled()
+
     def teardown(self) -> None:
         try:
             self._judge()
@@ -221,15 +234,7 @@ class Machine(RuleBasedStateMachine):
     def _judge(self) -> None:
         for which in range(3):  # what was lost before has a higher number after it
             self.append(which, 1, said=True)
-        for _ in range(200):
-            if self.place.settled():
-                break
-            for hand in self.hands:
-                hand.cycle(sweep=True)
-                hand.cycle(sweep=False)
-        for hand in self.hands:
-            hand.pipeline.finish()
-        assert self.place.settled(), self.place.unsettled()
+        self.drain()
         findings, totals = Findings(), Totals()
         seen = Seen(self.place)
         audit = self.place.audited()

@@ -140,7 +140,7 @@ def day_missing(scene: Scene) -> Steps:
     for distance in ago:
         name = f"logs_{datetime.now(UTC) - distance:%Y%m%d}"
         if name in {day.name for day in partitions.days(world.postgres.url("dewey"))} and not (
-            world.sql(f"SELECT FROM {name} LIMIT 1")
+            world.sql(f"SELECT 1 FROM {name} LIMIT 1")
         ):
             break
     else:
