@@ -145,9 +145,14 @@ def _remade(inventory: Inventory, current: Epoch) -> bool:
     """Say whether the stream is another one than the ledger's newest checkpoint is of.
 
     The ledger is read later, so while records flow its checkpoint is ahead of us in both numbers.
-    Fewer entries and a later id (or none at all) can only be a stream that was made again.
+    Fewer entries and a later id (or none at all) can only be a stream that was made again; so can
+    one that still has the first entry it ever had, if that came after the checkpoint.
     """
-    if inventory.added > current.added or not current.added:
+    if not current.added:
+        return False
+    if len(inventory.held) == inventory.added > 0 and inventory.held[0].id > current.last:
+        return True
+    if inventory.added > current.added:
         return False
     return inventory.upto > current.last or not inventory.added
 
