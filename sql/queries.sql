@@ -88,7 +88,8 @@ ON CONFLICT (record_id) DO NOTHING;
 -- name: settle
 -- The last statement of every batch: the ledger, the checkpoint, and three facts for the writer, seen
 -- after the rows went in. The third: a first delivery reaches into an earlier one, so that the group
--- began anew; runs of first deliveries never overlap, so the nearest one below is the one to ask.
+-- began anew, or below what is merged already; runs of first deliveries never overlap, so the nearest
+-- one below is the one to ask.
 WITH numbers AS (
     INSERT INTO logs_ledger (producer, kind, seqs)
     SELECT producer, kind, seqs::int8multirange
@@ -96,7 +97,8 @@ WITH numbers AS (
 ), stream AS MATERIALIZED (
     SELECT CASE WHEN %(stream)s::text IS NOT NULL THEN
         dewey_epoch(%(stream)s::text, %(added)s::bigint, %(last_ms)s::numeric, %(last_seq)s::numeric,
-                    %(first_ms)s::numeric, %(first_seq)s::numeric)
+                    %(first_ms)s::numeric, %(first_seq)s::numeric,
+                    %(floor_ms)s::numeric, %(floor_seq)s::numeric)
     END AS epoch
 ), entries AS (
     INSERT INTO logs_ledger_entries (stream, epoch, delivery, first_ms, first_seq, last_ms, last_seq,
@@ -120,6 +122,12 @@ SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
                  AND (n.first_ms, n.first_seq) <= (r.last_ms, r.last_seq)
                ORDER BY n.first_ms DESC, n.first_seq DESC LIMIT 1) n
            WHERE r.delivery = 'new' AND (n.last_ms, n.last_seq) >= (r.first_ms, r.first_seq)
+       ) OR EXISTS (
+           SELECT FROM logs_ledger_past p,
+                       unnest(%(deliveries)s::text[], %(firsts_ms)s::numeric[],
+                              %(firsts_seq)s::numeric[]) r(delivery, first_ms, first_seq)
+           WHERE p.stream = %(stream)s::text AND p.epoch = stream.epoch AND r.delivery = 'new'
+             AND (r.first_ms, r.first_seq) < (p.bound_ms, p.bound_seq)
        ) AS had_before
 FROM stream;
 
@@ -184,8 +192,9 @@ GROUP BY producer, kind;
 
 -- name: account_epochs
 -- An entry delivered again counts when no first delivery settled it; runs of first deliveries never
--- overlap, so the nearest one below is the only one that can hold it. The current epoch counts only
--- what lies before the region: `account_runs` has the rest.
+-- overlap, so the nearest one below is the only one that can hold it. What lies below the bound is
+-- merged and was counted. The current epoch counts only what lies before the region: `account_runs`
+-- has the rest.
 WITH epochs AS (
     SELECT epoch, true AS current, entries_added AS added, last_ms, last_seq
     FROM logs_streams WHERE stream = %(stream)s
@@ -204,16 +213,21 @@ WITH epochs AS (
         WHERE n.stream = a.stream AND n.epoch = a.epoch AND n.delivery = 'new'
           AND (n.first_ms, n.first_seq) <= (a.first_ms, a.first_seq)
         ORDER BY n.first_ms DESC, n.first_seq DESC LIMIT 1) n ON true
+    LEFT JOIN logs_ledger_past p ON p.stream = a.stream AND p.epoch = a.epoch
     WHERE a.delivery <> 'new'
       AND (n.last_ms IS NULL OR (n.last_ms, n.last_seq) < (a.first_ms, a.first_seq))
+      AND (p.bound_ms IS NULL OR (a.first_ms, a.first_seq) >= (p.bound_ms, p.bound_seq))
 )
 SELECT e.epoch, e.current, e.added, e.last_ms, e.last_seq,
-       coalesce((SELECT sum(n) FROM runs r WHERE r.epoch = e.epoch AND r.delivery = 'new'), 0)
+       coalesce(p.settled, 0)
+       + coalesce((SELECT sum(n) FROM runs r WHERE r.epoch = e.epoch AND r.delivery = 'new'), 0)
        + (SELECT count(*) FROM alone a WHERE a.epoch = e.epoch AND a.delivery = 'again'),
-       (SELECT count(*) FROM alone v WHERE v.epoch = e.epoch AND v.delivery = 'vanished'
-        AND NOT EXISTS (SELECT FROM alone a WHERE a.delivery = 'again'
-                        AND (a.epoch, a.first_ms, a.first_seq) = (v.epoch, v.first_ms, v.first_seq)))
-FROM epochs e
+       coalesce(p.vanished, 0)
+       + (SELECT count(*) FROM alone v WHERE v.epoch = e.epoch AND v.delivery = 'vanished'
+          AND NOT EXISTS (
+              SELECT FROM alone a WHERE a.delivery = 'again'
+              AND (a.epoch, a.first_ms, a.first_seq) = (v.epoch, v.first_ms, v.first_seq)))
+FROM epochs e LEFT JOIN logs_ledger_past p ON p.stream = %(stream)s AND p.epoch = e.epoch
 ORDER BY e.epoch;
 
 -- name: account_runs
@@ -225,13 +239,20 @@ FROM logs_ledger_entries
 WHERE stream = %(stream)s AND (last_ms, last_seq) >= (%(ms)s::numeric, %(seq)s::numeric)
 ORDER BY first_ms, first_seq;
 
+-- name: merge_numbers
+SELECT dewey_merge_numbers();
+
+-- name: merge_entries
+SELECT coalesce(sum(dewey_merge_entries(stream)), 0)::bigint FROM logs_streams;
+
 -- name: active_producers
 SELECT DISTINCT producer FROM logs_ledger WHERE at >= %(since)s;
 
 -- name: account_neighbours
--- When the numbers just below and just above a range were committed first.
+-- When the numbers just below and just above a range were committed first. Of merged rows only the
+-- span is known: its beginning for the number below, its end for the one above.
 SELECT r.producer, r.low, r.high,
-       dewey_text(min(l.at) FILTER (WHERE l.seqs @> r.low - 1)),
+       dewey_text(min(coalesce(l.since, l.at)) FILTER (WHERE l.seqs @> r.low - 1)),
        dewey_text(min(l.at) FILTER (WHERE l.seqs @> r.high + 1))
 FROM unnest(%(producers)s::bigint[], %(lows)s::bigint[], %(highs)s::bigint[]) r(producer, low, high)
 JOIN logs_ledger l ON l.producer = r.producer AND l.kind <> 'duplicate'
@@ -262,7 +283,7 @@ SELECT NOT EXISTS (SELECT FROM logs_cleared)
        (SELECT min(to_date(substr(c.relname, 6, 8), 'YYYYMMDD'))
         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'logs'::regclass AND NOT i.inhdetachpending)
-       <= (SELECT ((min(at) - w.back_seconds * interval '1 second') AT TIME ZONE 'UTC')::date
+       <= (SELECT ((min(coalesce(since, at)) - w.back_seconds * interval '1 second') AT TIME ZONE 'UTC')::date
            FROM logs_ledger, dewey_window() w GROUP BY w.back_seconds), true);
 
 -- name: clears_since

@@ -97,18 +97,19 @@ def migrate(check: bool) -> None:
 @dewey.command()
 @click.option("--once", is_flag=True, help="Run once and exit instead of every hour.")
 def maintain(once: bool) -> None:
-    """Make the coming days, drop those past LOG_RETENTION_DAYS."""
+    """Make the coming days, drop those past LOG_RETENTION_DAYS, merge old rows of the ledger."""
     read = Reader(os.environ)
     url, retention_days = read.owner_url(), read.retention_days()
-    from dewey_logs import partitions
+    from dewey_logs import maintenance
 
     def run() -> None:
-        made = partitions.ensure(url, retention_days)
-        dropped = partitions.drop_expired(url, retention_days)
+        made, dropped, merged = maintenance.maintain(url, retention_days)
         for verb, names in (("made", made), ("dropped", dropped)):
             for name in names:
                 click.echo(f"{verb}\t{name}")
-        click.echo(f"made {len(made)}, dropped {len(dropped)} days", err=True)
+        click.echo(
+            f"made {len(made)}, dropped {len(dropped)} days; {merged} ledger rows fewer", err=True
+        )
 
     run() if once else _every(MAINTAIN_EVERY_S, run)
 

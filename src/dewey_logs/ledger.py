@@ -2,6 +2,7 @@
 
 A batch of one producer is a single range however many rows it has: ten million numbers are ten
 thousand short rows. The ledger is a union of sets, so the same number may be written twice.
+Maintenance merges what is older than an hour: see sql/migrations/0003_merging.sql.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
     producers, kinds, seqs = _columns(numbers)
     last_ms, last_seq = batch.last_generated or (None, None)
     first_ms, first_seq = batch.first_entry or (None, None)
+    floor_ms, floor_seq = batch.floor or (None, None)
     runs = batch.runs
     return {
         "producers": producers,
@@ -110,6 +112,8 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
         "last_seq": last_seq,
         "first_ms": first_ms,
         "first_seq": first_seq,
+        "floor_ms": floor_ms,
+        "floor_seq": floor_seq,
         "deliveries": [run.delivery for run in runs],
         "firsts_ms": [str(run.first[0]) for run in runs],
         "firsts_seq": [str(run.first[1]) for run in runs],

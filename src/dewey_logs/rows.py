@@ -91,7 +91,8 @@ class Batch(msgspec.Struct, frozen=True):
     another order than they read, and without it an older reading looks like a recreated stream.
     `first_entry` is the stream's first entry, given when the group was found gone or while nothing
     was ever trimmed: nothing of the old stream left then means that it was deleted, whatever its
-    counters say.
+    counters say. `floor`, of the same reading, is an id before which no entry is left in the stream
+    and none is pending: what the ledger says of those may be merged.
     `heed_clears` leaves out the rows that a clear has removed since: set it for replays. `retried`
     are the dead letters among the rows and rejects.
     """
@@ -105,6 +106,7 @@ class Batch(msgspec.Struct, frozen=True):
     entries_added: int | None = None
     last_generated: tuple[int, int] | None = None
     first_entry: tuple[int, int] | None = None
+    floor: tuple[int, int] | None = None
     heed_clears: bool = False
     retried: tuple[Retried, ...] = ()
 

@@ -14,9 +14,9 @@ import anyio
 import anyio.to_thread
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
 
-from dewey_logs import partitions
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import LogFilter
+from dewey_logs.maintenance import maintain
 from dewey_logs.rows import Batch, Page, Window, WriteResult
 from dewey_logs.store import Store, open_store
 from dewey_logs.tools import (
@@ -155,7 +155,7 @@ class Backend:
 
 
 class Maintenance:
-    """Once an hour: days made ahead, expired days dropped. Runs on a thread while it is entered.
+    """Once an hour: days made and dropped, ledger merged. Runs on a thread while it is entered.
 
     Every Dewey runs it; an advisory lock inside leaves one of them the work.
     """
@@ -177,14 +177,13 @@ class Maintenance:
     def run_once(self) -> bool:
         """Do what is due; return False, and say why in the log, when the store did not let us."""
         try:
-            made = partitions.ensure(self._owner_url, self._retention_days)
-            dropped = partitions.drop_expired(self._owner_url, self._retention_days)
+            done = maintain(self._owner_url, self._retention_days)
         except DeweyError as exc:
             self._failed.inc()
             log.warning("maintenance failed", extra={"action": "maintain", "reason": str(exc)})
             return False
         self._succeeded.set(time.time())
-        log.info("maintained", extra={"action": "maintain", "made": made, "dropped": dropped})
+        log.info("maintained", extra={"action": "maintain", **done._asdict()})
         return True
 
     def _run(self) -> None:

@@ -7,6 +7,7 @@ only caller in the normal path: what is not committed is never acknowledged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import redis
@@ -27,12 +28,14 @@ class Progress(NamedTuple):
     """How many entries a stream ever had, its last id, and its first entry (None: it is empty).
 
     `whole`: all that was ever added is still there, so that the first entry was its first ever.
+    Before `floor` nothing is left in the stream and nothing is pending.
     """
 
     added: int
     last_generated: StreamID
     first: StreamID | None
     whole: bool
+    floor: StreamID
 
 
 class Consumer:
@@ -114,17 +117,28 @@ class Consumer:
         return int(ask(self.client, "XACK", self.stream, self.group, *texts))
 
     def progress(self) -> Progress | None:
-        """Return what the stream counts about itself, None without a stream."""
+        """Return what the stream counts about itself, None without a stream.
+
+        The first entry is read before what is pending: what is delivered meanwhile comes from the
+        stream, so it does not stand before that entry.
+        """
         try:
             info = ask(self.client, "XINFO", "STREAM", self.stream)
         except StreamLost:
             return None
-        first = info[b"first-entry"]
+        last = StreamID.parse(info[b"last-generated-id"])
+        first = StreamID.parse(info[b"first-entry"][0]) if info[b"first-entry"] else None
+        floor = first or last.next()
+        with suppress(StreamLost):  # without the group nothing is pending
+            pending = ask(self.client, "XPENDING", self.stream, self.group)
+            if pending[0]:
+                floor = min(floor, StreamID.parse(pending[1]))
         return Progress(
             int(info[b"entries-added"]),
-            StreamID.parse(info[b"last-generated-id"]),
-            StreamID.parse(first[0]) if first else None,
+            last,
+            first,
             info[b"length"] == info[b"entries-added"],
+            floor,
         )
 
     def held(self, count: int) -> list[StreamID]:

@@ -193,6 +193,7 @@ class Pipeline:
             entries_added=progress.added if progress else None,
             last_generated=progress.last_generated if progress else None,
             first_entry=progress.first if progress and first_tells else None,
+            floor=progress.floor if progress else None,
         ), trimmed
 
     def expect_another_stream(self, *, group_was_gone: bool) -> None:

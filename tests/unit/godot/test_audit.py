@@ -460,9 +460,7 @@ def test_a_new_stream_that_nobody_has_read_yet_is_told_from_an_older_look():
 def test_a_new_stream_that_has_overtaken_the_old_one_tells_by_its_first_entry():
     found = audit(
         inventory(held(201, 230, waiting=True, shift=-180), added=30, upto=entry(230)),
-        accounts(
-            {P: {"stored": ((1, 20),)}}, (epoch(added=20, last=entry(100), settled=20),), ()
-        ),
+        accounts({P: {"stored": ((1, 20),)}}, (epoch(added=20, last=entry(100), settled=20),), ()),
     )
     assert found.clean
     assert (found.entries.added, found.entries.waiting) == (50, 30)

@@ -1,0 +1,200 @@
+-- The ledger stays small: rows that can tell nothing new any more are merged in the background.
+
+-- ----------------------------------------------------------------------------------------- numbers
+
+-- A merged row stands for everything committed from `since` to `at`.
+ALTER TABLE logs_ledger ADD COLUMN since timestamptz;  -- NULL: at
+
+-- Merge rows of long ago by producer and kind: of the last two days within an hour, of the last two
+-- months within a day, of earlier ones within a month. Return how many rows are fewer now.
+--
+-- Rows of the last hour stay as they are: an audit tells from their times which numbers may still be
+-- settling. So do times on either side of a stream's recreation: an audit asks what came before it.
+CREATE FUNCTION dewey_merge_numbers() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT pg_advisory_xact_lock(hashtext('dewey'), hashtext('merge'));
+    WITH placed AS (
+        SELECT l.ctid AS row, l.*,
+               CASE WHEN at > now() - interval '2 days' THEN date_trunc('hour', at, 'UTC')
+                    WHEN at > now() - interval '60 days' THEN date_trunc('day', at, 'UTC')
+                    ELSE date_trunc('month', at, 'UTC') END AS span,
+               width_bucket(at, ARRAY(  -- how many began before it
+                   SELECT began_at + interval '1 microsecond'
+                   FROM (SELECT began_at FROM logs_streams
+                         UNION ALL SELECT began_at FROM logs_epochs) e
+                   ORDER BY began_at)) AS epochs
+        FROM logs_ledger l
+        WHERE at < now() - interval '1 hour'
+    ), merging AS (
+        SELECT row, producer, kind, seqs, at, since, span, epochs
+        FROM (SELECT *, count(*) OVER (PARTITION BY producer, kind, span, epochs) AS n FROM placed) p
+        WHERE n > 1
+    ), gone AS (
+        DELETE FROM logs_ledger l USING merging m WHERE l.ctid = m.row RETURNING 1
+    ), merged AS (
+        INSERT INTO logs_ledger (producer, kind, seqs, at, since)
+        SELECT producer, kind, range_agg(seqs), max(at), min(coalesce(since, at))
+        FROM merging
+        GROUP BY producer, kind, span, epochs
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM gone) - (SELECT count(*) FROM merged)
+$$;
+
+-- ----------------------------------------------------------------------------------------- entries
+
+-- Before `floor` every entry of the stream is settled or gone, said a worker: it stands before the
+-- first entry that is left and before the first one that is pending.
+ALTER TABLE logs_streams ADD COLUMN floor_ms numeric(20) NOT NULL DEFAULT 0,
+                         ADD COLUMN floor_seq numeric(20) NOT NULL DEFAULT 0;
+
+-- What was settled of a stream before `bound`, as sums. `vanished` were trimmed while pending and
+-- settled by nobody; `added` is the highest entries-added among what was merged.
+CREATE TABLE logs_ledger_past (
+    stream    text NOT NULL,
+    epoch     int NOT NULL,
+    bound_ms  numeric(20) NOT NULL,
+    bound_seq numeric(20) NOT NULL,
+    settled   bigint NOT NULL,
+    vanished  bigint NOT NULL,
+    added     bigint,
+    PRIMARY KEY (stream, epoch)
+);
+
+-- Merge what was settled of a stream's entries long ago; return how many rows are fewer now.
+--
+-- The bound is the floor, or the first entry of the last hour's rows if that is lower: a worker may
+-- have been slower than its peers. One that is stopped for longer than an hour while peers take its
+-- entries over finds the bound above them: what it then commits was counted already (`settle`).
+CREATE FUNCTION dewey_merge_entries(p_stream text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    ms  numeric;
+    seq numeric;
+    n   bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('dewey'), hashtext('merge'));
+    SELECT floor_ms, floor_seq INTO ms, seq FROM logs_streams WHERE stream = p_stream;
+    SELECT first_ms, first_seq INTO ms, seq
+    FROM (SELECT ms AS first_ms, seq AS first_seq
+          UNION ALL
+          SELECT first_ms, first_seq FROM logs_ledger_entries
+          WHERE stream = p_stream AND at >= now() - interval '1 hour') b
+    ORDER BY first_ms, first_seq LIMIT 1;
+
+    WITH gone AS (
+        DELETE FROM logs_ledger_entries
+        WHERE stream = p_stream AND (last_ms, last_seq) < (ms, seq)
+        RETURNING *
+    ), alone AS (  -- see account_epochs: of what was delivered again, what nothing else settled
+        SELECT DISTINCT a.epoch, a.delivery, a.first_ms, a.first_seq
+        FROM gone a
+        LEFT JOIN LATERAL (
+            SELECT r.last_ms, r.last_seq FROM logs_ledger_entries r
+            WHERE r.stream = a.stream AND r.epoch = a.epoch AND r.delivery = 'new'
+              AND (r.first_ms, r.first_seq) <= (a.first_ms, a.first_seq)
+            ORDER BY r.first_ms DESC, r.first_seq DESC LIMIT 1) r ON true
+        LEFT JOIN logs_ledger_past p ON p.stream = a.stream AND p.epoch = a.epoch
+        WHERE a.delivery <> 'new'
+          AND (r.last_ms IS NULL OR (r.last_ms, r.last_seq) < (a.first_ms, a.first_seq))
+          AND (p.bound_ms IS NULL OR (a.first_ms, a.first_seq) >= (p.bound_ms, p.bound_seq))
+    ), sums AS (
+        SELECT epoch, sum(settled) AS settled, sum(vanished) AS vanished, max(added) AS added
+        FROM (SELECT epoch, CASE WHEN delivery = 'new' THEN gone.n ELSE 0 END AS settled,
+                     0 AS vanished, added
+              FROM gone
+              UNION ALL
+              SELECT epoch, CASE WHEN delivery = 'again' THEN 1 ELSE 0 END,
+                     CASE WHEN delivery = 'vanished' AND NOT EXISTS (
+                         SELECT FROM alone o
+                         WHERE o.delivery = 'again' AND (o.epoch, o.first_ms, o.first_seq)
+                                                      = (alone.epoch, alone.first_ms, alone.first_seq)
+                     ) THEN 1 ELSE 0 END, NULL
+              FROM alone) each
+        GROUP BY epoch
+    ), kept AS (
+        INSERT INTO logs_ledger_past AS past
+        SELECT p_stream, epoch, ms, seq, settled, vanished, added FROM sums
+        ON CONFLICT (stream, epoch) DO UPDATE
+        SET (bound_ms, bound_seq) = (
+                SELECT b.ms, b.seq
+                FROM (VALUES (past.bound_ms, past.bound_seq),
+                             (excluded.bound_ms, excluded.bound_seq)) b(ms, seq)
+                ORDER BY b.ms DESC, b.seq DESC LIMIT 1),
+            settled = past.settled + excluded.settled, vanished = past.vanished + excluded.vanished,
+            added = greatest(past.added, excluded.added)
+    )
+    SELECT count(*) INTO n FROM gone;
+    RETURN n;
+END $$;
+
+-- As before, and it keeps the floor.
+DROP FUNCTION dewey_epoch(text, bigint, numeric, numeric, numeric, numeric);
+CREATE FUNCTION dewey_epoch(p_stream text, p_added bigint, p_last_ms numeric, p_last_seq numeric,
+                            p_first_ms numeric DEFAULT NULL, p_first_seq numeric DEFAULT NULL,
+                            p_floor_ms numeric DEFAULT NULL, p_floor_seq numeric DEFAULT NULL)
+RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    s logs_streams;
+    h logs_epochs;
+BEGIN
+    SELECT * INTO s FROM logs_streams WHERE stream = p_stream;
+    IF NOT FOUND THEN
+        INSERT INTO logs_streams (stream, entries_added, last_ms, last_seq, floor_ms, floor_seq)
+        VALUES (p_stream, coalesce(p_added, 0), coalesce(p_last_ms, 0), coalesce(p_last_seq, 0),
+                coalesce(p_floor_ms, 0), coalesce(p_floor_seq, 0))
+        ON CONFLICT DO NOTHING;
+        SELECT * INTO s FROM logs_streams WHERE stream = p_stream;
+    END IF;
+    IF p_added IS NULL THEN
+        RETURN s.epoch;
+    END IF;
+
+    IF (p_added < s.entries_added OR p_added = s.entries_added AND p_last_ms IS NOT NULL)
+       AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq))
+       OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq) THEN
+        SELECT * INTO s FROM logs_streams WHERE stream = p_stream FOR UPDATE;
+        IF (p_added < s.entries_added OR p_added = s.entries_added AND p_last_ms IS NOT NULL)
+           AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq))
+           OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq) THEN
+            INSERT INTO logs_epochs (stream, epoch, entries_added, last_ms, last_seq, began_at)
+            SELECT s.stream, s.epoch,
+                   greatest(s.entries_added,
+                            (SELECT max(e.added) FROM logs_ledger_entries e
+                             WHERE e.stream = s.stream AND e.epoch = s.epoch),
+                            (SELECT p.added FROM logs_ledger_past p
+                             WHERE p.stream = s.stream AND p.epoch = s.epoch)),
+                   s.last_ms, s.last_seq, s.began_at;
+            UPDATE logs_streams
+            SET epoch = s.epoch + 1, entries_added = p_added,
+                last_ms = coalesce(p_last_ms, 0), last_seq = coalesce(p_last_seq, 0),
+                began_ms = coalesce(p_last_ms, 0), began_seq = coalesce(p_last_seq, 0),
+                floor_ms = coalesce(p_floor_ms, 0), floor_seq = coalesce(p_floor_seq, 0),
+                began_at = now(), at = now()
+            WHERE stream = p_stream;
+            RETURN s.epoch + 1;
+        END IF;
+    END IF;
+
+    -- A batch that was read before the stream was made again and is committed after.
+    IF s.epoch > 1 AND p_last_ms IS NOT NULL
+       AND (p_last_ms, p_last_seq) < (s.began_ms, s.began_seq) THEN
+        SELECT * INTO h FROM logs_epochs WHERE stream = p_stream AND epoch = s.epoch - 1;
+        IF FOUND AND NOT (p_added < h.entries_added
+                          AND (p_last_ms, p_last_seq) > (h.last_ms, h.last_seq)) THEN
+            UPDATE logs_epochs SET entries_added = greatest(entries_added, p_added)
+            WHERE stream = h.stream AND epoch = h.epoch AND entries_added < p_added;
+            RETURN h.epoch;
+        END IF;
+    END IF;
+
+    UPDATE logs_streams t
+    SET entries_added = p_added, at = now(),
+        last_ms = coalesce(p_last_ms, t.last_ms), last_seq = coalesce(p_last_seq, t.last_seq),
+        floor_ms = coalesce(p_floor_ms, t.floor_ms), floor_seq = coalesce(p_floor_seq, t.floor_seq)
+    FROM (SELECT stream FROM logs_streams
+          WHERE stream = p_stream AND epoch = s.epoch AND entries_added < p_added
+          FOR UPDATE SKIP LOCKED) free
+    WHERE t.stream = free.stream;
+    RETURN s.epoch;
+END $$;

@@ -1,0 +1,230 @@
+"""Old rows of the ledger are merged, and no question about them gets another answer."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from dewey_logs import Accounts, Batch, EntryRun
+from dewey_logs.maintenance import merge_ledger
+
+HOUR = timedelta(hours=1)
+LONG_AGO = timedelta(hours=3)
+
+
+def entry(n: int) -> tuple[int, int]:
+    return (1_000 + n // 3, n % 3)
+
+
+def run(first: int, last: int | None = None, delivery: Any = "new") -> EntryRun:
+    end = first if last is None else last
+    return EntryRun(entry(first), entry(end), end - first + 1, delivery)
+
+
+def settle(store, *runs: EntryRun, floor=0, added=1_000, last=1_000, rows=()) -> None:
+    """Commit a batch that was read when everything before entry number `floor` was settled."""
+    store.write(
+        Batch(
+            stream="s",
+            rows=tuple(rows),
+            runs=runs,
+            entries_added=added,
+            last_generated=entry(last),
+            floor=entry(floor),
+        )
+    )
+
+
+def age(database, by: timedelta) -> None:
+    """Let everything have happened earlier."""
+    for table, columns in (
+        ("logs_ledger", ("at", "since")),
+        ("logs_ledger_entries", ("at",)),
+        ("logs_streams", ("at", "began_at")),
+        ("logs_epochs", ("began_at", "ended_at")),
+    ):
+        changes = ", ".join(f"{column} = {column} - %(by)s" for column in columns)
+        database.connection.execute(f"UPDATE {table} SET {changes}", {"by": by})
+
+
+def count(database) -> int:
+    return database.one("SELECT count(*) FROM logs_ledger") + database.one(
+        "SELECT count(*) FROM logs_ledger_entries"
+    )
+
+
+def accounts(store, first: int = 10_000) -> Accounts:
+    """Return what an audit gets to know when the stream begins at entry number `first`."""
+    return store.accounts("s", entry(first), 120.0)
+
+
+def settled_and_vanished(store) -> tuple[int, int]:
+    (epoch,) = accounts(store).epochs
+    return epoch.settled, epoch.vanished
+
+
+def test_an_hour_of_a_producers_batches_becomes_one_row(store, database, dewey_url, maker):
+    for n in range(20):
+        settle(store, run(10 * n, 10 * n + 9), rows=maker.rows(10), floor=200)
+    before = accounts(store)
+    age(database, LONG_AGO)
+    assert merge_ledger(dewey_url) >= 38  # 20 rows of numbers became 2 at most, 20 runs a sum
+    assert count(database) <= 2
+    assert accounts(store) == msgspec.structs.replace(before, old=accounts(store).old)
+    assert settled_and_vanished(store) == (200, 0)
+    assert merge_ledger(dewey_url) == 0
+
+
+def test_what_is_younger_than_an_hour_stays_as_it_is(store, database, dewey_url, maker):
+    for n in range(5):
+        settle(store, run(n), rows=maker.rows(1), floor=100)
+    age(database, HOUR - timedelta(minutes=1))
+    assert merge_ledger(dewey_url) == 0
+    assert count(database) == 10
+
+
+def test_entries_that_may_still_be_settled_stay_as_they_are(store, database, dewey_url):
+    settle(store, run(0, 9), run(20, 29), floor=10)  # 10 to 19 are pending
+    age(database, LONG_AGO)
+    assert merge_ledger(dewey_url) == 1
+    settle(store, *(run(n, delivery="again") for n in range(10, 20)), floor=30)
+    assert settled_and_vanished(store) == (30, 0)
+
+
+def test_a_slow_peer_of_the_last_hour_holds_the_bound_back(store, database, dewey_url):
+    settle(store, run(0, 9), run(20, 29), floor=30)
+    age(database, LONG_AGO)
+    settle(store, run(10, delivery="vanished"), floor=30)
+    assert merge_ledger(dewey_url) == 1
+    settle(store, run(10, 19), floor=30)  # the worker that had them was slow, not dead
+    age(database, LONG_AGO)
+    merge_ledger(dewey_url)
+    assert settled_and_vanished(store) == (30, 0)
+
+
+@pytest.mark.parametrize("delivery", ["new", "again", "vanished"])
+def test_what_a_worker_commits_that_slept_for_hours_is_not_counted_twice(
+    store, database, dewey_url, delivery
+):
+    settle(store, *(run(n, delivery="again") for n in range(10)), floor=10)
+    age(database, LONG_AGO)
+    assert merge_ledger(dewey_url) == 10
+    late = [run(0, 9)] if delivery == "new" else [run(n, delivery=delivery) for n in range(10)]
+    settle(store, *late, floor=10)
+    assert settled_and_vanished(store) == (10, 0)
+    age(database, LONG_AGO)
+    merge_ledger(dewey_url)
+    assert settled_and_vanished(store) == (10, 0)
+
+
+def test_the_sum_of_a_deleted_stream_is_kept_beside_that_of_its_successor(
+    store, database, dewey_url
+):
+    settle(store, run(0, 9), floor=10, added=10, last=9)
+    age(database, LONG_AGO)
+    merge_ledger(dewey_url)
+    settle(store, run(100, 104), floor=100, added=5, last=104)
+    age(database, LONG_AGO)
+    settle(store, run(105), floor=106, added=6, last=105)
+    merge_ledger(dewey_url)
+    assert [(e.number, e.added, e.settled) for e in accounts(store).epochs] == [
+        (1, 10, 10),
+        (2, 6, 6),
+    ]
+
+
+def test_a_checkpoint_that_only_merged_rows_knew_ends_the_epoch_right(store, database, dewey_url):
+    settle(store, run(0, 9), floor=10, added=10, last=9)
+    with database.connection.transaction():  # another worker's, so that the next one is passed over
+        database.connection.execute("SELECT FROM logs_streams FOR UPDATE")
+        settle(store, run(10, 19), floor=20, added=20, last=19)
+    settle(store, run(10, delivery="again"), floor=20, added=20, last=19)
+    database.connection.execute("UPDATE logs_streams SET entries_added = 10")
+    age(database, LONG_AGO)
+    merge_ledger(dewey_url)
+    settle(store, run(200), floor=200, added=1, last=200)
+    assert [(e.number, e.added, e.settled) for e in accounts(store).epochs] == [
+        (1, 20, 20),
+        (2, 1, 1),
+    ]
+
+
+def test_lost_numbers_are_dated_by_the_span_of_merged_rows(store, database, dewey_url, maker):
+    first, lost, last = maker.row(), maker.row(), maker.row()
+    settle(store, run(0), rows=[first], floor=9)
+    age(database, timedelta(minutes=20))
+    settle(store, run(2), rows=[last], floor=9)
+    hour = "date_trunc('hour', now()) - interval '5 hours'"  # both in one hour
+    database.connection.execute(
+        f"UPDATE logs_ledger SET at = {hour} + interval '1 min' * lower(seqs)"
+    )
+    wanted = (maker.producer, lost.sequence, lost.sequence)
+    exact = store.neighbours([wanted])[wanted]
+    assert merge_ledger(dewey_url) >= 1
+    assert store.neighbours([wanted])[wanted] == exact
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_the_ledger_holds_an_audit_learns_the_same_after_merging(
+    store, database, dewey_url, seed
+):
+    rng = random.Random(seed)
+    floor = _random_ledger(database, rng)
+    regions = [entry(floor + n) for n in (0, 5, 1_000)]
+    before = [store.accounts("s", region, 120.0) for region in regions]
+    rows = count(database)
+    merged = merge_ledger(dewey_url)
+    assert merged == rows - count(database) > 0
+    assert [store.accounts("s", region, 120.0) for region in regions] == before
+    assert merge_ledger(dewey_url) == 0
+
+
+def _random_ledger(database, rng: random.Random) -> int:
+    """Fill the ledger as workers could have, in two lives of a stream; return the floor."""
+    minutes = sorted(rng.sample(range(5_000), 60))
+    began = minutes[30]
+    sql = database.connection.execute
+    for producer in range(3):
+        for ago in minutes:
+            low = rng.randrange(300)
+            kind = rng.choice(["stored", "stored", "stored", "duplicate", "rejected", "dropped"])
+            sql(
+                "INSERT INTO logs_ledger VALUES (%s, %s, int8multirange(int8range(%s, %s)),"
+                " now() - %s * interval '1 minute')",
+                (producer, kind, low, low + rng.randint(1, 20), ago),
+            )
+    floor = 600
+    sql(
+        "INSERT INTO logs_epochs VALUES ('s', 1, 700, %s, %s, now() - interval '9 days',"
+        " now() - %s * interval '1 minute')",
+        (*entry(300), began),
+    )
+    sql(
+        "INSERT INTO logs_streams VALUES ('s', 2, 900, %s, %s, %s, %s,"
+        " now() - %s * interval '1 minute', now(), %s, %s)",
+        (*entry(899), *entry(300), began, *entry(floor)),
+    )
+    for number, low, high in ((1, 0, 300), (2, 300, 700)):
+        at = low
+        while at < high:
+            end = min(high - 1, at + rng.randrange(30))
+            ago = 9_000 - 10 * at
+            if rng.random() < 0.7:
+                _entries(sql, number, "new", at, end, ago)
+            for n in rng.sample(range(at, end + 1), k=rng.randint(0, end - at)):
+                for _ in range(rng.choice((1, 1, 2))):
+                    _entries(sql, number, rng.choice(("again", "vanished")), n, n, ago - 5)
+            at = end + 1
+    return floor
+
+
+def _entries(sql, epoch: int, delivery: str, first: int, last: int, ago: int) -> None:
+    sql(
+        "INSERT INTO logs_ledger_entries VALUES ('s', %s, %s, %s, %s, %s, %s, %s, NULL,"
+        " now() - %s * interval '1 minute')",
+        (epoch, delivery, *entry(first), *entry(last), last - first + 1, ago),
+    )
