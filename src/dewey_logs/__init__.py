@@ -16,6 +16,7 @@ from dewey_logs.errors import (
     QueryTimeout,
     SchemaProblem,
     Unavailable,
+    Unclassified,
 )
 from dewey_logs.filters import LogFilter
 from dewey_logs.rows import (
@@ -67,6 +68,7 @@ __all__ = [
     "Store",
     "StoreTotals",
     "Unavailable",
+    "Unclassified",
     "Window",
     "WriteResult",
     "open_store",

@@ -11,6 +11,22 @@ class Unavailable(DeweyError):
     """PostgreSQL is away, full, read-only or too slow: keep the batch and try again later."""
 
 
+class Unclassified(Unavailable):
+    """PostgreSQL answers with an error nobody has classified: an outage, or one record's doing.
+
+    `sqlstate` is the error's code and `said` the first line of its text.
+    """
+
+    def __init__(self, sqlstate: str | None, said: str) -> None:
+        code = f" [{sqlstate}]" if sqlstate else ""
+        super().__init__(
+            f"PostgreSQL answered with an error nobody has classified{code}, which is taken for an "
+            f"outage: {said}"
+        )
+        self.sqlstate = sqlstate
+        self.said = said
+
+
 class SchemaProblem(DeweyError):
     """The database answers but is not usable: not migrated, too old, or a right missing."""
 

@@ -30,14 +30,16 @@ class Lease:
         self._holder = (consumer.stream, consumer.group, consumer.name)
         self._interval_s = settings.reclaim_idle_ms / 3000
         self._ids: tuple[StreamID, ...] = ()
+        self._lasting: tuple[StreamID, ...] = ()
         self._excused = False
         self._closing = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
 
-    def hold(self, ids: Sequence[StreamID]) -> None:
-        self._ids = tuple(ids)
+    def hold(self, ids: Sequence[StreamID], lasting: Sequence[StreamID] = ()) -> None:
+        """Say what is in hand: the batch's ids, and those that outlast many a batch."""
+        self._ids, self._lasting = tuple(ids), tuple(lasting)
 
     def excuse(self) -> None:
         """Have the deliveries of what is in hand counted as first ones, at once.
@@ -67,8 +69,10 @@ class Lease:
             try:
                 if excused:
                     consumer.excuse(held)
-                elif held and held is before:
-                    consumer.renew(held)
+                else:
+                    renewed = (*(held if held is before else ()), *self._lasting)
+                    if renewed:
+                        consumer.renew(renewed)
             except GodotError as exc:  # the next interval tries again; two are missed at most
                 log.warning("lease not renewed", extra={"action": "lease", "reason": str(exc)})
         close(client)

@@ -79,7 +79,7 @@ class _NoLease(Lease):
     def __init__(self) -> None:
         """Start no thread."""
 
-    def hold(self, ids: Sequence[StreamID]) -> None:
+    def hold(self, ids: Sequence[StreamID], lasting: Sequence[StreamID] = ()) -> None:
         """Hold nothing."""
 
     def excuse(self) -> None:

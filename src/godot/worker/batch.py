@@ -12,28 +12,37 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
 
-from dewey_logs import Batch, DeweyError, EntryRun, LogRow, Reject, Store, WriteResult
+from dewey_logs import (
+    Batch,
+    DeweyError,
+    EntryRun,
+    Store,
+    Unclassified,
+    WriteResult,
+)
 from godot.errors import GodotError
 from godot.logs import get_logger
-from godot.stream.group import Consumer, Progress
+from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
 from godot.stream.lease import Lease
 from godot.stream.replies import Entry
+from godot.worker.aside import Aside, divided, is_alone
 from godot.worker.breaker import Breaker
-from godot.worker.decode import Decoder, receipt
+from godot.worker.compose import Composer
+from godot.worker.decode import Decoder
 from godot.worker.intake import Read
 from godot.worker.metrics import WorkerMetrics
 
 log = get_logger(__name__)
 
-CHECKPOINT_EVERY_S = 1.0
 ACK_TRIES = 3
+UNKNOWN_TRIES = 3  # of a batch, before the cause is sought among its records
 
 
 class Abandoned(GodotError):
@@ -46,7 +55,6 @@ class UnderWay(NamedTuple):
     result: Future[WriteResult]
     batch: Batch
     ids: Sequence[StreamID]
-    trimmed: int
 
 
 class Pipeline:
@@ -67,16 +75,19 @@ class Pipeline:
         self._consumer = consumer
         self._store = store
         self._decoder = decoder
+        self._composer = Composer(consumer, decoder, max_bytes)
         self._lease = lease
         self._metrics = metrics
-        self._max_bytes = max_bytes
         self._stop = stop
         self._stop_timeout_s = stop_timeout_s
         self._breaker = Breaker()
         self._thread = ThreadPoolExecutor(1, "store")
         self._under_way: UnderWay | None = None
-        self._checkpoint_due = 0.0
-        self._group_was_gone = False
+        self._aside = Aside()
+
+    def expect_another_stream(self, *, group_was_gone: bool) -> None:
+        """Compare the stream's counters again with the next batch: it may be another one now."""
+        self._composer.expect_another_stream(group_was_gone=group_was_gone)
 
     @property
     def store_is_away(self) -> bool:
@@ -94,12 +105,15 @@ class Pipeline:
         """
         coming = [entry.id for read in reads for entry in read.entries]
         self._hold([*(self._under_way.ids if self._under_way else ()), *coming])
-        for part in _split(reads, self._max_bytes):
+        for part in self._composer.parts(reads):
             with self._metrics.stage("decode"):
-                batch, trimmed = self._decoded(part)
+                batch = self._composer.batch(part)
             self._end()
             ids = [entry.id for read in part for entry in read.entries] if acknowledge else []
-            self._under_way = UnderWay(self._thread.submit(self._write, batch), batch, ids, trimmed)
+            # what is not acknowledged cannot be set aside either: its entries may be trimmed next
+            patience = UNKNOWN_TRIES if acknowledge else None
+            written = self._thread.submit(self._write, batch, patience)
+            self._under_way = UnderWay(written, batch, ids)
         if defer:
             self._hold(coming)
         else:
@@ -116,7 +130,8 @@ class Pipeline:
         """Wait for the batch under way without acknowledging it: its entries will come again."""
         under_way, self._under_way = self._under_way, None
         if under_way is not None and not under_way.result.exception():
-            self._report(under_way.batch, under_way.result.result(), under_way.trimmed)
+            self._report(under_way.batch, under_way.result.result())
+        self._aside.forget()
         self._hold(())
 
     def close(self) -> None:
@@ -127,12 +142,53 @@ class Pipeline:
         under_way, self._under_way = self._under_way, None
         if under_way is None:
             return
-        self._report(under_way.batch, under_way.result.result(), under_way.trimmed)
+        ids = under_way.ids
+        try:
+            result = under_way.result.result()
+        except Unclassified:
+            self._store_apart(under_way.batch)
+            waiting = set(self._aside.entries)
+            ids = [one for one in ids if one not in waiting]
+        else:
+            self._report(under_way.batch, result)
         with self._metrics.stage("ack"):
-            self._acknowledge(under_way.ids)
+            self._acknowledge(ids)
+
+    def _store_apart(self, batch: Batch) -> None:
+        """Store what can be stored of a batch, and set aside what fails alone."""
+        parts = [batch]
+        while parts:
+            part = parts.pop()
+            alone = is_alone(part)
+            try:
+                # without a record to blame, or room for it, it is an outage
+                blamed = bool(part.rows) and not (alone and self._aside.full)
+                result = self._write(part, 1 if blamed else None)
+            except Unclassified as exc:
+                if not alone:
+                    parts += reversed(divided(part))
+                    continue
+                self._aside.add(part)
+                log.error(
+                    "record set aside",
+                    extra={
+                        "action": "set_aside",
+                        "entry": part.rows[0].source.entry,
+                        "reason": str(exc),
+                    },
+                )
+            else:
+                self._report(part, result)
+
+    def look_aside(self) -> None:
+        """Try what was set aside again, when that is due."""
+        for entry, batch, result in self._aside.retry(self._store):
+            self._report(batch, result)
+            self._acknowledge([entry])
+            self._hold(())
 
     def _hold(self, ids: Sequence[StreamID]) -> None:
-        self._lease.hold(ids)
+        self._lease.hold(ids, self._aside.entries)
         self._metrics.inflight.set(len(ids))
 
     def condemn(self, entry: Entry, deliveries: int) -> None:
@@ -143,14 +199,15 @@ class Pipeline:
         batch = Batch(
             stream=self._consumer.stream,
             rejects=(reject,),
-            runs=tuple(_runs([entry], True)),
+            runs=(EntryRun(entry.id, entry.id, 1, "again"),),
             maybe_known=True,
         )
-        self._report(batch, self._write(batch), 0)
+        self._report(batch, self._write(batch))
         self._acknowledge([entry.id])
 
-    def _report(self, batch: Batch, result: WriteResult, trimmed: int) -> None:
-        self._metrics.committed(batch, result, trimmed)
+    def _report(self, batch: Batch, result: WriteResult) -> None:
+        self._metrics.committed(batch, result)
+        self._aside.commits += result.stored > 0
         for reject in result.rejects:
             log.warning(
                 "record rejected",
@@ -161,56 +218,13 @@ class Pipeline:
                 },
             )
 
-    def _decoded(self, reads: Sequence[Read]) -> tuple[Batch, int]:
-        rows: list[LogRow] = []
-        rejects: list[Reject] = []
-        runs: list[EntryRun] = []
-        trimmed = 0
-        for read in reads:
-            present = [entry for entry in read.entries if not entry.trimmed]
-            trimmed += len(read.entries) - len(present)
-            for entry in present:
-                decoded = self._decoder.decode(entry)
-                if isinstance(decoded, LogRow):
-                    rows.append(decoded)
-                else:
-                    rejects.append(decoded)
-            runs.extend(_runs(present, read.again))
-            runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
-        progress = self._checkpoint()
-        # a peer may have made the group again before we missed it: a stream that still has its
-        # first entry tells by that alone whether it is another one than at the last checkpoint
-        first_tells = progress is not None and (self._group_was_gone or progress.whole)
-        if progress:
-            self._group_was_gone = False
-        return Batch(
-            stream=self._consumer.stream,
-            rows=tuple(rows),
-            rejects=tuple(rejects),
-            dropped=tuple(found for row in rows if (found := receipt(row)) is not None),
-            runs=tuple(runs),
-            maybe_known=any(read.again for read in reads),
-            entries_added=progress.added if progress else None,
-            last_generated=progress.last_generated if progress else None,
-            first_entry=progress.first if progress and first_tells else None,
-            floor=progress.floor if progress else None,
-        ), trimmed
+    def _write(self, batch: Batch, patience: int | None = None) -> WriteResult:
+        """Write until it is stored; repeating is safe because equal ids are one record.
 
-    def expect_another_stream(self, *, group_was_gone: bool) -> None:
-        """Compare the stream's counters again with the next batch: it may be another one now."""
-        self._checkpoint_due = 0.0
-        self._group_was_gone |= group_was_gone
-
-    def _checkpoint(self) -> Progress | None:
-        if time.monotonic() < self._checkpoint_due:
-            return None
-        progress = self._consumer.progress()
-        self._checkpoint_due = time.monotonic() + CHECKPOINT_EVERY_S
-        return progress
-
-    def _write(self, batch: Batch) -> WriteResult:
-        """Write until it is stored; repeating is safe because equal ids are one record."""
+        Raises Unclassified when that is the answer `patience` times in a row (None: never).
+        """
         deadline = None
+        unknown = 0
         while True:
             try:
                 if self._breaker.open:
@@ -232,6 +246,9 @@ class Pipeline:
                     },
                 )
                 batch = msgspec.structs.replace(batch, maybe_known=True)
+                unknown = unknown + 1 if isinstance(exc, Unclassified) else 0
+                if unknown == patience:
+                    raise
             else:
                 if self._breaker.failures:
                     log.warning("store is back", extra={"action": "store_back"})
@@ -255,32 +272,3 @@ class Pipeline:
             else:
                 self._metrics.acked(len(ids), acked)
                 return
-
-
-def _runs(entries: Sequence[Entry], again: bool) -> Iterator[EntryRun]:
-    if again:
-        for entry in entries:
-            yield EntryRun(entry.id, entry.id, 1, "again")
-    elif entries:
-        yield EntryRun(entries[0].id, entries[-1].id, len(entries))
-
-
-def _split(reads: Sequence[Read], max_bytes: int) -> Iterator[list[Read]]:
-    """Cut what was read into transactions of bounded size; one large entry stands alone."""
-    part: list[Read] = []
-    room = max_bytes
-    for read in reads:
-        taken: list[Entry] = []
-        for entry in read.entries:
-            size = entry.size()
-            if size > room and (taken or part):
-                if taken:
-                    part.append(Read(taken, read.again))
-                yield part
-                part, taken, room = [], [], max_bytes
-            taken.append(entry)
-            room -= size
-        if taken:
-            part.append(Read(taken, read.again))
-    if part:
-        yield part

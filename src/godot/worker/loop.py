@@ -241,6 +241,7 @@ class Worker:
         if not self._group_seen:
             return
         self._housekeeping.attend()
+        pipeline.look_aside()
         reads, suspects = self._intake.next()
         if reads:
             pipeline.settle(reads, defer=self._intake.backlog)

@@ -91,9 +91,9 @@ class WorkerMetrics:
     def reclaimed(self, entries: int) -> None:
         self._reclaimed.inc(entries)
 
-    def committed(self, batch: Batch, result: WriteResult, trimmed: int) -> None:
+    def committed(self, batch: Batch, result: WriteResult) -> None:
         now = time.time()
-        self._trimmed.inc(trimmed)
+        self._trimmed.inc(sum(run.delivery == "vanished" for run in batch.runs))
         self._batch.observe(len(batch.rows) + len(batch.rejects))
         self._last_commit.set(now)
         for outcome, n in zip(

@@ -1,0 +1,103 @@
+"""What becomes one batch: entries decoded, told in runs, and now and then the stream's counters.
+
+A reading of the counters goes into the transaction of the records that were read with it: whoever
+audits later compares what was ever added with what was settled until then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from dewey_logs import Batch, EntryRun, LogRow, Reject
+from godot.stream.group import Consumer, Progress
+from godot.stream.replies import Entry
+from godot.worker.decode import Decoder, receipt
+from godot.worker.intake import Read
+
+CHECKPOINT_EVERY_S = 1.0
+
+
+class Composer:
+    """Makes batches of what was read, and remembers when the counters are due."""
+
+    def __init__(self, consumer: Consumer, decoder: Decoder, max_bytes: int) -> None:
+        self._consumer = consumer
+        self._decoder = decoder
+        self._max_bytes = max_bytes
+        self._checkpoint_due = 0.0
+        self._group_was_gone = False
+
+    def parts(self, reads: Sequence[Read]) -> Iterator[list[Read]]:
+        """Cut what was read into transactions of bounded size; one large entry stands alone."""
+        part: list[Read] = []
+        room = self._max_bytes
+        for read in reads:
+            taken: list[Entry] = []
+            for entry in read.entries:
+                size = entry.size()
+                if size > room and (taken or part):
+                    if taken:
+                        part.append(Read(taken, read.again))
+                    yield part
+                    part, taken, room = [], [], self._max_bytes
+                taken.append(entry)
+                room -= size
+            if taken:
+                part.append(Read(taken, read.again))
+        if part:
+            yield part
+
+    def batch(self, reads: Sequence[Read]) -> Batch:
+        """Decode what was read into one transaction's worth."""
+        rows: list[LogRow] = []
+        rejects: list[Reject] = []
+        runs: list[EntryRun] = []
+        for read in reads:
+            present = [entry for entry in read.entries if not entry.trimmed]
+            for entry in present:
+                decoded = self._decoder.decode(entry)
+                if isinstance(decoded, LogRow):
+                    rows.append(decoded)
+                else:
+                    rejects.append(decoded)
+            runs.extend(_runs(present, read.again))
+            runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
+        progress = self._checkpoint()
+        # a peer may have made the group again before we missed it: a stream that still has its
+        # first entry tells by that alone whether it is another one than at the last checkpoint
+        first_tells = progress is not None and (self._group_was_gone or progress.whole)
+        if progress:
+            self._group_was_gone = False
+        return Batch(
+            stream=self._consumer.stream,
+            rows=tuple(rows),
+            rejects=tuple(rejects),
+            dropped=tuple(found for row in rows if (found := receipt(row)) is not None),
+            runs=tuple(runs),
+            maybe_known=any(read.again for read in reads),
+            entries_added=progress.added if progress else None,
+            last_generated=progress.last_generated if progress else None,
+            first_entry=progress.first if progress and first_tells else None,
+            floor=progress.floor if progress else None,
+        )
+
+    def expect_another_stream(self, *, group_was_gone: bool) -> None:
+        """Compare the stream's counters again with the next batch: it may be another one now."""
+        self._checkpoint_due = 0.0
+        self._group_was_gone |= group_was_gone
+
+    def _checkpoint(self) -> Progress | None:
+        if time.monotonic() < self._checkpoint_due:
+            return None
+        progress = self._consumer.progress()
+        self._checkpoint_due = time.monotonic() + CHECKPOINT_EVERY_S
+        return progress
+
+
+def _runs(entries: Sequence[Entry], again: bool) -> Iterator[EntryRun]:
+    if again:
+        for entry in entries:
+            yield EntryRun(entry.id, entry.id, 1, "again")
+    elif entries:
+        yield EntryRun(entries[0].id, entries[-1].id, len(entries))

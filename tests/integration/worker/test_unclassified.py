@@ -1,0 +1,128 @@
+"""An error that nobody has classified: an outage, unless one record alone is its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
+import msgspec
+import psycopg
+import pytest
+
+from godot.settings import Settings
+from godot.worker import aside, intake
+from godot.worker.loop import Worker
+from tests.integration.worker.conftest import Bench, eventually
+
+TRIGGER = """
+CREATE SEQUENCE tries;  -- which no rollback takes back
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM nextval('tries');
+    RAISE EXCEPTION 'the auditor says no' USING ERRCODE = 'ZZ001';
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON logs FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION refuse();
+"""
+ONE = "NEW.message LIKE 'unwelcome%'"
+
+Working = Callable[[Settings], AbstractContextManager[Worker]]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "RETRY_S", 0.05)
+    monkeypatch.setattr(intake, "BLOCK_MS", 10)
+
+
+def execute(bench: Bench, command: str) -> None:
+    assert bench.settings.dewey_url is not None
+    with psycopg.connect(bench.settings.dewey_url, autocommit=True) as connection:
+        connection.execute(command)
+
+
+def refused(bench: Bench) -> list[tuple]:
+    return bench.sql("SELECT reason, sqlstate, state FROM logs_rejected")
+
+
+def tries(bench: Bench) -> int:
+    return bench.sql("SELECT last_value FROM tries")[0][0]
+
+
+def pending_of(bench: Bench) -> list[dict]:
+    return bench.redis.xpending_range(bench.settings.stream, bench.settings.group, "-", "+", 10)
+
+
+def stored_are(bench: Bench, number: int) -> bool:
+    return bench.stored() == number
+
+
+def unwelcome(bench: Bench) -> list:
+    made = bench.records(1)
+    return [msgspec.structs.replace(made[0], message="unwelcome here")]
+
+
+def test_the_one_record_it_is_about_becomes_a_dead_letter_once_others_were_stored(
+    bench: Bench, settings: Settings, working: Working
+):
+    execute(bench, TRIGGER.format(when=ONE))
+    bench.append([*bench.records(500), *unwelcome(bench), *bench.records(499)])
+    with working(settings):
+        eventually(lambda: bench.stored() == 999, "the neighbours to be stored")
+        more = 0
+        while not refused(bench):
+            bench.append(bench.records(1))
+            more += 1
+            eventually(partial(stored_are, bench, 999 + more), "the next record to be stored")
+        eventually(bench.settled, "everything acknowledged")
+    assert refused(bench) == [
+        (
+            "failed alone 3 times while other records were stored: the auditor says no",
+            "ZZ001",
+            "open",
+        )
+    ]
+
+
+def test_without_anything_else_stored_meanwhile_it_stays_pending(
+    bench: Bench, settings: Settings, working: Working
+):
+    execute(bench, TRIGGER.format(when=ONE))
+    bench.append(unwelcome(bench))
+    with working(settings):
+        eventually(lambda: tries(bench) > 15, "many a try")
+        assert (bench.pending(), refused(bench), bench.stored()) == (1, [], 0)
+        execute(bench, "DROP TRIGGER refuse ON logs")
+        eventually(bench.settled, "the record to be stored")
+    assert (bench.stored(), refused(bench)) == (1, [])
+
+
+def test_when_it_is_about_everything_it_is_an_outage(
+    bench: Bench, settings: Settings, working: Working
+):
+    execute(bench, TRIGGER.format(when="true"))
+    bench.append(bench.records(300))
+    with working(settings):
+        eventually(lambda: tries(bench) > 2 * aside.ROOM, "the worker to look for a culprit")
+        bench.append(bench.records(300))
+        assert (refused(bench), bench.stored()) == ([], 0)
+        execute(bench, "DROP TRIGGER refuse ON logs")
+        eventually(bench.settled, "everything to be stored")
+    assert (bench.stored(), refused(bench)) == (600, [])
+
+
+def test_what_is_set_aside_is_kept_from_peers_and_given_back_at_the_end(
+    bench: Bench, settings: Settings, working: Working
+):
+    execute(bench, TRIGGER.format(when=ONE))
+    bench.append(unwelcome(bench))
+    with working(settings):
+        eventually(lambda: tries(bench) > 15, "many a try")
+        with working(settings):
+            eventually(lambda: tries(bench) > 60, "time enough for the peer's sweeps")
+            assert [item["times_delivered"] for item in pending_of(bench)] == [1]
+    assert bench.pending() == 1
+    execute(bench, "DROP TRIGGER refuse ON logs")
+    with working(settings):
+        eventually(bench.settled, "the record to be stored")
+    assert (bench.stored(), refused(bench)) == (1, [])
