@@ -245,6 +245,17 @@ SELECT dewey_merge_numbers();
 -- name: merge_entries
 SELECT coalesce(sum(dewey_merge_entries(stream)), 0)::bigint FROM logs_streams;
 
+-- name: balanced_producers
+-- Of these producers those whose numbers are all placed, up to what they announced and with no gap,
+-- and who were silent since.
+SELECT producer
+FROM unnest(%(producers)s::bigint[], %(sent)s::bigint[]) p(producer, sent)
+JOIN logs_ledger USING (producer)
+GROUP BY producer, sent
+HAVING range_agg(seqs) = int8multirange(int8range(1, max(upper(seqs))))
+   AND max(upper(seqs)) > sent
+   AND max(at) < now() - %(silent)s * interval '1 second';
+
 -- name: active_producers
 SELECT DISTINCT producer FROM logs_ledger WHERE at >= %(since)s;
 

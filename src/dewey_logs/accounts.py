@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -120,6 +120,23 @@ def active(connection: Connection, since: datetime) -> set[int]:
     with snapshot(connection):
         rows = connection.execute(statement("active_producers"), {"since": since}).fetchall()
     return {producer for (producer,) in rows}
+
+
+def balanced(
+    connection: Connection, sent: Mapping[int, int], silent_seconds: float
+) -> frozenset[int]:
+    """Return which of these producers owe nothing and were silent for so long.
+
+    `sent`: producer → the highest number it announced. Who owes nothing has every number from 1 to
+    there in the ledger.
+    """
+    parameters = {
+        "producers": list(sent),
+        "sent": list(sent.values()),
+        "silent": silent_seconds,
+    }
+    rows = connection.execute(statement("balanced_producers"), parameters)
+    return frozenset(producer for (producer,) in rows)
 
 
 def ranges(text: str) -> tuple[Range, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -88,6 +88,10 @@ class Readers:
     def active_producers(self, since: datetime) -> set[int]:
         """Return the producers of which anything was settled since then."""
         return self._read(lambda c: ledger_accounts.active(c, since))
+
+    def balanced_producers(self, sent: Mapping[int, int], silent_seconds: float) -> frozenset[int]:
+        """Return who owes nothing and was silent for so long."""
+        return self._read(lambda c: ledger_accounts.balanced(c, sent, silent_seconds))
 
     def contents(self) -> Contents:
         """Return what `logs` really holds; see Store.contents."""

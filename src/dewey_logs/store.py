@@ -5,7 +5,7 @@ Writing has one connection of its own, reading a small pool: a slow query never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol
@@ -63,6 +63,10 @@ class Store(Protocol):
 
     def active_producers(self, since: datetime) -> set[int]:
         """Return the producers of which anything was settled since then."""
+        ...
+
+    def balanced_producers(self, sent: Mapping[int, int], silent_seconds: float) -> frozenset[int]:
+        """Return which producers owe nothing up to what they announced and were silent so long."""
         ...
 
     def contents(self) -> Contents:
@@ -142,6 +146,10 @@ class PostgresStore:
     def active_producers(self, since: datetime) -> set[int]:
         """Return who was active; see Store.active_producers."""
         return self._readers.active_producers(since)
+
+    def balanced_producers(self, sent: Mapping[int, int], silent_seconds: float) -> frozenset[int]:
+        """Return who owes nothing; see Store.balanced_producers."""
+        return self._readers.balanced_producers(sent, silent_seconds)
 
     def contents(self) -> Contents:
         """Return what the log really holds; see Store.contents."""

@@ -6,6 +6,7 @@ shown as `?`, never as 0.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ from dewey_logs import DeweyError, StoreTotals, open_store
 from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream import snapshot
+from godot.stream.rate import Rate, buffer_seconds, loss_in_seconds, rate
 from godot.stream.snapshot import StreamSnapshot
 
+RATE_WINDOW_S = 0.2
 BEHIND_MS = 5_000  # work that waits longer than this is worth a word
 SHOWN_PRODUCERS = 10
 UNKNOWN = "?"
@@ -31,6 +34,25 @@ class Status(msgspec.Struct, frozen=True):
     stream: StreamSnapshot | None
     store: StoreTotals | None
     problems: tuple[str, ...]
+    rate: Rate | None = None
+
+    @property
+    def buffer_s(self) -> float | None:
+        """How long the stream could hold if nothing were read any more; None: unknown, or ever."""
+        if self.stream is None or self.rate is None:
+            return None
+        return buffer_seconds(self.stream.room, self.rate)
+
+    @property
+    def loss_in_s(self) -> float | None:
+        """When trimming reaches unread entries, as things go; None: not in sight.
+
+        Work in small batches looks like growth for moments, so this speaks only of a group that is
+        behind.
+        """
+        if self.stream is None or self.rate is None or self.state in ("ok", "empty"):
+            return None
+        return loss_in_seconds(self.stream.room, self.rate)
 
     @property
     def unreachable(self) -> bool:
@@ -63,15 +85,19 @@ def take(settings: Settings) -> Status:
     with ThreadPoolExecutor(2) as threads:
         stream = threads.submit(_stream, settings)
         store = threads.submit(_store, settings)
-    problems = tuple(p for p in (stream.result()[1], store.result()[1]) if p)
-    return Status(settings.stream, settings.group, stream.result()[0], store.result()[0], problems)
+    look, found, problem = stream.result()
+    problems = tuple(p for p in (problem, store.result()[1]) if p)
+    return Status(settings.stream, settings.group, look, store.result()[0], problems, found)
 
 
-def _stream(settings: Settings) -> tuple[StreamSnapshot | None, str | None]:
+def _stream(settings: Settings) -> tuple[StreamSnapshot | None, Rate | None, str | None]:
+    """Look twice, since one look tells no rate; the store is asked meanwhile."""
     try:
-        return snapshot.take(settings), None
+        look = snapshot.take(settings)
+        time.sleep(RATE_WINDOW_S)
+        return look, rate(look.reading, snapshot.read_again(settings)), None
     except GodotError as exc:
-        return None, f"stream: {exc}"
+        return None, None, f"stream: {exc}"
 
 
 def _store(settings: Settings) -> tuple[StoreTotals | None, str | None]:
@@ -101,6 +127,10 @@ def as_document(found: Status) -> dict[str, object]:
             "added": now.added,
             "memory_bytes": now.memory_bytes,
             "memory_limit_bytes": now.memory_limit_bytes,
+            "fill_ratio": now.fill_ratio,
+            "added_per_s": found.rate and found.rate.added_per_s,
+            "buffer_s": found.buffer_s,
+            "loss_in_s": found.loss_in_s,
         },
         "group": now
         and {
@@ -146,6 +176,7 @@ def _stream_lines(found: Status) -> Iterator[str]:
         f" ({now.entries / now.limit:.0%}) · {size(now.memory_bytes)}{limit}"
         f" · {now.server_version}"
     )
+    yield f"          {_rate(found)}"
     undelivered = UNKNOWN if now.undelivered is None else f"{now.undelivered:,}"
     waiting = "nothing waits" if found.waiting_ms is None else f"waiting {age(found.waiting_ms)}"
     oldest = ""
@@ -156,6 +187,18 @@ def _stream_lines(found: Status) -> Iterator[str]:
         f"GROUP     {group} · {waiting} · {undelivered} undelivered"
         f" · {now.pending:,} pending{oldest} · {_count(now.consumers, 'worker')}"
     )
+
+
+def _rate(found: Status) -> str:
+    """Say how fast records come, and how long the stream would bear that without a worker."""
+    if found.rate is None:
+        return UNKNOWN
+    parts = [f"{found.rate.added_per_s:,.0f} records/s"]
+    if found.buffer_s is not None:
+        parts.append(f"holds {age(int(found.buffer_s * 1000))} without a worker")
+    if found.loss_in_s is not None:
+        parts.append(f"LOSES UNREAD RECORDS IN {age(int(found.loss_in_s * 1000))}")
+    return " · ".join(parts)
 
 
 def _producer_lines(now: StreamSnapshot) -> Iterator[str]:

@@ -22,6 +22,7 @@ from godot import logs, metrics
 from godot.errors import GodotError
 from godot.facade.backends import Backends
 from godot.facade.log import offer_log
+from godot.facade.stream_metrics import StreamCollector
 from godot.settings import Settings
 
 log = logs.get_logger(__name__)
@@ -62,6 +63,7 @@ def serve(settings: Settings, *, stdio: bool) -> None:
         bind(settings.host, settings.mcp_port, prefix="GODOT") as bound,
         Backends(settings) as backends,
     ):
+        registry.register(StreamCollector(settings))
         logs.configure()  # before the server is made: the SDK would configure root logging itself
         app = application(build(backends, registry), backends.checks)
         exposed = metrics.serve(

@@ -44,7 +44,7 @@ class Pace:
         next_word = self._clock()
         while self._allowed < count:
             now = snapshot.take(self._settings)
-            room = int(now.limit * SHARE) - backlog(now)
+            room = int(now.limit * SHARE) - now.backlog
             if room >= count:
                 self._allowed = max(count, room // 2)
                 break
@@ -55,14 +55,8 @@ class Pace:
         self._allowed -= count
 
 
-def backlog(now: StreamSnapshot) -> int:
-    """Return how many entries are not stored yet; all of them when the server cannot tell."""
-    undelivered = now.entries if now.undelivered is None else now.undelivered
-    return min(now.entries, undelivered + now.pending)
-
-
 def _why(now: StreamSnapshot) -> str:
-    state = f"waiting: {backlog(now):,} of at most {now.limit:,} entries are not stored yet"
+    state = f"waiting: {now.backlog:,} of at most {now.limit:,} entries are not stored yet"
     if not now.group_exists or not now.consumers:
         return f"{state}, and no worker runs (start one: godot worker)"
     return state

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 import redis
 
 from godot.stream.connection import ask
 from godot.stream.keys import producers_key
+
+FORGET = """
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('HDEL', KEYS[1], ARGV[1])
+"""
 
 
 class ProducerInfo(msgspec.Struct, frozen=True):
@@ -24,6 +31,11 @@ class ProducerInfo(msgspec.Struct, frozen=True):
     started_at: str
     dropped: int
 
+    @property
+    def field(self) -> str:
+        """Return its field's name in the hash."""
+        return f"{self.producer:010x}"
+
 
 def read(client: redis.Redis, stream: str) -> tuple[list[ProducerInfo], int]:
     """Return the announcements, and how many could not be understood."""
@@ -39,8 +51,12 @@ def read(client: redis.Redis, stream: str) -> tuple[list[ProducerInfo], int]:
 
 def announce(client: redis.Redis, stream: str, info: ProducerInfo) -> None:
     """Say what a producer has handed over, in the client's own form; safe to repeat."""
+    ask(client, "HSET", producers_key(stream), info.field, _value(info))
+
+
+def _value(info: ProducerInfo) -> str:
     component, host = ("_".join(text.split()) or "-" for text in (info.component, info.host))
-    value = " ".join(
+    return " ".join(
         map(
             str,
             (
@@ -54,7 +70,17 @@ def announce(client: redis.Redis, stream: str, info: ProducerInfo) -> None:
             ),
         )
     )
-    ask(client, "HSET", producers_key(stream), f"{info.producer:010x}", value)
+
+
+def forget(client: redis.Redis, stream: str, infos: Iterable[ProducerInfo]) -> int:
+    """Remove announcements that still say what was read; return how many.
+
+    Comparing and removing are one step on the server: who logs again meanwhile stays.
+    """
+    return sum(
+        int(ask(client, "EVAL", FORGET, 1, producers_key(stream), info.field, _value(info)))
+        for info in infos
+    )
 
 
 def _info(name: str, parts: list[str]) -> ProducerInfo:

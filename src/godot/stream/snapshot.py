@@ -18,6 +18,7 @@ from godot.stream.connection import ask, close, connect, translated
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
 from godot.stream.producers import ProducerInfo
+from godot.stream.rate import Reading, reading
 from godot.stream.replies import entries
 
 
@@ -49,12 +50,24 @@ class StreamSnapshot(msgspec.Struct, frozen=True):
     memory_limit_bytes: int
     server_version: str
     producers: tuple[ProducerInfo, ...]
+    reading: Reading
 
     @property
     def fill_ratio(self) -> float:
         """Return how full the stream is: of entries or of memory, whichever is higher."""
         by_memory = self.memory_bytes / self.memory_limit_bytes if self.memory_limit_bytes else 0.0
         return max(self.entries / self.limit, by_memory)
+
+    @property
+    def backlog(self) -> int:
+        """Return how many entries are not settled; all of them when the server cannot tell."""
+        undelivered = self.entries if self.undelivered is None else self.undelivered
+        return min(self.entries, undelivered + self.pending)
+
+    @property
+    def room(self) -> int:
+        """Return how many entries may come before trimming reaches one that is not settled."""
+        return max(0, self.limit - self.backlog)
 
 
 def take(settings: Settings, client: redis.Redis | None = None) -> StreamSnapshot:
@@ -68,15 +81,24 @@ def take(settings: Settings, client: redis.Redis | None = None) -> StreamSnapsho
             close(client)
 
 
+def read_again(settings: Settings) -> Reading:
+    """Look at the counters alone, for a rate since an earlier snapshot."""
+    client = connect(settings)
+    try:
+        stream, group = _counters(client, stream_key(settings.stream), settings.group)
+        return _reading(stream, group)
+    finally:
+        close(client)
+
+
 def _take(settings: Settings, client: redis.Redis) -> StreamSnapshot:
     key = stream_key(settings.stream)
     with translated(client):
         seconds, micros = client.time()
         server = client.info("server")
         memory = client.info("memory")
-    stream = _info(client, key)
-    groups = [] if stream is None else ask(client, "XINFO", "GROUPS", key)
-    group = next((g for g in groups if g[b"name"] == settings.group.encode()), None)
+    stream, group = _counters(client, key, settings.group)
+    counters = _reading(stream, group)
     delivered = StreamID.parse(group[b"last-delivered-id"]) if group else None
     added = int(stream[b"entries-added"]) if stream else 0
     undelivered_since = _first_after(client, key, delivered) if stream else None
@@ -101,6 +123,25 @@ def _take(settings: Settings, client: redis.Redis) -> StreamSnapshot:
         memory_limit_bytes=int(memory["maxmemory"]),
         server_version=_version(server),
         producers=tuple(producers.read(client, key)[0]),
+        reading=counters,
+    )
+
+
+def _counters(
+    client: redis.Redis, key: str, name: str
+) -> tuple[dict[bytes, Any] | None, dict[bytes, Any] | None]:
+    stream = _info(client, key)
+    groups = [] if stream is None else ask(client, "XINFO", "GROUPS", key)
+    return stream, next((group for group in groups if group[b"name"] == name.encode()), None)
+
+
+def _reading(stream: dict[bytes, Any] | None, group: dict[bytes, Any] | None) -> Reading:
+    """Without a group nothing is read; Redis leaves `entries-read` out where it lost count."""
+    read = 0 if group is None else group[b"entries-read"]
+    return reading(
+        int(stream[b"entries-added"]) if stream else 0,
+        None if read is None else int(read),
+        int(group[b"pending"]) if group else 0,
     )
 
 

@@ -96,7 +96,7 @@ class Worker:
         self._consumer = Consumer(self._client, stream_key(settings.stream), settings.group, name)
         self._breaker = Breaker()
         self._intake = Intake(settings, self._consumer, self.metrics, stop)
-        self._housekeeping = Housekeeping(self._consumer, self.metrics)
+        self._housekeeping = Housekeeping(self._consumer, self.metrics, self.store)
         self._group_seen = False
         self._had_group = False
         self._lost_group = False

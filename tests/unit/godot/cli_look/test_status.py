@@ -6,6 +6,7 @@ from dewey_logs import StoreTotals
 from godot.status import Status, age, as_document, as_lines, size
 from godot.stream.ids import StreamID
 from godot.stream.producers import ProducerInfo
+from godot.stream.rate import Rate, Reading
 from godot.stream.snapshot import StreamSnapshot
 
 STORE = StoreTotals(
@@ -41,12 +42,15 @@ def look(**changed: object) -> StreamSnapshot:
         "memory_limit_bytes": 512 * 2**20,
         "server_version": "valkey 9.1.2",
         "producers": (),
+        "reading": Reading(0.0, 20_000, 20_000, 0),
     }
     return StreamSnapshot(**(given | changed))  # type: ignore[arg-type]  # mixed values
 
 
-def status(stream: StreamSnapshot | None, store: StoreTotals | None = STORE) -> Status:
-    return Status("logs", "dewey", stream, store, ())
+def status(
+    stream: StreamSnapshot | None, store: StoreTotals | None = STORE, rate: Rate | None = None
+) -> Status:
+    return Status("logs", "dewey", stream, store, (), rate)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,7 @@ def test_what_is_unknown_is_a_question_mark_and_null():
     found = status(None, None)
     screen = "\n".join(as_lines(found))
     assert screen.count("?") == 3
+    assert (found.buffer_s, found.loss_in_s) == (None, None)
     assert " 0 " not in screen
     assert found.state == "unknown"
     document = as_document(found)
@@ -88,10 +93,28 @@ def test_the_screen_has_every_part_on_its_line():
     lines = list(as_lines(status(look(producers=(producer,)))))
     assert lines[0] == "godot · ok"
     assert "18,304 of 100,000 entries (18%)" in lines[1]
-    assert "nothing waits" in lines[2]
-    assert "about 1,204,331 records · 10.0 GiB" in lines[3]
-    assert "2 dead letters open" in lines[3]
-    assert lines[5] == "          shop · box:812 · 1,204 sent · 3 dropped"
+    assert lines[2] == "          ?"
+    assert "nothing waits" in lines[3]
+    assert "about 1,204,331 records · 10.0 GiB" in lines[4]
+    assert "2 dead letters open" in lines[4]
+    assert lines[6] == "          shop · box:812 · 1,204 sent · 3 dropped"
+
+
+def test_how_long_the_stream_holds_is_told_and_loss_only_when_the_group_is_behind():
+    waiting = {"undelivered": 20_000, "undelivered_since_ms": 40_000, "entries": 20_000}
+    busy = status(look(), rate=Rate(1_000.0, 200.0))
+    assert (busy.buffer_s, busy.loss_in_s) == (100.0, None)
+    assert list(as_lines(busy))[2].strip() == "1,000 records/s · holds 1 m 40 s without a worker"
+    behind = status(look(**waiting), rate=Rate(1_000.0, 200.0))
+    assert (behind.buffer_s, behind.loss_in_s) == (80.0, 400.0)
+    assert "LOSES UNREAD RECORDS IN 6 m 40 s" in list(as_lines(behind))[2]
+    assert as_document(behind)["stream"]["loss_in_s"] == 400.0  # type: ignore[index]  # a dict
+    recovering = status(look(**waiting), rate=Rate(1_000.0, -5.0))
+    assert recovering.loss_in_s is None
+    abandoned = status(look(**(waiting | {"consumers": 0})), rate=Rate(1_000.0, None))
+    assert abandoned.loss_in_s == 80.0
+    overrun = status(look(**(waiting | {"undelivered": None, "entries": 100_200})), rate=Rate(5, 5))
+    assert overrun.loss_in_s == 0.0
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from clientlib import RecordError
 from dewey_logs import LogFilter, LogRow, Source
 from godot.stream.ids import ZERO, StreamID
+from godot.stream.rate import Reading
 from godot.stream.snapshot import StreamSnapshot
 from godot.tail import contains, matcher, unsettled_from, view_of
 
@@ -130,6 +131,7 @@ def look(delivered: StreamID | None, pending_since_ms: int | None) -> StreamSnap
         memory_limit_bytes=0,
         server_version="valkey 9",
         producers=(),
+        reading=Reading(0.0, 10, 9, 1),
     )
 
 

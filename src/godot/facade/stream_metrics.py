@@ -1,0 +1,116 @@
+"""The stream's own metrics, from the one role that keeps running when every worker is gone.
+
+Asked anew by each scrape, but not more often than every few seconds. The rate is that since the
+look before; `+Inf` seconds mean that nothing is in sight.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from godot.errors import GodotError
+from godot.settings import Settings
+from godot.stream import snapshot
+from godot.stream.rate import Rate, buffer_seconds, loss_in_seconds, rate
+from godot.stream.snapshot import StreamSnapshot
+
+LOOK_EVERY_S = 5.0
+
+
+class StreamCollector(Collector):
+    """Gives what the last look at stream and group found; nothing but its absence without Redis."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._due = 0.0
+        self._look: StreamSnapshot | None = None
+        self._rate: Rate | None = None
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing: registering must not wait for Redis."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of now."""
+        with self._lock:
+            if self._clock() >= self._due:
+                self._look_again()
+                self._due = self._clock() + LOOK_EVERY_S
+            look, found = self._look, self._rate
+        up = GaugeMetricFamily(
+            "godot_component_up", "1 while the component answers.", labels=["component"]
+        )
+        up.add_metric(["redis"], float(look is not None))
+        yield up
+        if look is not None:
+            yield from _of_stream(look, found)
+            yield from _of_group(look)
+
+    def _look_again(self) -> None:
+        before = self._look
+        try:
+            self._look = snapshot.take(self._settings)
+        except GodotError:
+            self._look = self._rate = None
+        else:
+            self._rate = None if before is None else rate(before.reading, self._look.reading)
+
+
+def _of_stream(look: StreamSnapshot, found: Rate | None) -> Iterator[Metric]:
+    def gauge(name: str, text: str, value: float) -> Metric:
+        made = GaugeMetricFamily(f"godot_stream_{name}", text, labels=["stream"])
+        made.add_metric([look.stream], value)
+        return made
+
+    added = CounterMetricFamily(
+        "godot_stream_added_entries", "Entries ever added to the stream.", labels=["stream"]
+    )
+    added.add_metric([look.stream], look.added)
+    yield added
+    yield gauge("entries", "Entries in the stream.", look.entries)
+    yield gauge("limit_entries", "Entries the stream is trimmed to.", look.limit)
+    yield gauge("backlog_entries", "Entries that are not settled, at most.", look.backlog)
+    yield gauge(
+        "fill_ratio", "How full: of entries or of memory, whichever is higher.", look.fill_ratio
+    )
+    if found is not None:
+        holds, loss = buffer_seconds(look.room, found), loss_in_seconds(look.room, found)
+        yield gauge(
+            "buffer_seconds",
+            "For how long the stream holds if nothing is read any more.",
+            math.inf if holds is None else holds,
+        )
+        yield gauge(
+            "loss_in_seconds",
+            "When trimming reaches unread entries, as things go.",
+            math.inf if loss is None else loss,
+        )
+
+
+def _of_group(look: StreamSnapshot) -> Iterator[Metric]:
+    def gauge(name: str, text: str, value: float) -> Metric:
+        made = GaugeMetricFamily(f"godot_group_{name}", text, labels=["stream", "group"])
+        made.add_metric([look.stream, look.group], value)
+        return made
+
+    yield gauge("pending_entries", "Entries delivered and not acknowledged.", look.pending)
+    yield gauge("consumers", "Consumers of the group.", look.consumers)
+    for name, since_ms in (
+        ("undelivered", look.undelivered_since_ms),
+        ("pending", look.pending_since_ms),
+    ):
+        if since_ms is not None:
+            yield gauge(
+                f"oldest_{name}_timestamp_seconds",
+                f"When the oldest {name} entry was added; absent when there is none.",
+                since_ms / 1000,
+            )
