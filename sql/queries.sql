@@ -91,8 +91,8 @@ ON CONFLICT (record_id) DO NOTHING;
 -- began anew, or below what is merged already; runs of first deliveries never overlap, so the nearest
 -- one below is the one to ask.
 WITH numbers AS (
-    INSERT INTO logs_ledger (producer, kind, seqs)
-    SELECT producer, kind, seqs::int8multirange
+    INSERT INTO logs_ledger (stream, producer, kind, seqs)
+    SELECT %(ledger)s::text, producer, kind, seqs::int8multirange
     FROM unnest(%(producers)s::bigint[], %(kinds)s::text[], %(seqs)s::text[]) l(producer, kind, seqs)
 ), stream AS MATERIALIZED (
     SELECT CASE WHEN %(stream)s::text IS NOT NULL THEN
@@ -188,6 +188,7 @@ SELECT producer, kind, range_agg(seqs)::text,
        max(upper(seqs)) FILTER (WHERE at <= began) - 1
 FROM logs_ledger,
      (SELECT max(began_at) AS began FROM logs_streams WHERE stream = %(stream)s AND epoch > 1) s
+WHERE stream IN (%(stream)s, '')
 GROUP BY producer, kind;
 
 -- name: account_epochs

@@ -1,11 +1,13 @@
--- The ledger stays small: rows that can tell nothing new any more are merged in the background.
+-- The ledger stays small: rows that can tell nothing new any more are merged in the background. And it
+-- tells streams apart, so that two in one database are each audited alone.
 
 -- ----------------------------------------------------------------------------------------- numbers
 
 -- A merged row stands for everything committed from `since` to `at`.
-ALTER TABLE logs_ledger ADD COLUMN since timestamptz;  -- NULL: at
+ALTER TABLE logs_ledger ADD COLUMN since timestamptz,  -- NULL: at
+                        ADD COLUMN stream text NOT NULL DEFAULT '';  -- from before there was one: any
 
--- Merge rows of long ago by producer and kind: of the last two days within an hour, of the last two
+-- Merge rows of long ago by stream, producer and kind: of the last two days within an hour, of the last two
 -- months within a day, of earlier ones within a month. Return how many rows are fewer now.
 --
 -- Rows of the last hour stay as they are: an audit tells from their times which numbers may still be
@@ -26,16 +28,17 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
         FROM logs_ledger l
         WHERE at < now() - interval '1 hour'
     ), merging AS (
-        SELECT row, producer, kind, seqs, at, since, span, epochs
-        FROM (SELECT *, count(*) OVER (PARTITION BY producer, kind, span, epochs) AS n FROM placed) p
+        SELECT *
+        FROM (SELECT *, count(*) OVER (PARTITION BY stream, producer, kind, span, epochs) AS n
+              FROM placed) p
         WHERE n > 1
     ), gone AS (
         DELETE FROM logs_ledger l USING merging m WHERE l.ctid = m.row RETURNING 1
     ), merged AS (
-        INSERT INTO logs_ledger (producer, kind, seqs, at, since)
-        SELECT producer, kind, range_agg(seqs), max(at), min(coalesce(since, at))
+        INSERT INTO logs_ledger (stream, producer, kind, seqs, at, since)
+        SELECT stream, producer, kind, range_agg(seqs), max(at), min(coalesce(since, at))
         FROM merging
-        GROUP BY producer, kind, span, epochs
+        GROUP BY stream, producer, kind, span, epochs
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM gone) - (SELECT count(*) FROM merged)

@@ -106,6 +106,7 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
         "producers": producers,
         "kinds": kinds,
         "seqs": seqs,
+        "ledger": batch.stream,
         "stream": batch.stream if runs or batch.entries_added is not None else None,
         "added": batch.entries_added,
         "last_ms": last_ms,

@@ -103,14 +103,14 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
 
 
 @pytest.fixture
-def working(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+def working(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
     """Give a context in which a worker stores what is in the stream; it stops without delay."""
     monkeypatch.setattr(intake, "BLOCK_MS", 50)
 
     @contextmanager
-    def worker() -> Iterator[loop.Worker]:
+    def worker(where: Settings = settings) -> Iterator[loop.Worker]:
         stop = threading.Event()
-        found = loop.Worker(settings, stop)
+        found = loop.Worker(where, stop)
         thread = threading.Thread(target=found.run)
         thread.start()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
+import msgspec
 import psycopg
 import pytest
 
@@ -281,3 +282,22 @@ def test_a_server_that_is_away_is_exit_code_3_and_a_wrong_time_is_2(here):
         done = here("audit", **variables)
         assert (done.returncode, done.stdout) == (3, b"")
     assert here("audit", "--since", "whenever").returncode == 2
+
+
+def test_two_streams_in_one_database_are_audited_each_alone(
+    bench, settle, audited, settings, working
+):
+    other = Bench(msgspec.structs.replace(settings, stream=f"{settings.stream}-other"))
+    bench.append(bench.records(20))
+    other.append(other.records(10))
+    other.redis.xtrim(other.settings.stream, maxlen=6, approximate=False)
+    settle()
+    with working(other.settings):
+        eventually(other.settled, "everything settled")
+    age_ledger(bench)
+    code, found = audited()
+    assert (code, found["total"]["announced"], len(found["producers"])) == (0, 20, 1)
+    code, found = audited(GODOT_STREAM=other.settings.stream)
+    assert (code, found["total"]["lost"], found["total"]["unaccounted"]) == (4, 4, 0)
+    assert found["total"]["stored"] == 6
+    other.redis.close()

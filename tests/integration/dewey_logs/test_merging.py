@@ -193,9 +193,10 @@ def _random_ledger(database, rng: random.Random) -> int:
             low = rng.randrange(300)
             kind = rng.choice(["stored", "stored", "stored", "duplicate", "rejected", "dropped"])
             sql(
-                "INSERT INTO logs_ledger VALUES (%s, %s, int8multirange(int8range(%s, %s)),"
+                "INSERT INTO logs_ledger (stream, producer, kind, seqs, at)"
+                " VALUES (%s, %s, %s, int8multirange(int8range(%s, %s)),"
                 " now() - %s * interval '1 minute')",
-                (producer, kind, low, low + rng.randint(1, 20), ago),
+                (rng.choice(("s", "s", "t")), producer, kind, low, low + rng.randint(1, 20), ago),
             )
     floor = 600
     sql(
