@@ -86,10 +86,10 @@ VALUES (%(id)s::uuid, %(stream)s, %(entry)s, %(reason)s, %(sqlstate)s, %(names)s
 ON CONFLICT (record_id) DO NOTHING;
 
 -- name: settle
--- The last statement of every batch: the ledger, the checkpoint, and three facts for the writer, seen
--- after the rows went in. The third: a first delivery reaches into an earlier one, so that the group
--- began anew, or below what is merged already; runs of first deliveries never overlap, so the nearest
--- one below is the one to ask.
+-- The last statement of every batch: the ledger, the checkpoint, and what the writer has to know, seen
+-- after the rows went in. `had_before`: a first delivery reaches into an earlier one, so that the group
+-- began anew; runs of first deliveries never overlap, so the nearest one below is the one to ask. The
+-- bound: what lies below it is merged.
 WITH numbers AS (
     INSERT INTO logs_ledger (stream, producer, kind, seqs)
     SELECT %(ledger)s::text, producer, kind, seqs::int8multirange
@@ -122,14 +122,10 @@ SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
                  AND (n.first_ms, n.first_seq) <= (r.last_ms, r.last_seq)
                ORDER BY n.first_ms DESC, n.first_seq DESC LIMIT 1) n
            WHERE r.delivery = 'new' AND (n.last_ms, n.last_seq) >= (r.first_ms, r.first_seq)
-       ) OR EXISTS (
-           SELECT FROM logs_ledger_past p,
-                       unnest(%(deliveries)s::text[], %(firsts_ms)s::numeric[],
-                              %(firsts_seq)s::numeric[]) r(delivery, first_ms, first_seq)
-           WHERE p.stream = %(stream)s::text AND p.epoch = stream.epoch AND r.delivery = 'new'
-             AND (r.first_ms, r.first_seq) < (p.bound_ms, p.bound_seq)
-       ) AS had_before
-FROM stream;
+       ) AS had_before,
+       p.bound_ms, p.bound_seq
+FROM stream
+LEFT JOIN logs_ledger_past p ON p.stream = %(stream)s::text AND p.epoch = stream.epoch;
 
 -- name: make_days
 SELECT us, dewey_ensure_partition(timestamptz 'epoch' + us * interval '1 microsecond')
@@ -192,43 +188,22 @@ WHERE stream IN (%(stream)s, '')
 GROUP BY producer, kind;
 
 -- name: account_epochs
--- An entry delivered again counts when no first delivery settled it; runs of first deliveries never
--- overlap, so the nearest one below is the only one that can hold it. What lies below the bound is
--- merged and was counted. The current epoch counts only what lies before the region: `account_runs`
--- has the rest.
+-- The current epoch counts only what lies before the region: `account_runs` has the rest, and from the
+-- bound on everything is told entry by entry.
 WITH epochs AS (
     SELECT epoch, true AS current, entries_added AS added, last_ms, last_seq
     FROM logs_streams WHERE stream = %(stream)s
     UNION ALL
     SELECT epoch, false, entries_added, last_ms, last_seq
     FROM logs_epochs WHERE stream = %(stream)s
-), runs AS (
-    SELECT r.* FROM logs_ledger_entries r JOIN epochs e USING (epoch)
-    WHERE r.stream = %(stream)s
-      AND (NOT e.current OR (r.last_ms, r.last_seq) < (%(ms)s::numeric, %(seq)s::numeric))
-), alone AS (
-    SELECT DISTINCT a.epoch, a.delivery, a.first_ms, a.first_seq
-    FROM runs a
-    LEFT JOIN LATERAL (
-        SELECT n.last_ms, n.last_seq FROM logs_ledger_entries n
-        WHERE n.stream = a.stream AND n.epoch = a.epoch AND n.delivery = 'new'
-          AND (n.first_ms, n.first_seq) <= (a.first_ms, a.first_seq)
-        ORDER BY n.first_ms DESC, n.first_seq DESC LIMIT 1) n ON true
-    LEFT JOIN logs_ledger_past p ON p.stream = a.stream AND p.epoch = a.epoch
-    WHERE a.delivery <> 'new'
-      AND (n.last_ms IS NULL OR (n.last_ms, n.last_seq) < (a.first_ms, a.first_seq))
-      AND (p.bound_ms IS NULL OR (a.first_ms, a.first_seq) >= (p.bound_ms, p.bound_seq))
 )
-SELECT e.epoch, e.current, e.added, e.last_ms, e.last_seq,
-       coalesce(p.settled, 0)
-       + coalesce((SELECT sum(n) FROM runs r WHERE r.epoch = e.epoch AND r.delivery = 'new'), 0)
-       + (SELECT count(*) FROM alone a WHERE a.epoch = e.epoch AND a.delivery = 'again'),
-       coalesce(p.vanished, 0)
-       + (SELECT count(*) FROM alone v WHERE v.epoch = e.epoch AND v.delivery = 'vanished'
-          AND NOT EXISTS (
-              SELECT FROM alone a WHERE a.delivery = 'again'
-              AND (a.epoch, a.first_ms, a.first_seq) = (v.epoch, v.first_ms, v.first_seq)))
-FROM epochs e LEFT JOIN logs_ledger_past p ON p.stream = %(stream)s AND p.epoch = e.epoch
+SELECT e.epoch, e.current, e.added, e.last_ms, e.last_seq, s.settled, s.vanished,
+       coalesce(p.bound_ms, 0), coalesce(p.bound_seq, 0)
+FROM epochs e
+CROSS JOIN LATERAL dewey_settled(
+    %(stream)s, e.epoch, CASE WHEN e.current THEN %(ms)s::numeric END,
+    CASE WHEN e.current THEN %(seq)s::numeric END) s
+LEFT JOIN logs_ledger_past p ON p.stream = %(stream)s AND p.epoch = e.epoch
 ORDER BY e.epoch;
 
 -- name: account_runs
@@ -238,13 +213,15 @@ SELECT epoch = (SELECT epoch FROM logs_streams WHERE stream = %(stream)s),
        delivery, first_ms, first_seq, last_ms, last_seq, n
 FROM logs_ledger_entries
 WHERE stream = %(stream)s AND (last_ms, last_seq) >= (%(ms)s::numeric, %(seq)s::numeric)
+  AND delivery <> 'late'
 ORDER BY first_ms, first_seq;
 
--- name: merge_numbers
-SELECT dewey_merge_numbers();
+-- name: take_merging
+SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('merge'));
 
--- name: merge_entries
-SELECT coalesce(sum(dewey_merge_entries(stream)), 0)::bigint FROM logs_streams;
+-- name: merge
+SELECT dewey_merge_numbers()
+     + (SELECT coalesce(sum(dewey_merge_entries(stream)), 0)::bigint FROM logs_streams);
 
 -- name: balanced_producers
 -- Of these producers those whose numbers are all placed, up to what they announced and with no gap,
@@ -252,6 +229,7 @@ SELECT coalesce(sum(dewey_merge_entries(stream)), 0)::bigint FROM logs_streams;
 SELECT producer
 FROM unnest(%(producers)s::bigint[], %(sent)s::bigint[]) p(producer, sent)
 JOIN logs_ledger USING (producer)
+WHERE stream IN (%(stream)s, '')
 GROUP BY producer, sent
 HAVING range_agg(seqs) = int8multirange(int8range(1, max(upper(seqs))))
    AND max(upper(seqs)) > sent

@@ -7,14 +7,13 @@
 ALTER TABLE logs_ledger ADD COLUMN since timestamptz,  -- NULL: at
                         ADD COLUMN stream text NOT NULL DEFAULT '';  -- from before there was one: any
 
--- Merge rows of long ago by stream, producer and kind: of the last two days within an hour, of the last two
--- months within a day, of earlier ones within a month. Return how many rows are fewer now.
+-- Merge rows of long ago by stream, producer and kind: of the last two days within an hour, of the
+-- last two months within a day, of earlier ones within a month. Return how many rows are fewer now.
 --
 -- Rows of the last hour stay as they are: an audit tells from their times which numbers may still be
 -- settling. So do times on either side of a stream's recreation: an audit asks what came before it.
 CREATE FUNCTION dewey_merge_numbers() RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT pg_advisory_xact_lock(hashtext('dewey'), hashtext('merge'));
+LANGUAGE sql SET search_path FROM CURRENT AS $$
     WITH placed AS (
         SELECT l.ctid AS row, l.*,
                CASE WHEN at > now() - interval '2 days' THEN date_trunc('hour', at, 'UTC')
@@ -29,9 +28,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
         WHERE at < now() - interval '1 hour'
     ), merging AS (
         SELECT *
-        FROM (SELECT *, count(*) OVER (PARTITION BY stream, producer, kind, span, epochs) AS n
+        FROM (SELECT *, count(*) OVER (PARTITION BY stream, producer, kind, span, epochs) AS same
               FROM placed) p
-        WHERE n > 1
+        WHERE same > 1
     ), gone AS (
         DELETE FROM logs_ledger l USING merging m WHERE l.ctid = m.row RETURNING 1
     ), merged AS (
@@ -64,70 +63,90 @@ CREATE TABLE logs_ledger_past (
     PRIMARY KEY (stream, epoch)
 );
 
+-- A worker may have held entries for hours while they were trimmed and the bound went past them. What
+-- it then commits for the first time is `late`: nobody else can have counted it (dewey_logs/ledger.py).
+ALTER TABLE logs_ledger_entries DROP CONSTRAINT logs_ledger_entries_delivery_check;
+ALTER TABLE logs_ledger_entries ADD CONSTRAINT logs_ledger_entries_delivery_check
+    CHECK (delivery IN ('new', 'again', 'vanished', 'late'));
+
+-- Return the entries before (p_ms, p_seq) that were delivered again, or vanished, and that no first
+-- delivery settled; NULL is no limit. Runs of first deliveries never overlap, so the nearest one below
+-- is the only one that can hold an entry. What lies below the bound is merged, and was counted.
+CREATE FUNCTION dewey_alone(p_stream text, p_epoch int, p_ms numeric, p_seq numeric)
+RETURNS TABLE (delivery text, ms numeric, seq numeric)
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT DISTINCT a.delivery, a.first_ms, a.first_seq
+    FROM logs_ledger_entries a
+    LEFT JOIN LATERAL (
+        SELECT n.last_ms, n.last_seq FROM logs_ledger_entries n
+        WHERE n.stream = p_stream AND n.epoch = p_epoch AND n.delivery = 'new'
+          AND (n.first_ms, n.first_seq) <= (a.first_ms, a.first_seq)
+        ORDER BY n.first_ms DESC, n.first_seq DESC LIMIT 1) n ON true
+    LEFT JOIN logs_ledger_past p ON p.stream = p_stream AND p.epoch = p_epoch
+    WHERE a.stream = p_stream AND a.epoch = p_epoch AND a.delivery IN ('again', 'vanished')
+      AND (p_ms IS NULL OR (a.last_ms, a.last_seq) < (p_ms, p_seq))
+      AND (n.last_ms IS NULL OR (n.last_ms, n.last_seq) < (a.first_ms, a.first_seq))
+      AND (p.bound_ms IS NULL OR (a.first_ms, a.first_seq) >= (p.bound_ms, p.bound_seq))
+$$;
+
+-- Return what was settled of the entries before (p_ms, p_seq), and what vanished, merged rows included.
+CREATE FUNCTION dewey_settled(p_stream text, p_epoch int, p_ms numeric, p_seq numeric,
+                              OUT settled bigint, OUT vanished bigint)
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    WITH alone AS MATERIALIZED (
+        SELECT ms, seq, bool_or(delivery = 'again') AS again
+        FROM dewey_alone(p_stream, p_epoch, p_ms, p_seq) GROUP BY ms, seq
+    ), sums AS (
+        SELECT sum(n) AS n FROM logs_ledger_entries
+        WHERE stream = p_stream AND epoch = p_epoch AND delivery IN ('new', 'late')
+          AND (p_ms IS NULL OR (last_ms, last_seq) < (p_ms, p_seq))
+    ), past AS (
+        SELECT settled, vanished FROM logs_ledger_past WHERE stream = p_stream AND epoch = p_epoch
+    )
+    SELECT coalesce((SELECT settled FROM past), 0) + coalesce((SELECT n FROM sums), 0)::bigint
+           + (SELECT count(*) FROM alone WHERE again),
+           coalesce((SELECT vanished FROM past), 0) + (SELECT count(*) FROM alone WHERE NOT again)
+$$;
+
 -- Merge what was settled of a stream's entries long ago; return how many rows are fewer now.
 --
 -- The bound is the floor, or the first entry of the last hour's rows if that is lower: a worker may
--- have been slower than its peers. One that is stopped for longer than an hour while peers take its
--- entries over finds the bound above them: what it then commits was counted already (`settle`).
+-- have been slower than its peers. Whoever finds another process merging does nothing.
 CREATE FUNCTION dewey_merge_entries(p_stream text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
-    ms  numeric;
-    seq numeric;
-    n   bigint;
+    ms    numeric;
+    seq   numeric;
+    n     bigint := 0;
+    found record;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('dewey'), hashtext('merge'));
-    SELECT floor_ms, floor_seq INTO ms, seq FROM logs_streams WHERE stream = p_stream;
-    SELECT first_ms, first_seq INTO ms, seq
-    FROM (SELECT ms AS first_ms, seq AS first_seq
+    IF current_setting('transaction_isolation') <> 'repeatable read' THEN
+        RAISE 'dewey_merge_entries needs a transaction of isolation level REPEATABLE READ';
+    END IF;
+    SELECT b.ms, b.seq INTO ms, seq
+    FROM (SELECT floor_ms AS ms, floor_seq AS seq FROM logs_streams WHERE stream = p_stream
           UNION ALL
           SELECT first_ms, first_seq FROM logs_ledger_entries
-          WHERE stream = p_stream AND at >= now() - interval '1 hour') b
-    ORDER BY first_ms, first_seq LIMIT 1;
-
-    WITH gone AS (
-        DELETE FROM logs_ledger_entries
-        WHERE stream = p_stream AND (last_ms, last_seq) < (ms, seq)
-        RETURNING *
-    ), alone AS (  -- see account_epochs: of what was delivered again, what nothing else settled
-        SELECT DISTINCT a.epoch, a.delivery, a.first_ms, a.first_seq
-        FROM gone a
-        LEFT JOIN LATERAL (
-            SELECT r.last_ms, r.last_seq FROM logs_ledger_entries r
-            WHERE r.stream = a.stream AND r.epoch = a.epoch AND r.delivery = 'new'
-              AND (r.first_ms, r.first_seq) <= (a.first_ms, a.first_seq)
-            ORDER BY r.first_ms DESC, r.first_seq DESC LIMIT 1) r ON true
-        LEFT JOIN logs_ledger_past p ON p.stream = a.stream AND p.epoch = a.epoch
-        WHERE a.delivery <> 'new'
-          AND (r.last_ms IS NULL OR (r.last_ms, r.last_seq) < (a.first_ms, a.first_seq))
-          AND (p.bound_ms IS NULL OR (a.first_ms, a.first_seq) >= (p.bound_ms, p.bound_seq))
-    ), sums AS (
-        SELECT epoch, sum(settled) AS settled, sum(vanished) AS vanished, max(added) AS added
-        FROM (SELECT epoch, CASE WHEN delivery = 'new' THEN gone.n ELSE 0 END AS settled,
-                     0 AS vanished, added
-              FROM gone
-              UNION ALL
-              SELECT epoch, CASE WHEN delivery = 'again' THEN 1 ELSE 0 END,
-                     CASE WHEN delivery = 'vanished' AND NOT EXISTS (
-                         SELECT FROM alone o
-                         WHERE o.delivery = 'again' AND (o.epoch, o.first_ms, o.first_seq)
-                                                      = (alone.epoch, alone.first_ms, alone.first_seq)
-                     ) THEN 1 ELSE 0 END, NULL
-              FROM alone) each
-        GROUP BY epoch
-    ), kept AS (
+          WHERE stream = p_stream AND at >= now() - interval '1 hour' AND delivery <> 'late') b
+    ORDER BY b.ms, b.seq LIMIT 1;
+    FOR found IN
+        SELECT e.epoch, count(*) AS rows, max(e.added) AS added
+        FROM logs_ledger_entries e LEFT JOIN logs_ledger_past p USING (stream, epoch)
+        WHERE e.stream = p_stream AND (e.last_ms, e.last_seq) < (ms, seq)
+          AND (p.bound_ms IS NULL OR (p.bound_ms, p.bound_seq) <= (ms, seq))
+        GROUP BY e.epoch
+    LOOP
         INSERT INTO logs_ledger_past AS past
-        SELECT p_stream, epoch, ms, seq, settled, vanished, added FROM sums
+        SELECT p_stream, found.epoch, ms, seq, s.settled, s.vanished, found.added
+        FROM dewey_settled(p_stream, found.epoch, ms, seq) s
         ON CONFLICT (stream, epoch) DO UPDATE
-        SET (bound_ms, bound_seq) = (
-                SELECT b.ms, b.seq
-                FROM (VALUES (past.bound_ms, past.bound_seq),
-                             (excluded.bound_ms, excluded.bound_seq)) b(ms, seq)
-                ORDER BY b.ms DESC, b.seq DESC LIMIT 1),
-            settled = past.settled + excluded.settled, vanished = past.vanished + excluded.vanished,
-            added = greatest(past.added, excluded.added)
-    )
-    SELECT count(*) INTO n FROM gone;
+        SET bound_ms = excluded.bound_ms, bound_seq = excluded.bound_seq,
+            settled = excluded.settled, vanished = excluded.vanished,
+            added = greatest(past.added, excluded.added);
+        DELETE FROM logs_ledger_entries
+        WHERE stream = p_stream AND epoch = found.epoch AND (last_ms, last_seq) < (ms, seq);
+        n := n + found.rows;
+    END LOOP;
     RETURN n;
 END $$;
 

@@ -26,7 +26,8 @@ class Epoch(msgspec.Struct, frozen=True):
     """One life of a stream: what was added to it, what was settled of that.
 
     `settled` counts entries outside the region that was asked for; `vanished` those whose payload
-    was trimmed while they were pending and that nobody settled.
+    was trimmed while they were pending and that nobody settled. Of what lies before `bound` only
+    these sums are left.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Epoch(msgspec.Struct, frozen=True):
     last: tuple[int, int]
     settled: int
     vanished: int
+    bound: tuple[int, int] = (0, 0)
 
 
 class Accounts(msgspec.Struct, frozen=True):
@@ -89,10 +91,7 @@ def read(
                 before[producer] = max(before.get(producer, 0), before_high)
         where = {"stream": stream, "ms": str(region[0]), "seq": str(region[1])}
         epochs = tuple(
-            Epoch(number, current, added, (int(last_ms), int(last_seq)), int(settled), vanished)
-            for number, current, added, last_ms, last_seq, settled, vanished in connection.execute(
-                statement("account_epochs"), where
-            )
+            _epoch(*row) for row in connection.execute(statement("account_epochs"), where)
         )
         runs: dict[bool, list[EntryRun]] = {True: [], False: []}
         for current, delivery, a, b, c, d, n in connection.execute(
@@ -100,6 +99,22 @@ def read(
         ):
             runs[current].append(EntryRun((int(a), int(b)), (int(c), int(d)), n, delivery))
     return Accounts(dict(numbers), old, epochs, tuple(runs[True]), before, tuple(runs[False]))
+
+
+def _epoch(
+    number: int,
+    current: bool,
+    added: int,
+    last_ms: int,
+    last_seq: int,
+    settled: int,
+    vanished: int,
+    bound_ms: int,
+    bound_seq: int,
+) -> Epoch:
+    """Make one of a row; ids are numeric in PostgreSQL."""
+    last, bound = (int(last_ms), int(last_seq)), (int(bound_ms), int(bound_seq))
+    return Epoch(number, current, added, last, settled, vanished, bound)
 
 
 def neighbours(
@@ -123,14 +138,15 @@ def active(connection: Connection, since: datetime) -> set[int]:
 
 
 def balanced(
-    connection: Connection, sent: Mapping[int, int], silent_seconds: float
+    connection: Connection, stream: str, sent: Mapping[int, int], silent_seconds: float
 ) -> frozenset[int]:
-    """Return which of these producers owe nothing and were silent for so long.
+    """Return which of these producers of a stream owe nothing and were silent for so long.
 
     `sent`: producer → the highest number it announced. Who owes nothing has every number from 1 to
     there in the ledger.
     """
     parameters = {
+        "stream": stream,
         "producers": list(sent),
         "sent": list(sent.values()),
         "silent": silent_seconds,

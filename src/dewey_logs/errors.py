@@ -12,16 +12,14 @@ class Unavailable(DeweyError):
 
 
 class Unclassified(Unavailable):
-    """PostgreSQL answers with an error nobody has classified: an outage, or one record's doing.
+    """PostgreSQL answers to rows with an error nobody knows: an outage, or one row's doing.
 
     `sqlstate` is the error's code and `said` the first line of its text.
     """
 
     def __init__(self, sqlstate: str | None, said: str) -> None:
-        code = f" [{sqlstate}]" if sqlstate else ""
         super().__init__(
-            f"PostgreSQL answered with an error nobody has classified{code}, which is taken for an "
-            f"outage: {said}"
+            f"PostgreSQL answered to rows with an error nobody has classified [{sqlstate}]: {said}"
         )
         self.sqlstate = sqlstate
         self.said = said

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from dewey_logs.rows import Batch, Dropped, EntryRun
+from dewey_logs.rows import Batch, Dropped, EntryRun, LogRow
 
 Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "cleared", "dropped"]
 
@@ -22,6 +22,14 @@ LARGEST_SEQUENCE = 2**36 - 1  # the field inside a record id; a larger number be
 
 class DeliveredBefore(Exception):
     """Entries of a first delivery were settled as such before: the group began anew."""
+
+
+class BelowBound(Exception):
+    """Some entries lie below `bound`: what the ledger knew of that region is merged into a sum."""
+
+    def __init__(self, bound: tuple[int, int]) -> None:
+        super().__init__(bound)
+        self.bound = bound
 
 
 class Entry(NamedTuple):
@@ -84,6 +92,31 @@ def redelivered(batch: Batch) -> Batch:
     again = [EntryRun(entry, entry, 1, "again") for entry in sorted(known)]
     vanished = [run for run in batch.runs if run.delivery == "vanished"]
     return msgspec.structs.replace(batch, runs=(*again, *vanished))
+
+
+def lies_below(batch: Batch, bound: tuple[int, int] | None) -> bool:
+    """Say whether the batch settles entries below the bound."""
+    return bound is not None and any(
+        run.first < bound for run in batch.runs if run.delivery in ("new", "again")
+    )
+
+
+def late(batch: Batch, bound: tuple[int, int], stored: Iterable[LogRow]) -> Batch:
+    """Return the batch with its entries below the bound told as late, where they are news.
+
+    Whoever held them slept for long. A peer may have settled them meanwhile, and then they are in
+    the sum; or they were trimmed, and then nobody has. The rows tell: one that was really inserted
+    is one that nobody had settled.
+    """
+    news = {_entry_id(row.source.entry) for row in stored}
+    told = redelivered(batch)
+    runs = [run for run in told.runs if run.first >= bound or run.delivery == "vanished"]
+    runs += [
+        EntryRun(run.first, run.last, 1, "late")
+        for run in told.runs
+        if run.first < bound and run.delivery == "again" and run.first in news
+    ]
+    return msgspec.structs.replace(told, runs=tuple(runs))
 
 
 def _entry_id(text: str) -> tuple[int, int]:

@@ -89,9 +89,11 @@ class Readers:
         """Return the producers of which anything was settled since then."""
         return self._read(lambda c: ledger_accounts.active(c, since))
 
-    def balanced_producers(self, sent: Mapping[int, int], silent_seconds: float) -> frozenset[int]:
+    def balanced_producers(
+        self, stream: str, sent: Mapping[int, int], silent_seconds: float
+    ) -> frozenset[int]:
         """Return who owes nothing and was silent for so long."""
-        return self._read(lambda c: ledger_accounts.balanced(c, sent, silent_seconds))
+        return self._read(lambda c: ledger_accounts.balanced(c, stream, sent, silent_seconds))
 
     def contents(self) -> Contents:
         """Return what `logs` really holds; see Store.contents."""

@@ -72,13 +72,14 @@ class EntryRun(msgspec.Struct, frozen=True):
 
     Runs of first deliveries (`new`) never overlap: XREADGROUP hands out consecutive entries. An
     entry delivered `again` is a run of its own, as is one that `vanished`: its payload was trimmed
-    while it was pending, so it is acknowledged without a record. Ids are (milliseconds, sequence).
+    while it was pending, so it is acknowledged without a record. `late` is the writer's own word,
+    see dewey_logs.ledger. Ids are (milliseconds, sequence).
     """
 
     first: tuple[int, int]
     last: tuple[int, int]
     n: int
-    delivery: Literal["new", "again", "vanished"] = "new"
+    delivery: Literal["new", "again", "vanished", "late"] = "new"
 
 
 class Batch(msgspec.Struct, frozen=True):

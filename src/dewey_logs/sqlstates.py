@@ -12,7 +12,7 @@ import enum
 
 import psycopg
 
-from dewey_logs.errors import DeweyError, SchemaProblem, Unavailable, Unclassified
+from dewey_logs.errors import DeweyError, SchemaProblem, Unavailable
 
 
 class Verdict(enum.Enum):
@@ -97,7 +97,10 @@ def translated(error: psycopg.Error) -> DeweyError:
         return SchemaProblem(f"PostgreSQL says: {first_line(error)} [{state}]; {advice}")
     if found is Verdict.OUTAGE:
         return Unavailable(f"PostgreSQL is unavailable: {first_line(error)}{_suffix(state)}")
-    return Unclassified(state, first_line(error))
+    return Unavailable(
+        f"PostgreSQL answered with an error nobody has classified{_suffix(state)}, which is taken "
+        f"for an outage: {first_line(error)}"
+    )
 
 
 _NOT_MIGRATED = frozenset({"42P01", "42883", "42703", "42704"})

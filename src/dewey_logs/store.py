@@ -65,7 +65,9 @@ class Store(Protocol):
         """Return the producers of which anything was settled since then."""
         ...
 
-    def balanced_producers(self, sent: Mapping[int, int], silent_seconds: float) -> frozenset[int]:
+    def balanced_producers(
+        self, stream: str, sent: Mapping[int, int], silent_seconds: float
+    ) -> frozenset[int]:
         """Return which producers owe nothing up to what they announced and were silent so long."""
         ...
 
@@ -147,9 +149,11 @@ class PostgresStore:
         """Return who was active; see Store.active_producers."""
         return self._readers.active_producers(since)
 
-    def balanced_producers(self, sent: Mapping[int, int], silent_seconds: float) -> frozenset[int]:
+    def balanced_producers(
+        self, stream: str, sent: Mapping[int, int], silent_seconds: float
+    ) -> frozenset[int]:
         """Return who owes nothing; see Store.balanced_producers."""
-        return self._readers.balanced_producers(sent, silent_seconds)
+        return self._readers.balanced_producers(stream, sent, silent_seconds)
 
     def contents(self) -> Contents:
         """Return what the log really holds; see Store.contents."""

@@ -26,10 +26,11 @@ from psycopg.pq import Format
 
 from dewey_logs.copydata import EARLIEST_US, LATEST_US, RowRefused, chunks
 from dewey_logs.database import Connection
+from dewey_logs.errors import Unclassified
 from dewey_logs.isolate import isolate
 from dewey_logs.rejects import reason_of, reject_of
 from dewey_logs.rows import LogRow, Reject
-from dewey_logs.sqlstates import Verdict, verdict_on
+from dewey_logs.sqlstates import Verdict, first_line, verdict_on
 from dewey_logs.statements import statement
 
 
@@ -165,6 +166,8 @@ def _rows_judged() -> Iterator[None]:
             raise KnownRow from exc
         if found is Verdict.MISSING_DAY:
             raise MissingDay from exc
+        if found is Verdict.UNKNOWN:
+            raise Unclassified(exc.sqlstate, first_line(exc)) from exc
         raise
 
 

@@ -18,14 +18,14 @@ from dewey_logs import deadletters, ledger, ways
 from dewey_logs.clears import cleared
 from dewey_logs.copydata import RowRefused
 from dewey_logs.database import Connection, connect
-from dewey_logs.errors import NotDurable, Unavailable
+from dewey_logs.errors import NotDurable, Unavailable, Unclassified
 from dewey_logs.rejects import reject_of, store_rejects
 from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
-from dewey_logs.sqlstates import Verdict, translated, verdict_on
+from dewey_logs.sqlstates import translated
 from dewey_logs.statements import statement
 
 DAY_US = 86_400_000_000
-ATTEMPTS = 7  # a known row, a missing day, a bad row, a copy resent, a group anew; two to spare
+ATTEMPTS = 8  # a known row, missing day, bad row, copy resent, group anew, bound; two to spare
 
 _log = logging.getLogger("dewey_logs.writer")
 
@@ -57,13 +57,14 @@ class Writer:
         with self._lock:
             try:
                 return self._store(self._connected(), batch)
+            except Unclassified as exc:  # the transaction was undone, the connection is good
+                _log.error(
+                    "unclassified error from PostgreSQL",
+                    extra={"action": "write", "sqlstate": exc.sqlstate},
+                )
+                raise
             except psycopg.Error as exc:
                 self._discard()
-                if verdict_on(exc) is Verdict.UNKNOWN:
-                    _log.error(
-                        "unclassified error from PostgreSQL",
-                        extra={"action": "write", "sqlstate": exc.sqlstate},
-                    )
                 raise translated(exc) from exc
             except BaseException:
                 self._discard()
@@ -127,6 +128,7 @@ class Writer:
         refused: list[Reject] = []
         careful = batch.maybe_known or any(row.moved for row in rows)
         way: ways.Way = ways.staged if careful else ways.fresh
+        bound: tuple[int, int] | None = None
         for _ in range(ATTEMPTS):
             try:
                 with connection.transaction():  # the one place where a batch is committed
@@ -136,7 +138,8 @@ class Writer:
                     rejects = (*batch.rejects, *refused, *placed.refused)
                     _keep_rejects(connection, batch, rejects, expired)
                     numbers = _numbers(batch, placed, expired, rejects, gone)
-                    self._settle(connection, batch, numbers)
+                    told = batch if bound is None else ledger.late(batch, bound, placed.stored)
+                    self._settle(connection, told, numbers, bound)
                     if self._moved_exist:
                         ways.no_moved_copies(connection, placed.stored)
             except ways.KnownRow:
@@ -148,6 +151,9 @@ class Writer:
                 refused += impossible
             except ledger.DeliveredBefore:
                 batch = ledger.redelivered(batch)
+            except ledger.BelowBound as exc:
+                bound = exc.bound
+                way = way if way is ways.isolated else ways.staged
             else:
                 new_rejects = len(rejects) - len(batch.rejects)
                 return WriteResult(
@@ -173,13 +179,23 @@ class Writer:
         return (now_us - self._retention_us) // DAY_US * DAY_US
 
     def _settle(
-        self, connection: Connection, batch: Batch, numbers: Iterable[ledger.Entry]
+        self,
+        connection: Connection,
+        batch: Batch,
+        numbers: Iterable[ledger.Entry],
+        heeded: tuple[int, int] | None,
     ) -> None:
-        """Write ledger and checkpoint, and learn the database's time: the last statement."""
+        """Write ledger and checkpoint, and learn the database's time: the last statement.
+
+        `heeded` is the bound that the batch was told by, None before one was met.
+        """
         row = connection.execute(statement("settle"), ledger.parameters(batch, numbers)).fetchone()
         assert row is not None
-        now_us, self._moved_exist, had_before = row
+        now_us, self._moved_exist, had_before, ms, seq = row
         self._clock = (now_us, self._monotonic())
+        bound = None if ms is None else (int(ms), int(seq))
+        if bound is not None and bound != heeded and ledger.lies_below(batch, bound):
+            raise ledger.BelowBound(bound)
         if had_before:
             raise ledger.DeliveredBefore
 

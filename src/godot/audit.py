@@ -17,7 +17,7 @@ import msgspec
 
 from dewey_logs import Accounts, EntryRun, Epoch
 from godot.ranges import Range, common, count, highest, minus, union
-from godot.stream.ids import StreamID
+from godot.stream.ids import ZERO, StreamID
 from godot.stream.inventory import Held, Inventory
 
 ENDLESS = 2**36
@@ -238,8 +238,12 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
         past.append(current)  # and nothing of the new stream is committed as such yet
         current = None
     settled_ids, strays = _Settled(accounts.runs), _Settled(accounts.strays)
+    # merged since we looked at the stream: counted already
+    bound = StreamID(*current.bound) if current else ZERO
     waiting = unsettled = inside = 0
     for item in inventory.held:
+        if item.id < bound:
+            continue
         if settled_ids.covers(item.id) or strays.covers(item.id):
             inside += 1
         elif item.waiting:
@@ -251,7 +255,8 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
     vanished = (current.vanished if current else 0) + settled_ids.vanished(inventory)
     lost_now = inventory.added - settled - waiting
     open_hollow = sum(
-        not (settled_ids.covers(one) or strays.covers(one)) for one in inventory.hollow
+        one >= bound and not (settled_ids.covers(one) or strays.covers(one))
+        for one in inventory.hollow
     )
     hollow = min(max(lost_now, 0), open_hollow)
     trimmed_now = inventory.added - len(inventory.held)

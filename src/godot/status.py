@@ -52,7 +52,7 @@ class Status(msgspec.Struct, frozen=True):
         """
         if self.stream is None or self.rate is None or self.state in ("ok", "empty"):
             return None
-        return loss_in_seconds(self.stream.room, self.rate)
+        return loss_in_seconds(self.stream.room, self.stream.limit, self.rate)
 
     @property
     def unreachable(self) -> bool:

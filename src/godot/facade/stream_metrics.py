@@ -58,59 +58,60 @@ class StreamCollector(Collector):
     def _look_again(self) -> None:
         before = self._look
         try:
-            self._look = snapshot.take(self._settings)
+            self._look = snapshot.take(self._settings, clock=self._clock)
         except GodotError:
             self._look = self._rate = None
         else:
             self._rate = None if before is None else rate(before.reading, self._look.reading)
 
 
-def _of_stream(look: StreamSnapshot, found: Rate | None) -> Iterator[Metric]:
-    def gauge(name: str, text: str, value: float) -> Metric:
-        made = GaugeMetricFamily(f"godot_stream_{name}", text, labels=["stream"])
-        made.add_metric([look.stream], value)
-        return made
+def _gauge(name: str, text: str, labels: dict[str, str], value: float) -> Metric:
+    made = GaugeMetricFamily(f"godot_{name}", text, labels=list(labels))
+    made.add_metric(list(labels.values()), value)
+    return made
 
+
+def _of_stream(look: StreamSnapshot, found: Rate | None) -> Iterator[Metric]:
+    labels = {"stream": look.stream}
     added = CounterMetricFamily(
-        "godot_stream_added_entries", "Entries ever added to the stream.", labels=["stream"]
+        "godot_stream_added_entries", "Entries ever added to the stream.", labels=list(labels)
     )
-    added.add_metric([look.stream], look.added)
+    added.add_metric(list(labels.values()), look.added)
     yield added
-    yield gauge("entries", "Entries in the stream.", look.entries)
-    yield gauge("limit_entries", "Entries the stream is trimmed to.", look.limit)
-    yield gauge("backlog_entries", "Entries that are not settled, at most.", look.backlog)
-    yield gauge(
-        "fill_ratio", "How full: of entries or of memory, whichever is higher.", look.fill_ratio
-    )
+    gauges: list[tuple[str, str, float]] = [
+        ("entries", "Entries in the stream.", look.entries),
+        ("limit_entries", "Entries the stream is trimmed to.", look.limit),
+        ("backlog_entries", "Entries that are not settled, at most.", look.backlog),
+        ("fill_ratio", "How full: of entries or of memory, whichever is higher.", look.fill_ratio),
+    ]
     if found is not None:
-        holds, loss = buffer_seconds(look.room, found), loss_in_seconds(look.room, found)
-        yield gauge(
-            "buffer_seconds",
-            "For how long the stream holds if nothing is read any more.",
-            math.inf if holds is None else holds,
-        )
-        yield gauge(
-            "loss_in_seconds",
-            "When trimming reaches unread entries, as things go.",
-            math.inf if loss is None else loss,
-        )
+        holds = buffer_seconds(look.room, found)
+        loss = loss_in_seconds(look.room, look.limit, found)
+        gauges += [
+            (
+                "buffer_seconds",
+                "For how long the stream holds if nothing is read any more.",
+                math.inf if holds is None else holds,
+            ),
+            (
+                "loss_in_seconds",
+                "When trimming reaches unread entries, as things go.",
+                math.inf if loss is None else loss,
+            ),
+        ]
+    for name, text, value in gauges:
+        yield _gauge(f"stream_{name}", text, labels, value)
 
 
 def _of_group(look: StreamSnapshot) -> Iterator[Metric]:
-    def gauge(name: str, text: str, value: float) -> Metric:
-        made = GaugeMetricFamily(f"godot_group_{name}", text, labels=["stream", "group"])
-        made.add_metric([look.stream, look.group], value)
-        return made
-
-    yield gauge("pending_entries", "Entries delivered and not acknowledged.", look.pending)
-    yield gauge("consumers", "Consumers of the group.", look.consumers)
+    labels = {"stream": look.stream, "group": look.group}
+    pending = "Entries delivered and not acknowledged."
+    yield _gauge("group_pending_entries", pending, labels, look.pending)
+    yield _gauge("group_consumers", "Consumers of the group.", labels, look.consumers)
     for name, since_ms in (
         ("undelivered", look.undelivered_since_ms),
         ("pending", look.pending_since_ms),
     ):
         if since_ms is not None:
-            yield gauge(
-                f"oldest_{name}_timestamp_seconds",
-                f"When the oldest {name} entry was added; absent when there is none.",
-                since_ms / 1000,
-            )
+            text = f"When the oldest {name} entry was added; absent when there is none."
+            yield _gauge(f"group_oldest_{name}_timestamp_seconds", text, labels, since_ms / 1000)

@@ -3,8 +3,8 @@
 A synchronous worker cannot tell Redis that it still lives while it waits inside a COPY, and a peer
 would reclaim its entries. So a second thread with a connection of its own renews the entries in
 hand: XCLAIM to ourselves with JUSTID resets the idle clock and leaves the delivery count alone.
-A renewal that returns fewer ids never drops records: a peer's sweep purges ids whose payload was
-trimmed although we still hold the payload in memory.
+A renewal that returns fewer ids never drops records: ids whose payload was trimmed are purged, by a
+peer's sweep and by the renewal itself, although we still hold the payload in memory.
 """
 
 from __future__ import annotations
@@ -69,10 +69,9 @@ class Lease:
             try:
                 if excused:
                     consumer.excuse(held)
-                else:
-                    renewed = (*(held if held is before else ()), *self._lasting)
-                    if renewed:
-                        consumer.renew(renewed)
+                in_danger = (*(held if held is before and not excused else ()), *self._lasting)
+                if in_danger:
+                    consumer.renew(in_danger)
             except GodotError as exc:  # the next interval tries again; two are missed at most
                 log.warning("lease not renewed", extra={"action": "lease", "reason": str(exc)})
         close(client)

@@ -3,15 +3,16 @@
 Trimming takes the oldest entries, so a record is lost when trimming reaches it before a worker did.
 The room until then shrinks by what is appended and grows by what is settled. Only differences of
 the group's `entries-read` are used: the number itself is wrong after unread entries were trimmed.
+While they are being trimmed it leaps over them, as if they had been read: so a stream without room
+to speak of is losing records now, whatever the numbers say.
 """
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 
 SHORTEST_S = 0.05  # between two readings; less says nothing
+BRINK = 0.02  # of the limit: what a batch that was just read leaves free
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -33,10 +34,6 @@ class Rate(msgspec.Struct, frozen=True):
     growth_per_s: float | None
 
 
-def reading(added: int, read: int | None, pending: int) -> Reading:
-    return Reading(time.monotonic(), added, read, pending)
-
-
 def rate(before: Reading, after: Reading) -> Rate | None:
     """Return what happened between two readings; None for different streams or too short a time."""
     seconds = after.at_s - before.at_s
@@ -55,10 +52,12 @@ def buffer_seconds(room: int, found: Rate) -> float | None:
     return room / found.added_per_s if found.added_per_s > 0 else None
 
 
-def loss_in_seconds(room: int, found: Rate) -> float | None:
+def loss_in_seconds(room: int, limit: int, found: Rate) -> float | None:
     """Return in how many seconds trimming reaches unread entries, as things go; None: it does not.
 
     Where it is not known what is settled, nothing is taken to be.
     """
+    if room <= limit * BRINK and found.added_per_s > 0:
+        return 0.0
     growth = found.added_per_s if found.growth_per_s is None else found.growth_per_s
     return room / growth if growth > 0 else None

@@ -6,6 +6,8 @@ What can be trusted is time: the first entry after the last delivered one carrie
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,7 +20,7 @@ from godot.stream.connection import ask, close, connect, translated
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
 from godot.stream.producers import ProducerInfo
-from godot.stream.rate import Reading, reading
+from godot.stream.rate import Reading
 from godot.stream.replies import entries
 
 
@@ -70,12 +72,16 @@ class StreamSnapshot(msgspec.Struct, frozen=True):
         return max(0, self.limit - self.backlog)
 
 
-def take(settings: Settings, client: redis.Redis | None = None) -> StreamSnapshot:
+def take(
+    settings: Settings,
+    client: redis.Redis | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> StreamSnapshot:
     """Ask the server, in a few round trips; raise StreamUnavailable when it is away."""
     own = client is None
     client = client or connect(settings)
     try:
-        return _take(settings, client)
+        return _take(settings, client, clock)
     finally:
         if own:
             close(client)
@@ -86,19 +92,19 @@ def read_again(settings: Settings) -> Reading:
     client = connect(settings)
     try:
         stream, group = _counters(client, stream_key(settings.stream), settings.group)
-        return _reading(stream, group)
+        return _reading(stream, group, time.monotonic())
     finally:
         close(client)
 
 
-def _take(settings: Settings, client: redis.Redis) -> StreamSnapshot:
+def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -> StreamSnapshot:
     key = stream_key(settings.stream)
     with translated(client):
         seconds, micros = client.time()
         server = client.info("server")
         memory = client.info("memory")
     stream, group = _counters(client, key, settings.group)
-    counters = _reading(stream, group)
+    counters = _reading(stream, group, clock())
     delivered = StreamID.parse(group[b"last-delivered-id"]) if group else None
     added = int(stream[b"entries-added"]) if stream else 0
     undelivered_since = _first_after(client, key, delivered) if stream else None
@@ -135,10 +141,13 @@ def _counters(
     return stream, next((group for group in groups if group[b"name"] == name.encode()), None)
 
 
-def _reading(stream: dict[bytes, Any] | None, group: dict[bytes, Any] | None) -> Reading:
+def _reading(
+    stream: dict[bytes, Any] | None, group: dict[bytes, Any] | None, at_s: float
+) -> Reading:
     """Without a group nothing is read; Redis leaves `entries-read` out where it lost count."""
     read = 0 if group is None else group[b"entries-read"]
-    return reading(
+    return Reading(
+        at_s,
         int(stream[b"entries-added"]) if stream else 0,
         None if read is None else int(read),
         int(group[b"pending"]) if group else 0,

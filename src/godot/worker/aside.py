@@ -4,21 +4,19 @@ An error that nobody has classified is taken for an outage, because waiting lose
 may be about one record alone (a trigger of the user's that raises, say), and then waiting would
 stop the worker for good. So such a batch is divided; what can be stored is, and a record that fails
 alone is set aside, unacknowledged, while the worker goes on. Only one that has failed alone three
-times, while other records were committed in between, is given up. There is room for a few records:
-when it is taken, the error is an outage after all.
+times, and after whose first failure other records were stored, is given up. There is room for a few
+records: when it is taken and nothing at all can be stored, the error is an outage after all.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from dewey_logs import (
     Batch,
-    DeweyError,
     EntryRun,
     LogRow,
     Reject,
@@ -27,16 +25,20 @@ from dewey_logs import (
     Unclassified,
     WriteResult,
 )
+from godot.logs import get_logger
 from godot.stream.ids import StreamID
 from godot.worker.decode import receipt
 
+log = get_logger(__name__)
+
+CHECKPOINT = ("entries_added", "last_generated", "first_entry", "floor")
 ROOM = 100
 FAILURES = 3
-RETRY_S = 1.0
+RETRY_S, SLOWEST_RETRY_S = 1.0, 30.0
 
 
 class _Item:
-    """One record as a batch of its own, how often it failed alone, and what was committed then."""
+    """One record as a batch of its own, how often it failed alone, and how much was stored then."""
 
     def __init__(self, batch: Batch, entry: StreamID, commits: int) -> None:
         self.batch = batch
@@ -52,7 +54,8 @@ class Aside:
         self._clock = clock
         self._items: list[_Item] = []
         self._due = 0.0
-        self.commits = 0  # batches of other records that were committed, ever
+        self._pause_s = RETRY_S
+        self._commits = 0  # batches with records that were stored, ever
 
     @property
     def entries(self) -> list[StreamID]:
@@ -62,38 +65,52 @@ class Aside:
     def full(self) -> bool:
         return len(self._items) >= ROOM
 
-    def add(self, batch: Batch) -> None:
-        """Set a record aside; `batch` holds it alone."""
-        (row,) = batch.rows
-        self._due = self._clock() + RETRY_S
-        self._items.append(_Item(batch, StreamID.parse(row.source.entry), self.commits))
+    @property
+    def due(self) -> bool:
+        return bool(self._items) and self._clock() >= self._due
 
-    def forget(self) -> None:
-        """Hold nothing any more: the entries will be delivered again."""
-        self._items.clear()
+    def add(self, batch: Batch, why: Unclassified) -> None:
+        """Set a record aside; `batch` holds it alone."""
+        entry = batch.rows[0].source.entry
+        log.error(
+            "record set aside", extra={"action": "set_aside", "entry": entry, "reason": str(why)}
+        )
+        self._items.append(_Item(batch, StreamID.parse(entry), self._commits))
+        self._pause(RETRY_S)
+
+    def others_stored(self) -> None:
+        """Note that other records were stored: what fails all the same is to blame itself."""
+        self._commits += 1
+        if self._pause_s > RETRY_S:
+            self._pause(RETRY_S)
+
+    def drop(self, entries: Iterable[StreamID]) -> None:
+        """Hold these no longer: they were delivered again, or deleted."""
+        gone = set(entries)
+        self._items = [item for item in self._items if item.entry not in gone]
 
     def retry(self, store: Store) -> Iterator[tuple[StreamID, Batch, WriteResult]]:
-        """Try each record again when that is due; yield those that are settled now.
+        """Try each record again; yield those that are settled now.
 
-        A store that is away is no verdict on any of them.
+        A store that is away is no verdict on any of them, and ends the round.
         """
-        if not self._items or self._clock() < self._due:
-            return
+        self._pause(min(self._pause_s * 2, SLOWEST_RETRY_S))
         for item in list(self._items):
             batch = item.batch
-            with suppress(DeweyError):
-                try:
-                    result = store.write(batch)
-                except Unclassified as exc:
-                    item.failures += self.commits > item.commits
-                    item.commits = self.commits
-                    if item.failures < FAILURES:
-                        continue
-                    batch = _given_up(batch, exc)
-                    result = store.write(batch)
-                self._items.remove(item)
-                yield item.entry, batch, result
-        self._due = self._clock() + RETRY_S
+            try:
+                result = store.write(batch)
+            except Unclassified as exc:
+                item.failures += 1
+                if item.failures < FAILURES or item.commits == self._commits:
+                    continue
+                batch = _given_up(batch, exc)
+                result = store.write(batch)
+            self._items.remove(item)
+            yield item.entry, batch, result
+
+    def _pause(self, seconds: float) -> None:
+        self._pause_s = seconds
+        self._due = self._clock() + seconds
 
 
 def is_alone(batch: Batch) -> bool:
@@ -104,19 +121,19 @@ def is_alone(batch: Batch) -> bool:
 def divided(batch: Batch) -> list[Batch]:
     """Return the records of a batch that was not stored in halves, and first whatever else it has.
 
-    Each part accounts for its own entries, one by one.
+    Each part accounts for its own entries, one by one; the first one brings the checkpoint.
     """
     middle = len(batch.rows) // 2
     halves = (batch.rows[:middle], batch.rows[middle:])
     parts = [_part(batch, rows) for rows in halves if rows]
+    checkpoint = {name: getattr(batch, name) for name in CHECKPOINT}
     rejected = tuple(_again(reject.source) for reject in batch.rejects)
     vanished = tuple(run for run in batch.runs if run.delivery == "vanished")
-    if not (rejected or vanished):
-        return parts
-    rest = msgspec.structs.replace(
-        batch, rows=(), dropped=(), runs=(*rejected, *vanished), maybe_known=True
-    )
-    return [rest, *parts]
+    if rejected or vanished:
+        rest = Batch(stream=batch.stream, rejects=batch.rejects, runs=(*rejected, *vanished))
+        parts.insert(0, rest)
+    parts[0] = msgspec.structs.replace(parts[0], **checkpoint)
+    return parts
 
 
 def _part(batch: Batch, rows: Sequence[LogRow]) -> Batch:
@@ -144,4 +161,4 @@ def _given_up(batch: Batch, why: Unclassified) -> Batch:
         producer=row.producer,
         sequence=row.sequence,
     )
-    return Batch(stream=batch.stream, rejects=(reject,), runs=batch.runs, maybe_known=True)
+    return msgspec.structs.replace(batch, rows=(), rejects=(reject,))

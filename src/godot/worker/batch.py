@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -104,6 +105,7 @@ class Pipeline:
         and StreamUnavailable when the acknowledgement fails; the entries are then redelivered.
         """
         coming = [entry.id for read in reads for entry in read.entries]
+        self._aside.drop(e.id for read in reads for e in read.entries if not e.trimmed)
         self._hold([*(self._under_way.ids if self._under_way else ()), *coming])
         for part in self._composer.parts(reads):
             with self._metrics.stage("decode"):
@@ -126,12 +128,17 @@ class Pipeline:
         finally:
             self._hold(())
 
-    def forget(self) -> None:
-        """Wait for the batch under way without acknowledging it: its entries will come again."""
+    def forget(self, *, deleted: bool = False) -> None:
+        """Wait for the batch under way without acknowledging it: its entries will come again.
+
+        What was set aside is kept, since it may be the only copy by now, unless it was `deleted`
+        with its stream.
+        """
         under_way, self._under_way = self._under_way, None
         if under_way is not None and not under_way.result.exception():
             self._report(under_way.batch, under_way.result.result())
-        self._aside.forget()
+        if deleted:
+            self._aside.drop(self._aside.entries)
         self._hold(())
 
     def close(self) -> None:
@@ -155,37 +162,61 @@ class Pipeline:
             self._acknowledge(ids)
 
     def _store_apart(self, batch: Batch) -> None:
-        """Store what can be stored of a batch, and set aside what fails alone."""
-        parts = [batch]
+        """Store what can be stored of a batch, and set aside what fails alone.
+
+        Larger parts come first, so that what is good is stored before there may be no room.
+        """
+        parts = deque([batch])
+        stored = failed = 0  # failed: lone records since the last success, for want of room
         while parts:
-            part = parts.pop()
+            part = parts.popleft()
             alone = is_alone(part)
+            # without a record to blame, or room for it, and nothing stored, it is an outage
+            outage = not part.rows or (alone and self._aside.full and not stored)
             try:
-                # without a record to blame, or room for it, it is an outage
-                blamed = bool(part.rows) and not (alone and self._aside.full)
-                result = self._write(part, 1 if blamed else None)
+                result = self._write(part, None if outage else 1)
             except Unclassified as exc:
                 if not alone:
-                    parts += reversed(divided(part))
-                    continue
-                self._aside.add(part)
-                log.error(
-                    "record set aside",
-                    extra={
-                        "action": "set_aside",
-                        "entry": part.rows[0].source.entry,
-                        "reason": str(exc),
-                    },
-                )
+                    parts.extend(divided(part))
+                elif not self._aside.full:
+                    self._aside.add(part, exc)
+                else:
+                    parts.append(part)
+                    failed += 1
+                    if failed >= len(parts):
+                        self._await_room()
+                        failed = 0
             else:
+                stored += result.stored
+                failed = 0
                 self._report(part, result)
+        self._breaker.succeeded()  # nothing is held up by the store any more
+        self._metrics.store_worked()
+
+    def _await_room(self) -> None:
+        """Let what is set aside be given up or stored, one round."""
+        while not self._aside.due:
+            if self._stop.wait(0.1):
+                raise Abandoned("stopping with more records set aside than there is room for")
+        self._try_aside()
 
     def look_aside(self) -> None:
         """Try what was set aside again, when that is due."""
-        for entry, batch, result in self._aside.retry(self._store):
-            self._report(batch, result)
-            self._acknowledge([entry])
-            self._hold(())
+        if self._aside.due:
+            self._end()
+            self._try_aside()
+
+    def _try_aside(self) -> None:
+        settled = []
+        try:
+            for entry, batch, result in self._aside.retry(self._store):
+                settled.append(entry)
+                self._report(batch, result)
+                if self._stop.is_set():
+                    break
+        except DeweyError as exc:
+            log.warning("cannot look aside", extra={"action": "set_aside", "reason": str(exc)})
+        self._acknowledge(settled)
 
     def _hold(self, ids: Sequence[StreamID]) -> None:
         self._lease.hold(ids, self._aside.entries)
@@ -207,7 +238,8 @@ class Pipeline:
 
     def _report(self, batch: Batch, result: WriteResult) -> None:
         self._metrics.committed(batch, result)
-        self._aside.commits += result.stored > 0
+        if result.stored:
+            self._aside.others_stored()
         for reject in result.rejects:
             log.warning(
                 "record rejected",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 
@@ -29,6 +30,7 @@ class Housekeeping:
         metrics: WorkerMetrics,
         store: Store,
         clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._consumer = consumer
         self._metrics = metrics
@@ -36,7 +38,8 @@ class Housekeeping:
         self._clock = clock
         self._pressure_due = 0.0
         self._bury_due = 0.0
-        self._forget_due = 0.0
+        # not at every start, nor all workers at once: the question reads the whole ledger
+        self._forget_due = clock() + jitter(0.0, FORGET_EVERY_S)
 
     def attend(self) -> None:
         """Do what is due; raises StreamUnavailable like any other use of Redis."""
@@ -64,7 +67,7 @@ class Housekeeping:
             return
         sent = {producer: info.sent_sequence for producer, info in announced.items()}
         try:
-            silent = self._store.balanced_producers(sent, SILENT_S)
+            silent = self._store.balanced_producers(stream, sent, SILENT_S)
         except DeweyError:
             return  # the next time will do
         forgotten = producers.forget(client, stream, [announced[one] for one in silent])

@@ -178,7 +178,7 @@ class Worker:
             self._breaker.succeeded()
             self._last_cycle = time.monotonic()
         except StreamLost as exc:
-            pipeline.forget()
+            pipeline.forget(deleted=True)
             self._group_seen = False
             self._lost_group = True
             self._pause("stream or group is gone, making it again", exc)

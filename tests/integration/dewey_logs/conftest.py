@@ -97,7 +97,7 @@ class Database:
 
 
 def batch(rows: list[LogRow], **more: Any) -> Batch:
-    return Batch(stream="test", rows=tuple(rows), **more)
+    return Batch(**{"stream": "test", "rows": tuple(rows), **more})
 
 
 def eventually(condition: Callable[[], object], timeout_s: float = 10.0) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import urllib.request
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
+import redis
 from prometheus_client import CollectorRegistry
 
 from clientlib import Producer, make_record
@@ -89,6 +92,22 @@ def test_the_served_metrics_hold_them(served, settings):
     assert 'godot_component_up{component="redis"} 1.0' in text
 
 
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("godot.stream.rate.SHORTEST_S", 0.0)
+def test_a_group_too_slow_for_what_comes_is_losing_now(settings, bench_redis):
+    settings = msgspec.structs.replace(settings, maxlen=1_000)
+    stream, group = settings.stream, settings.group
+    bench_redis.xgroup_create(stream, group, id="0", mkstream=True)
+    scrapes = Scrapes(settings)
+    for _ in range(8):  # two thirds of what comes are trimmed unread
+        send(settings, 300)
+        scrapes.now += stream_metrics.LOOK_EVERY_S
+        told = scrapes.stream("loss_in_seconds")
+        found = bench_redis.xreadgroup(group, "slow", {stream: ">"}, count=100)
+        bench_redis.xack(stream, group, *[entry for entry, _ in found[0][1]])
+    assert told == 0
+
+
+@pytest.fixture
+def bench_redis(settings: Settings) -> Iterator[Any]:
+    client = redis.Redis.from_url(settings.redis_url)
+    yield client
+    client.close()

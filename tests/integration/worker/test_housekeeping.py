@@ -31,7 +31,8 @@ def keep_house(bench: Bench, store: Store) -> None:
     consumer = Consumer(bench.redis, bench.settings.stream, bench.settings.group, "caretaker")
     consumer.ensure_group()
     bench.redis.response_callbacks.pop("XPENDING", None)
-    Housekeeping(consumer, WorkerMetrics(CollectorRegistry()), store).attend()
+    metrics = WorkerMetrics(CollectorRegistry())
+    Housekeeping(consumer, metrics, store, jitter=lambda low, high: low).attend()
 
 
 def announce(bench: Bench, producer: Producer, sent: int) -> ProducerInfo:

@@ -14,6 +14,7 @@ from godot.settings import Settings
 from godot.worker import aside, intake
 from godot.worker.loop import Worker
 from tests.integration.worker.conftest import Bench, eventually
+from tests.proxy import Proxy
 
 TRIGGER = """
 CREATE SEQUENCE tries;  -- which no rollback takes back
@@ -32,6 +33,7 @@ Working = Callable[[Settings], AbstractContextManager[Worker]]
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "RETRY_S", 0.05)
+    monkeypatch.setattr(aside, "SLOWEST_RETRY_S", 0.05)
     monkeypatch.setattr(intake, "BLOCK_MS", 10)
 
 
@@ -126,3 +128,48 @@ def test_what_is_set_aside_is_kept_from_peers_and_given_back_at_the_end(
     with working(settings):
         eventually(bench.settled, "the record to be stored")
     assert (bench.stored(), refused(bench)) == (1, [])
+
+
+def test_more_of_them_than_there_is_room_for_hold_nobody_up_for_good(
+    bench: Bench, settings: Settings, working: Working
+):
+    execute(bench, TRIGGER.format(when=ONE))
+    made = bench.records(600)
+    bad = [
+        msgspec.structs.replace(record, message="unwelcome") if n % 4 == 3 else record
+        for n, record in enumerate(made)
+    ]
+    bench.append(bad)
+    with working(settings) as worker:
+        eventually(lambda: bench.stored() == 450, "the good ones")
+        bench.append(bench.records(1))
+        eventually(bench.settled, "everything settled", 60)
+        assert worker.ready()["store"]
+    assert (bench.stored(), len(refused(bench))) == (451, 150)
+
+
+def test_one_that_waits_does_not_make_the_worker_unready(
+    bench: Bench, settings: Settings, working: Working
+):
+    execute(bench, TRIGGER.format(when=ONE))
+    with working(settings) as worker:
+        bench.append(unwelcome(bench))
+        eventually(lambda: tries(bench) > 5, "the record to be set aside")
+        eventually(lambda: worker.ready()["store"], "the worker to be ready")
+
+
+def test_the_only_copy_survives_a_break_of_redis(
+    bench: Bench, settings: Settings, working: Working, valkey_server
+):
+    execute(bench, TRIGGER.format(when=ONE))
+    with Proxy(valkey_server.socket) as proxy:
+        behind = msgspec.structs.replace(settings, redis_url=f"redis://127.0.0.1:{proxy.port}/0")
+        with working(behind) as worker:
+            bench.append(unwelcome(bench))
+            eventually(lambda: tries(bench) > 5, "the record to be set aside")
+            bench.redis.xtrim(settings.stream, maxlen=0, approximate=False)
+            proxy.cut()
+            eventually(lambda: not worker.ready()["redis"], "the worker to notice")
+            execute(bench, "DROP TRIGGER refuse ON logs")
+            eventually(lambda: bench.stored() == 1, "the record to be stored from memory")
+            eventually(bench.settled, "nothing pending")

@@ -505,3 +505,16 @@ def test_two_producers_are_told_apart():
     by_name = {item.producer: item.totals.lost for item in found.producers}
     assert by_name == {f"{P:010x}": 0, f"{Q:010x}": 2}
     assert {item.component for item in found.producers} == {"shop"}
+
+
+def test_what_was_merged_after_the_look_at_the_stream_is_no_entry_without_settlement():
+    found = audit(
+        inventory(held(1, 10, waiting=False), added=10, sent={P: 10}),
+        accounts(
+            {P: {"stored": ((1, 10),)}},
+            (epoch(added=10, last=entry(10), settled=6, bound=entry(7)),),
+            (new(7, 10),),
+        ),
+    )
+    assert found.clean
+    assert found.entries.settled == 10

@@ -25,8 +25,14 @@ def test_two_readings_tell_how_fast_it_fills(after: Reading, found: Rate | None)
 
 
 def test_time_runs_out_by_what_is_not_settled():
+    limit = 100_000
     assert buffer_seconds(50_000, Rate(1_000.0, 0.0)) == 50.0
-    assert loss_in_seconds(50_000, Rate(1_000.0, 500.0)) == 100.0
-    assert loss_in_seconds(50_000, Rate(1_000.0, -1.0)) is None
-    assert loss_in_seconds(50_000, Rate(1_000.0, None)) == 50.0
     assert buffer_seconds(50_000, Rate(0.0, 0.0)) is None
+    assert loss_in_seconds(50_000, limit, Rate(1_000.0, 500.0)) == 100.0
+    assert loss_in_seconds(50_000, limit, Rate(1_000.0, -1.0)) is None
+    assert loss_in_seconds(50_000, limit, Rate(1_000.0, None)) == 50.0
+
+
+def test_on_the_brink_it_has_begun_whatever_the_group_says_of_itself():
+    assert loss_in_seconds(1_000, 100_000, Rate(1_000.0, 0.0)) == 0.0
+    assert loss_in_seconds(1_000, 100_000, Rate(0.0, 0.0)) is None
