@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,12 @@ import pytest
 import redis
 
 from clientlib import LogRecord, Producer, make_record
+from dewey_logs import open_store
+from dewey_logs.migrations import migrate
+from godot.accounting import examine
+from godot.audit import Audit
+from godot.embedded.postgres import Postgres
+from godot.embedded.valkey import Valkey
 from godot.settings import Settings
 from godot.stream.append import Appender
 from godot.worker.loop import Worker
@@ -29,6 +36,9 @@ ENVIRONMENT = {
     "GODOT_METRICS_PORT": "metrics_port",
     "GODOT_RECLAIM_IDLE_MS": "reclaim_idle_ms",
     "GODOT_MAXLEN": "maxlen",
+    "GODOT_BATCH_SIZE": "batch_size",
+    "GODOT_MAX_DELIVERIES": "max_deliveries",
+    "GODOT_STOP_TIMEOUT_S": "stop_timeout_s",
 }
 
 
@@ -59,6 +69,17 @@ class Bench:
         assert self.settings.dewey_url is not None
         with psycopg.connect(self.settings.dewey_url, autocommit=True) as connection:
             return connection.execute(query).fetchall()
+
+    def change(self, statements: str) -> None:
+        """Do what returns no rows."""
+        with psycopg.connect(self.settings.dewey_url or "", autocommit=True) as connection:
+            connection.execute(statements)
+
+    def audited(self) -> Audit:
+        """Audit as if an hour had passed since, so that nothing is settling any more."""
+        self.change("UPDATE logs_ledger SET at = at - interval '1 hour'")
+        with open_store(self.settings.dewey_url or "") as store:
+            return examine(self.settings, store).audit
 
     def stored(self) -> int:
         return self.sql("SELECT count(*) FROM logs")[0][0]
@@ -91,6 +112,36 @@ def bench(settings: Settings) -> Iterator[Bench]:
     here = Bench(settings)
     yield here
     here.redis.close()
+
+
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="godot-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@pytest.fixture
+def own_postgres(own_folder: Path) -> Iterator[Postgres]:
+    """A PostgreSQL of the test's own, to be killed; its database is `dewey`."""
+    server = Postgres(own_folder / "postgres", options=("shared_buffers=32MB",))
+    server.start()
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE dewey")
+    migrate(server.url("dewey"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_valkey(own_folder: Path) -> Iterator[Valkey]:
+    """A Valkey of the test's own, to be killed."""
+    # with everysec a crash may cost what waited for a slow fsync; here it must cost nothing
+    server = Valkey(own_folder / "valkey", options=("--appendfsync", "always"))
+    server.start()
+    yield server
+    server.stop()
 
 
 @contextmanager

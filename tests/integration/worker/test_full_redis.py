@@ -12,6 +12,7 @@ import pytest
 from godot.embedded.valkey import Valkey
 from godot.errors import GodotError, StreamFull
 from godot.stream import guard
+from godot.stream.append import Appender
 from godot.stream.connection import connect
 from godot.stream.group import Consumer
 from tests.integration.worker.conftest import Bench, eventually
@@ -30,14 +31,11 @@ def small(settings) -> Iterator[Bench]:
 
 def fill(bench: Bench) -> int:
     """Append until Redis refuses; return how many records it accepted."""
-    accepted = 0
-    while True:
-        try:
-            bench.append(bench.records(10, id=None))
-        except StreamFull:
-            return bench.redis.xinfo_stream(bench.settings.stream)["entries-added"]
-        accepted += 10
-        assert accepted < 100_000
+    with Appender(bench.settings) as appender, pytest.raises(StreamFull):
+        for _ in range(100_000):
+            appender.append(bench.records(10, trace_id="t" * 128))
+    added: int = bench.redis.xinfo_stream(bench.settings.stream)["entries-added"]
+    return added
 
 
 def test_a_full_redis_recovers_by_trimming_settled_entries_only(small: Bench, working):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import psycopg
 import pytest
 
 from dewey_logs import NotDurable
@@ -18,34 +15,6 @@ from godot.embedded.valkey import Valkey
 from godot.settings import Settings
 from godot.worker.loop import Worker
 from tests.integration.worker.conftest import Bench, eventually
-
-
-@pytest.fixture
-def own_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="godot-test-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        yield folder
-
-
-@pytest.fixture
-def own_postgres(own_folder: Path) -> Iterator[Postgres]:
-    server = Postgres(own_folder / "postgres", options=("shared_buffers=32MB",))
-    server.start()
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE dewey")
-    migrate(server.url("dewey"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def own_valkey(own_folder: Path) -> Iterator[Valkey]:
-    # with everysec a crash may cost what waited for a slow fsync; here it must cost nothing
-    server = Valkey(own_folder / "valkey", options=("--appendfsync", "always"))
-    server.start()
-    yield server
-    server.stop()
 
 
 def test_postgresql_crashing_under_load_loses_and_doubles_nothing(
