@@ -41,6 +41,13 @@ ENVIRONMENT = {
     "GODOT_STOP_TIMEOUT_S": "stop_timeout_s",
 }
 
+GATE = """
+CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON logs_ledger
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION gate()
+"""
+
 
 class Bench:
     """The test's hands: append records, look at the stream and at the tables."""
@@ -74,6 +81,21 @@ class Bench:
         """Do what returns no rows."""
         with psycopg.connect(self.settings.dewey_url or "", autocommit=True) as connection:
             connection.execute(statements)
+
+    @contextmanager
+    def commits_held(self) -> Iterator[None]:
+        """Keep batches with records waiting in the last moment of their COMMIT."""
+        self.change(GATE)
+        with psycopg.connect(self.settings.dewey_url or "", autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(4711)")
+            yield
+        self.change("DROP FUNCTION gate CASCADE")
+
+    def committing(self) -> int:
+        """Return how many batches wait there."""
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        found: int = self.sql(waiting)[0][0]
+        return found
 
     def audited(self) -> Audit:
         """Audit as if an hour had passed since, so that nothing is settling any more."""

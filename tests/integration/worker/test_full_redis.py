@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -31,10 +32,11 @@ def small(settings) -> Iterator[Bench]:
 
 def fill(bench: Bench) -> int:
     """Append until Redis refuses; return how many records it accepted."""
-    with Appender(bench.settings) as appender, pytest.raises(StreamFull):
-        for _ in range(100_000):
+    with Appender(bench.settings) as appender, suppress(StreamFull):
+        for _ in range(10_000):
             appender.append(bench.records(10, trace_id="t" * 128))
     added: int = bench.redis.xinfo_stream(bench.settings.stream)["entries-added"]
+    assert added < 100_000, "Redis never was full"
     return added
 
 

@@ -53,14 +53,65 @@ def test_entries_of_a_read_whose_answer_was_lost_come_first_afterwards(
     assert bench.stored() == 50
 
 
-def test_twenty_outages_leave_no_connection_behind(bench: Bench, working, proxied):
+def test_an_acknowledgement_whose_answer_was_lost_is_repeated(bench: Bench, working, proxied):
     proxy, through = proxied
-    with working(through) as worker:
-        eventually(lambda: worker.ready()["redis"], "the worker to work")
-        before = proxy.connections()
-        for _ in range(20):
+    patient = msgspec.structs.replace(through, reclaim_idle_ms=60_000)
+    with working(patient) as worker:
+        with bench.commits_held():
+            bench.append(bench.records(50))
+            eventually(lambda: bench.committing() == 1, "the batch to be under way")
+            assert bench.pending() == 50
+            proxy.swallow_replies = True
+        eventually(lambda: bench.pending() == 0, "the acknowledgement to arrive")
+        proxy.cut()
+        proxy.swallow_replies = False
+        bench.append(bench.records(10))
+        eventually(lambda: bench.stored() == 60, "records to flow again")
+        eventually(bench.settled, "everything acknowledged")
+        acked = worker.registry.get_sample_value("godot_worker_ack_missing_entries_total")
+    assert acked == 50, "the repeated XACK finds nothing pending"
+    found = bench.audited()
+    assert (found.total.stored, found.total.duplicates, found.clean) == (60, 0, True)
+
+
+def test_an_acknowledgement_that_never_arrives_only_makes_duplicates(
+    bench: Bench, working, proxied
+):
+    proxy, through = proxied
+    patient = msgspec.structs.replace(through, reclaim_idle_ms=60_000)
+    with working(patient) as worker:
+        with bench.commits_held():
+            bench.append(bench.records(50))
+            eventually(lambda: bench.committing() == 1, "the batch to be under way")
+            proxy.refuse = True
             proxy.cut()
-            bench.append(bench.records(1))
-            eventually(bench.settled, "the record after the cut")
-        assert proxy.connections() <= before
-    assert bench.stored() == 20
+        eventually(lambda: bench.stored() == 50, "the commit")
+        eventually(lambda: not worker.ready()["redis"], "the worker to give up on XACK")
+        assert bench.pending() == 50
+        proxy.refuse = False
+        eventually(bench.settled, "the entries again, long before any reclaim")
+    assert bench.stored() == 50
+    found = bench.audited()
+    assert (found.total.stored, found.total.duplicates, found.clean) == (50, 50, True)
+
+
+def test_a_commit_whose_answer_was_lost_is_repeated_and_acknowledged_once(
+    bench: Bench, working, settings, postgres_server
+):
+    patient = msgspec.structs.replace(settings, reclaim_idle_ms=60_000)
+    with Proxy(postgres_server.sockets / ".s.PGSQL.5432") as proxy:
+        name = settings.dewey_url.partition("?")[0].rpartition("/")[2]
+        url = f"postgresql://godot@127.0.0.1:{proxy.port}/{name}?sslmode=disable"
+        with working(msgspec.structs.replace(patient, dewey_url=url)):
+            with bench.commits_held():
+                bench.append(bench.records(50))
+                eventually(lambda: bench.committing() == 1, "the batch to be under way")
+                proxy.swallow_replies = True
+            eventually(lambda: bench.stored() == 50, "a commit nobody hears of")
+            assert bench.pending() == 50, "nothing is acknowledged that is not known to be stored"
+            proxy.cut()
+            proxy.swallow_replies = False
+            eventually(bench.settled, "everything acknowledged")
+    assert bench.stored() == 50
+    found = bench.audited()
+    assert (found.total.stored, found.total.duplicates, found.clean) == (50, 50, True)

@@ -1,0 +1,93 @@
+"""A stream or group that disappears under the workers: made again at 0, and nothing is skipped."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+import redis
+
+from tests.integration.worker.conftest import Bench, eventually
+
+
+def blocked(bench: Bench) -> bool:
+    """Say whether some worker waits inside XREADGROUP for new entries of this stream."""
+    return bench.redis.info("clients")["blocked_clients"] > 0
+
+
+def test_a_group_destroyed_under_a_waiting_worker_is_made_again_at_the_beginning(
+    bench: Bench, working, settings
+):
+    stream, group = settings.stream, settings.group
+    first, second = bench.records(300), bench.records(200)
+    with working(settings) as worker:
+        bench.append(first)
+        eventually(bench.settled, "the first records")
+        eventually(lambda: blocked(bench), "the worker to wait")
+        pipe = bench.redis.pipeline(transaction=True)  # nobody reads in between
+        pipe.xgroup_destroy(stream, group)
+        for record in second:
+            pipe.xadd(stream, dict(record.fields()))
+        pipe.execute()
+        eventually(lambda: bench.stored() == 500, "what came while there was no group")
+        eventually(bench.settled, "everything acknowledged")
+        made = worker.registry.get_sample_value("godot_worker_group_recreated_total")
+    assert made == 2, "at the start and after the loss"
+    assert bench.sql("SELECT count(DISTINCT id) FROM logs") == [(500,)]
+    found = bench.audited()
+    assert (found.total.stored, found.total.duplicates) == (500, 300)
+    assert found.clean
+
+
+def test_a_group_destroyed_with_entries_in_hand_loses_none_of_them(bench: Bench, working, settings):
+    patient = msgspec.structs.replace(settings, reclaim_idle_ms=60_000)
+    with working(patient):
+        with bench.commits_held():
+            bench.append(bench.records(40))
+            eventually(lambda: bench.committing() == 1, "the batch to be under way")
+            bench.redis.xgroup_destroy(settings.stream, settings.group)
+            bench.append(bench.records(40))
+        eventually(lambda: bench.stored() == 80, "both halves")
+        eventually(bench.settled, "everything acknowledged")
+    assert bench.sql("SELECT count(DISTINCT id) FROM logs") == [(80,)]
+    assert bench.audited().clean
+
+
+def test_a_stream_gone_while_two_workers_wait_costs_only_what_it_held(
+    bench: Bench, working, settings
+):
+    with working(settings), working(settings) as worker:
+        bench.append(bench.records(100))
+        eventually(bench.settled, "the first life")
+        eventually(lambda: blocked(bench), "a worker to wait")
+        bench.redis.delete(settings.stream)
+        bench.append(bench.records(120))
+        eventually(lambda: bench.stored() == 220, "the second life")
+        eventually(bench.settled, "everything acknowledged")
+        eventually(lambda: all(worker.ready().values()), "the worker to be well")
+    assert bench.sql("SELECT count(DISTINCT id) FROM logs") == [(220,)]
+    found = bench.audited()
+    assert (found.total.lost, found.total.unaccounted) == (0, 0)
+
+
+def test_a_stream_that_disappears_again_and_again_never_stops_the_worker(
+    bench: Bench, working, settings
+):
+    done = threading.Event()
+
+    def destroy() -> None:
+        with redis.Redis.from_url(settings.redis_url) as client:
+            while not done.wait(0.05):
+                client.delete(settings.stream)
+
+    records = bench.records(30)
+    enemy = threading.Thread(target=destroy)
+    with working(settings) as worker:
+        eventually(lambda: worker.ready()["redis"], "the worker to work")
+        enemy.start()
+        eventually(lambda: not worker.ready()["redis"], "the worker to meet it")
+        done.set()
+        enemy.join()
+        bench.append(records)
+        eventually(lambda: bench.stored() == 30, "the records")
+        eventually(bench.settled, "everything acknowledged")

@@ -1,0 +1,77 @@
+"""A hundred outages of both servers: the worker has as many connections after them as before."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+import pytest
+
+from dewey_logs.readers import MAX_CONNECTIONS
+from tests.integration.worker.conftest import Bench, eventually
+from tests.proxy import Proxy
+
+OUTAGES = 100
+SESSIONS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE application_name = 'godot-worker' AND datname = current_database()"
+)
+WRITERS = "SELECT count(*) FROM pg_class WHERE relname = 'dewey_incoming'"  # one a live session
+
+
+@pytest.fixture
+def fronts(settings, valkey_server, postgres_server):
+    """Both servers behind proxies, and the settings that lead through these."""
+    name = settings.dewey_url.partition("?")[0].rpartition("/")[2]
+    with (
+        Proxy(valkey_server.socket) as redis_front,
+        Proxy(postgres_server.sockets / ".s.PGSQL.5432") as store_front,
+    ):
+        store = f"postgresql://godot@127.0.0.1:{store_front.port}/{name}?sslmode=disable"
+        through = msgspec.structs.replace(
+            settings, redis_url=f"redis://127.0.0.1:{redis_front.port}/0", dewey_url=store
+        )
+        yield redis_front, store_front, through
+
+
+def test_connections_are_as_many_after_a_hundred_outages_as_before(bench: Bench, working, fronts):
+    redis_front, store_front, through = fronts
+    done = threading.Event()
+    sent = [10]
+
+    def produce() -> None:
+        while not done.wait(0.02):
+            bench.append(bench.records(5))
+            sent[0] += 5
+
+    def clients() -> int:
+        return sum(client["name"] == "godot" for client in bench.redis.client_list())
+
+    def steady() -> bool:
+        ((writers,),), ((sessions,),) = bench.sql(WRITERS), bench.sql(SESSIONS)
+        return clients() == 2 and writers == 1 and sessions <= 1 + MAX_CONNECTIONS
+
+    with working(through) as worker:
+        with bench.commits_held():
+            bench.append(bench.records(10))
+            eventually(lambda: clients() == 2, "the lease to need its connection, too")
+        eventually(bench.settled, "the path to work")
+        assert steady()
+        producer = threading.Thread(target=produce)
+        producer.start()
+        try:
+            for outage in range(OUTAGES):
+                front = (redis_front, store_front)[outage % 2]
+                eventually(front.connections, "something to cut")
+                front.cut()
+        finally:
+            done.set()
+            producer.join()
+        eventually(bench.settled, "everything acknowledged")
+        eventually(lambda: all(worker.ready().values()), "the worker to be well")
+        eventually(steady, "as many connections as before")
+    eventually(lambda: bench.sql(SESSIONS) == [(0,)], "every session to end")
+    eventually(lambda: clients() == 0, "every client to leave")
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(sent[0], sent[0])]
+    assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
+    assert bench.audited().clean
