@@ -91,6 +91,20 @@ def ask(client: redis.Redis, *command: str | bytes | int) -> Any:
         return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's own
 
 
+def told(client: redis.Redis, section: str) -> dict[str, Any]:
+    """Return a section of INFO; empty when this user may not ask, or nobody may."""
+    with translated(client):
+        try:
+            found: dict[str, Any] = client.info(section)
+        except redis.exceptions.NoPermissionError:
+            return {}
+        except redis.ResponseError as exc:
+            if not str(exc).startswith("unknown command"):
+                raise
+            return {}
+    return found
+
+
 def _answer(exc: redis.ResponseError) -> GodotError:
     text = str(exc)
     if text.startswith(LOST):

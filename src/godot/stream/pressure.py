@@ -11,17 +11,16 @@ from __future__ import annotations
 import redis
 
 from godot.errors import StreamLost
-from godot.stream.connection import ask, translated
+from godot.stream.connection import ask, told
 from godot.stream.ids import StreamID
 
 FULL_RATIO = 0.9
 
 
 def is_high(client: redis.Redis) -> bool:
-    """Say whether the server is close to its memory limit."""
-    with translated(client):
-        memory = client.info("memory")
-    limit = int(memory["maxmemory"])
+    """Say whether the server is close to its memory limit; one that does not tell never is."""
+    memory = told(client, "memory")
+    limit = int(memory.get("maxmemory", 0))
     return limit > 0 and int(memory["used_memory"]) >= FULL_RATIO * limit
 
 
