@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from godot.stream import group
-from godot.stream.connection import close, connect
+from godot.stream.connection import ask, close, connect
 from godot.stream.group import Consumer
 from tests.integration.worker.conftest import Bench
 
@@ -45,7 +44,6 @@ def test_an_entry_delivered_between_the_look_and_the_deletion_keeps_its_consumer
     keeper, quiet, _ = consumers
     quiet.read_new(1, None)
     bench.append(bench.records(5))
-    ask = group.ask
 
     def look_then_deliver(client, *command):
         reply = ask(client, *command)
@@ -55,7 +53,7 @@ def test_an_entry_delivered_between_the_look_and_the_deletion_keeps_its_consumer
             assert len(quiet.read_new(5, None)) == 5
         return reply
 
-    monkeypatch.setattr(group, "ask", look_then_deliver)
+    monkeypatch.setattr("godot.stream.group.ask", look_then_deliver)
     assert keeper.bury(0) == 0
     assert len(quiet.held(10)) == 5
     assert bench.pending() == 5

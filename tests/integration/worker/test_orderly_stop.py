@@ -1,0 +1,50 @@
+"""SIGTERM in the middle of an outage: what is in hand goes to a peer at once."""
+
+from __future__ import annotations
+
+import signal
+
+import msgspec
+import pytest
+
+from godot.settings import Settings
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
+from godot.stream.reclaim import Sweep
+from tests.integration.worker.conftest import Bench, eventually
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Nothing is reclaimed for an hour by waiting alone."""
+    return msgspec.structs.replace(settings, reclaim_idle_ms=3_600_000, stop_timeout_s=0.5)
+
+
+def test_sigterm_during_an_outage_makes_the_batch_claimable_at_once(
+    bench: Bench, spawn, working, settings
+):
+    bench.change(
+        "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$;"
+        "CREATE TRIGGER full_disk BEFORE INSERT ON logs_ledger EXECUTE FUNCTION full()"
+    )
+    bench.append(bench.records(40))
+    worker = spawn()
+    eventually(lambda: bench.pending() == 40, "the batch to be in hand")
+    client = connect(settings)
+    peer = Consumer(client, settings.stream, settings.group, "peer:1:x")
+    sweep = Sweep(peer, min_idle_ms=settings.reclaim_idle_ms, max_deliveries=5)
+    assert sweep.page(1_000).entries == [], "a living worker keeps its entries"
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    found = sweep.page(1_000)
+    assert (len(found.entries), len(found.suspects)) == (40, 0)
+    assert set(peer.deliveries(peer.held(100)).values()) == {1}, "an orderly stop is no evidence"
+    peer.release(peer.held(100), settings.reclaim_idle_ms * 10)
+    close(client)
+    bench.change("DROP FUNCTION full CASCADE")
+    hasty = msgspec.structs.replace(settings, reclaim_idle_ms=1_000)
+    with working(hasty):
+        eventually(bench.settled, "the batch")
+    assert bench.stored() == 40
+    assert bench.audited().clean
