@@ -14,7 +14,7 @@ from godot.embedded.valkey import Valkey
 from godot.errors import GodotError, StreamFull
 from godot.stream import guard
 from godot.stream.append import Appender
-from godot.stream.connection import connect
+from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
 from tests.integration.worker.conftest import Bench, eventually
 
@@ -65,6 +65,33 @@ def test_a_full_redis_without_a_group_is_stored_without_it(small: Bench, working
         small.append(small.records(10))
         eventually(lambda: small.stored() == accepted + 10, "records to flow again")
     assert small.sql("SELECT count(*) = count(DISTINCT id) FROM logs") == [(True,)]
+
+
+def test_without_a_group_nothing_goes_that_another_group_has_not_read(small: Bench, working):
+    stream, group = small.settings.stream, small.settings.group
+    kept = fill(small)
+    small.redis.config_set("maxmemory", "7mb")  # room for the other group alone
+    client = connect(small.settings)
+    slow = Consumer(client, stream, "another", "slow:1:x")
+    slow.ensure_group()
+    small.redis.config_set("maxmemory", small.redis.info("memory")["used_memory"] - 100_000)
+
+    def names() -> list[bytes]:
+        return [one["name"] for one in small.redis.xinfo_groups(stream)]
+
+    def again() -> float:
+        labels = {"outcome": "duplicate"}
+        return worker.registry.get_sample_value("godot_worker_records_total", labels) or 0.0
+
+    with working(small.settings) as worker:
+        eventually(lambda: again() >= 2_000, "the worker to wait for the other group")
+        assert (small.redis.xlen(stream), names()) == (kept, [b"another"])
+        slow.acknowledge([entry.id for entry in slow.read_new(1_500, None)])
+        eventually(lambda: small.stored() == kept, "everything stored", 60)
+        eventually(lambda: group.encode() in names(), "our group to be made")
+        eventually(lambda: small.pending() == 0, "everything acknowledged")
+    assert len(slow.read_new(100_000, None)) == kept - 1_500
+    close(client)
 
 
 def test_an_evicting_policy_is_refused(small: Bench):

@@ -108,17 +108,3 @@ def test_a_stream_deleted_under_a_running_worker_is_made_again(bench, working, s
         eventually(bench.settled, "all acknowledged")
         assert all(worker.ready().values())
     assert bench.sql("SELECT max(epoch) - min(epoch) FROM logs_ledger_entries") == [(1,)]
-
-
-def test_an_entry_trimmed_while_pending_is_acknowledged_and_counted(bench, working, settings):
-    bench.append(bench.records(10))
-    client = connect(settings)
-    dead = Consumer(client, settings.stream, settings.group, "dead:1:x")
-    dead.ensure_group()
-    dead.read_new(10, None)
-    bench.redis.xtrim(settings.stream, maxlen=4, approximate=False)
-    with working(settings) as worker:
-        eventually(bench.settled, "the pending list to be empty")
-        trimmed = worker.registry.get_sample_value("godot_worker_trimmed_entries_total")
-    assert trimmed == 6
-    assert bench.stored() == 4

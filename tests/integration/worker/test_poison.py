@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 
+from godot.settings import Settings
 from godot.stream.connection import connect
 from godot.stream.group import Consumer
 from godot.stream.ids import ZERO
@@ -21,10 +22,8 @@ from tests.integration.worker.conftest import ENVIRONMENT, Bench, eventually
 MAX_STARTS = 40
 
 
-def test_a_record_that_kills_the_worker_is_condemned_alone(bench: Bench, settings):
-    bench.append(bench.records(60))
-    poison = bench.add_raw(component="test", level="INFO", message="poison")
-    bench.append(bench.records(60))
+def survive(bench: Bench, settings: Settings) -> int:
+    """Start a worker again each time it dies, until all is settled; return how often."""
     environ = {name: str(getattr(settings, field)) for name, field in ENVIRONMENT.items()}
     starts = 0
     process = None
@@ -46,11 +45,30 @@ def test_a_record_that_kills_the_worker_is_condemned_alone(bench: Bench, setting
         if process is not None:
             process.terminate()
             process.wait(20)
+    return starts
+
+
+def test_a_record_that_kills_the_worker_is_condemned_alone(bench: Bench, settings):
+    bench.append(bench.records(60))
+    poison = bench.add_raw(component="test", level="INFO", message="poison")
+    bench.append(bench.records(60))
+    suspicious = msgspec.structs.replace(settings, max_deliveries=2)  # each death takes seconds
+    starts = survive(bench, suspicious)
     assert bench.stored() == 120
     ((entry, reason, state),) = bench.sql("SELECT entry, reason, state FROM logs_rejected")
     assert (entry, state) == (poison, "open")
     assert "kills workers" in reason
-    assert starts >= settings.max_deliveries + 3
+    assert starts >= suspicious.max_deliveries + 3
+
+
+def test_poison_at_the_head_of_a_thousand_condemns_none_of_them(bench: Bench, settings):
+    whole = msgspec.structs.replace(settings, batch_size=1_000, max_deliveries=1)
+    poison = bench.add_raw(component="test", level="INFO", message="poison")
+    bench.append(bench.records(999))
+    survive(bench, whole)
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(999, 999)]
+    assert bench.sql("SELECT entry FROM logs_rejected") == [(poison,)]
+    assert bench.audited().clean
 
 
 def test_entries_that_were_only_read_often_are_stored(bench: Bench, working, settings):
