@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import msgspec
 import psycopg
@@ -256,6 +257,24 @@ def test_duplicates_are_counted_and_lose_nothing(audited, bench, settle):
     code, found = audited("--deep")
     assert (code, found["total"]["stored"], found["total"]["duplicates"]) == (0, 30, 10)
     assert found["entries"]["settled"] == 40
+
+
+def test_numbers_that_a_producer_reports_as_dropped_are_no_loss(audited, bench, settle):
+    records = bench.records(10)
+    bench.append([*records[:3], *records[6:]])
+    bench.add_raw(
+        id=record_id(time.time_ns() // 1_000_000, 11, bench.producer.number),
+        component="test",
+        level="WARN",
+        message="3 dropped",
+        data='{"godot": {"dropped": 3, "ranges": [[4, 6]]}}',
+    )
+    settle()
+    age_ledger(bench)
+    code, found = audited("--deep")
+    total = found["total"]
+    assert (code, total["stored"], total["dropped"], total["lost"]) == (0, 8, 3, 0)
+    assert total["announced"] == 11
 
 
 def test_one_producer_or_the_active_ones_can_be_looked_at_alone(audited, bench, settle):

@@ -1,0 +1,39 @@
+"""Bytes bound a transaction as well as records do; one large entry stands alone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from clientlib import make_record
+from tests.integration.worker.conftest import Bench, eventually
+
+
+def test_what_is_too_large_for_one_transaction_is_split(bench: Bench, working, settings):
+    sizes = [10_000] * 30 + [60_000] * 3 + [200] * 30
+    bench.append(
+        [make_record("test", "INFO", "x" * size, producer=bench.producer) for size in sizes]
+    )
+    bounded = msgspec.structs.replace(settings, batch_max_bytes=65_536)
+    with working(bounded):
+        eventually(bench.settled, "everything acknowledged")
+    assert bench.stored() == 63
+    per_transaction = bench.sql(
+        "SELECT max(bytes), max(records) FROM (SELECT sum(length(message)) AS bytes,"
+        " count(*) AS records FROM logs GROUP BY xmin::text) t"
+    )
+    ((largest, records),) = per_transaction
+    assert largest <= 65_536
+    assert records > 1
+    assert bench.audited().clean
+
+
+def test_an_entry_larger_than_a_batch_may_be_is_stored_alone(bench: Bench, working, settings):
+    bench.append(bench.records(20))
+    bench.add_raw(component="c", level="INFO", message="m", data=b'{"a": "%s"}' % (b"y" * 90_000))
+    bench.append(bench.records(20))
+    with working(msgspec.structs.replace(settings, batch_max_bytes=65_536)):
+        eventually(bench.settled, "everything acknowledged")
+    assert bench.stored() == 41
+    assert bench.sql(
+        "SELECT count(*) FROM logs GROUP BY xmin::text HAVING bool_or(component = 'c')"
+    ) == [(1,)]
