@@ -26,7 +26,7 @@ def test_sigterm_during_an_outage_makes_the_batch_claimable_at_once(
     bench.change(
         "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$;"
-        "CREATE TRIGGER full_disk BEFORE INSERT ON logs_ledger EXECUTE FUNCTION full()"
+        "CREATE TRIGGER full_disk BEFORE INSERT ON logs EXECUTE FUNCTION full()"
     )
     bench.append(bench.records(40))
     worker = spawn()
