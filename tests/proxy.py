@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server's unix socket that can cut, stall, or swallow replies."""
+"""A TCP proxy in front of a server's unix socket that can cut, stall, delay, or swallow replies."""
 
 from __future__ import annotations
 
@@ -7,8 +7,25 @@ import selectors
 import socket
 import struct
 import threading
+import time
+from collections import deque
 from pathlib import Path
 from types import TracebackType
+
+MAX_HELD = 1_048_576  # bytes on their way in one direction; beyond that the sender has to wait
+PATIENCE_S, HURRY_S = 0.02, 0.002
+
+
+class _Half:
+    """One direction of one connection: what was read and may not, or cannot, be passed on yet."""
+
+    def __init__(self, source: socket.socket, target: socket.socket, is_reply: bool) -> None:
+        self.source = source
+        self.target = target
+        self.is_reply = is_reply
+        self.parts: deque[tuple[float, bytes]] = deque()  # when due, what; b"" is the end
+        self.held = 0
+        self.reading = True
 
 
 class Proxy:
@@ -16,7 +33,8 @@ class Proxy:
 
     `stall`: nothing passes, in either direction. `swallow_replies`: requests pass, answers vanish
     (the server has done what the client will never hear of). `refuse`: new connections are closed.
-    `cut()` resets every open connection.
+    `request_delay_s`, `reply_delay_s`: everything passes that much later. `cut()` resets every open
+    connection. A peer that does not read holds up nobody but its own connection.
     """
 
     def __init__(self, upstream: Path | tuple[str, int]) -> None:
@@ -24,42 +42,54 @@ class Proxy:
         self.stall = False
         self.swallow_replies = False
         self.refuse = False
+        self.request_delay_s = 0.0
+        self.reply_delay_s = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
-        self._peers: dict[socket.socket, tuple[socket.socket, bool]] = {}
+        self._halves: dict[socket.socket, _Half] = {}  # by source
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def heal(self) -> None:
+        """Let everything pass again."""
+        self.stall = self.swallow_replies = self.refuse = False
+        self.request_delay_s = self.reply_delay_s = 0.0
+
     def cut(self) -> None:
         """Reset every open connection."""
         with self._lock:
-            for peer in list(self._peers):
-                self._drop(peer, reset=True)
+            for source in list(self._halves):
+                self._drop(source, reset=True)
 
     def connections(self) -> int:
         with self._lock:
-            return len(self._peers) // 2
+            return len(self._halves) // 2
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join(5)
         self.cut()
         self._listener.close()
+        self._selector.close()
 
     def _run(self) -> None:
+        busy = False
         while not self._closing.is_set():
-            for key, _ in self._selector.select(0.02):
+            for key, _ in self._selector.select(HURRY_S if busy else PATIENCE_S):
                 with self._lock:
                     if key.fileobj is self._listener:
                         self._accept()
                     elif not self.stall:
-                        self._forward(key.fileobj)  # type: ignore[arg-type]
+                        self._read(key.fileobj)  # type: ignore[arg-type]
             if self.stall:
                 self._closing.wait(0.01)
+                continue
+            with self._lock:
+                busy = self._pass_on()
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -68,35 +98,75 @@ class Proxy:
             return
         family = socket.AF_UNIX if isinstance(self.upstream, Path) else socket.AF_INET
         server = socket.socket(family)
+        server.settimeout(1.0)
         try:
             server.connect(str(self.upstream) if isinstance(self.upstream, Path) else self.upstream)
         except OSError:
             server.close()
             client.close()
             return
-        for here, there, is_reply in ((client, server, False), (server, client, True)):
-            self._peers[here] = (there, is_reply)
-            self._selector.register(here, selectors.EVENT_READ)
+        for half in (_Half(client, server, False), _Half(server, client, True)):
+            half.source.setblocking(False)
+            self._halves[half.source] = half
+            self._selector.register(half.source, selectors.EVENT_READ)
 
-    def _forward(self, source: socket.socket) -> None:
-        if source not in self._peers:
+    def _read(self, source: socket.socket) -> None:
+        half = self._halves.get(source)
+        if half is None:
             return
-        target, is_reply = self._peers[source]
         try:
             data = source.recv(65_536)
-            if data and not (is_reply and self.swallow_replies):
-                target.sendall(data)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
-        if not data:
-            self._drop(source)
+        if data and half.is_reply and self.swallow_replies:
+            return
+        delay_s = self.reply_delay_s if half.is_reply else self.request_delay_s
+        half.parts.append((time.monotonic() + delay_s, data))
+        half.held += len(data)
+        if not data or half.held > MAX_HELD:
+            half.reading = False
+            self._selector.unregister(source)
+        if not delay_s:
+            self._send(half)
+
+    def _pass_on(self) -> bool:
+        """Send what is due; say whether anything is still held."""
+        waiting = [half for half in self._halves.values() if half.parts]
+        for half in waiting:
+            if half.source in self._halves:  # its other direction may just have ended both
+                self._send(half)
+        return bool(waiting)
+
+    def _send(self, half: _Half) -> None:
+        now = time.monotonic()
+        while half.parts and half.parts[0][0] <= now:
+            due, data = half.parts.popleft()
+            if not data:
+                self._drop(half.source)
+                return
+            try:
+                sent = half.target.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._drop(half.source)
+                return
+            half.held -= sent
+            if sent < len(data):
+                half.parts.appendleft((due, data[sent:]))
+                return
+        if not half.reading and half.held <= MAX_HELD and not _ended(half):
+            half.reading = True
+            self._selector.register(half.source, selectors.EVENT_READ)
 
     def _drop(self, source: socket.socket, *, reset: bool = False) -> None:
-        entry = self._peers.pop(source, None)
-        if entry is None:
+        half = self._halves.pop(source, None)
+        if half is None:
             return
-        self._peers.pop(entry[0], None)
-        for peer in (source, entry[0]):
+        self._halves.pop(half.target, None)
+        for peer in (source, half.target):
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(peer)
             if reset:
@@ -114,3 +184,7 @@ class Proxy:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _ended(half: _Half) -> bool:
+    return bool(half.parts) and not half.parts[-1][1]
