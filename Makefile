@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 ARGS ?=
 
-.PHONY: help up down test lint types format lock bench chaos clean
+.PHONY: help up down test lint types format lock bench chaos soak stress clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,13 @@ bench: $(VENV)/.dev ## measure; one JSON line and one readable line each
 
 chaos: $(VENV)/.dev ## inject faults into real servers and account for every record; ARGS="--seed 7 --seconds 60"
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+MINUTES ?=
+soak: $(VENV)/.dev ## a steady load with a fault now and then, and what memory every process holds; MINUTES=20
+	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),20) $(ARGS)
+
+stress: $(VENV)/.dev ## ten programs as fast as they may, everything must arrive; MINUTES=10
+	$(BIN)/python -m tests.chaos.stress --minutes $(or $(MINUTES),10) $(ARGS)
 
 lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded pyproject.toml -o requirements.lock

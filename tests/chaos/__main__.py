@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
-from tests.chaos.faults import MATRIX
+from tests.chaos.faults import MATRIX, NOT_INJECTED
 from tests.chaos.fleet import GODOT
-from tests.chaos.storm import Load, run, table
+from tests.chaos.sources import Load
+from tests.chaos.storm import run, table
 from tests.chaos.world import world
 
 
@@ -28,7 +32,11 @@ def main() -> int:
     given = parser.parse_args()
     if given.list:
         for fault in MATRIX.values():
-            print(f"{fault.name:<26} {fault.what}{' (loses)' if fault.loses else ''}")
+            marks = [*(["loses"] if fault.loses else []), *(["alone"] if fault.alone else [])]
+            print(f"{fault.name:<26} {fault.what}", *(f"({mark})" for mark in marks))
+        print("\nnot injected")
+        for name, why in NOT_INJECTED.items():
+            print(f"{name:<38} {why}")
         return 0
     names = [name for name in given.faults.split(",") if name]
     unknown = [name for name in names if name not in MATRIX]
@@ -53,5 +61,19 @@ def main() -> int:
     return 0 if outcome.ok else 1
 
 
+def interruptible(run: Callable[[], int]) -> int:
+    """Run until it is done; SIGTERM ends it as a Ctrl-C does, with everything taken down."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, on_signal)
+    try:
+        return run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interruptible(main))

@@ -106,6 +106,11 @@ class Book:
             self._intervals.append((low, high))
             self.destroyed += count
 
+    def destroy_foreign(self, count: int) -> None:
+        """Note entries that were added and taken away in one step: nobody offered them."""
+        with self._lock:
+            self.destroyed += count
+
     def is_destroyed(self, entry: StreamID) -> bool:
         return entry in self._destroyed or any(a <= entry < b for a, b in self._intervals)
 

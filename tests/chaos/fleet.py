@@ -124,8 +124,8 @@ class Fleet:
         for slot in self.slots:
             self.thaw(slot)
             slot.held = False
-            for proxy in (slot.redis, slot.postgres):
-                proxy.stall = proxy.swallow_replies = proxy.refuse = False
+            slot.redis.heal()
+            slot.postgres.heal()
         self.tend()
 
     def close(self) -> None:

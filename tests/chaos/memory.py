@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.chaos.faults.on_postgres import children
 from tests.chaos.world import World
+
+Sample = Mapping[str, "Held"]
+
+
+class Held(NamedTuple):
+    """What one process holds, and which one it is."""
+
+    pid: int
+    megabytes: float
 
 
 def resident_mb(pid: int) -> float:
@@ -28,25 +39,31 @@ def private_mb(pid: int) -> float:
     return 0.0
 
 
-def of(world: World, programs: dict[str, int] | None = None) -> dict[str, float]:
+def of(world: World, programs: Mapping[str, int]) -> dict[str, Held]:
     """Return megabytes by process."""
     assert world.valkey.child is not None
     assert world.postgres.child is not None
-    found = {name: resident_mb(pid) for name, pid in sorted(world.fleet.pids().items())}
-    found["redis"] = resident_mb(world.valkey.child.pid)
-    postmaster = world.postgres.child.pid
-    found["postgresql, private, all"] = sum(
-        private_mb(pid) for pid in (postmaster, *children(postmaster))
-    )
-    for name, pid in (programs or {}).items():
-        found[name] = resident_mb(pid)
+    redis, postmaster = world.valkey.child.pid, world.postgres.child.pid
+    found = {
+        name: Held(pid, resident_mb(pid))
+        for name, pid in (*sorted(world.fleet.pids().items()), ("redis", redis))
+    }
+    private = sum(private_mb(pid) for pid in (postmaster, *children(postmaster)))
+    found["postgresql, private, all"] = Held(postmaster, private)
+    found |= {name: Held(pid, resident_mb(pid)) for name, pid in programs.items()}
     return found
 
 
-def lines(before: dict[str, float], after: dict[str, float]) -> list[str]:
-    """Return one readable line for each process that was there at both times."""
-    return [
-        f"{name:<26} {before[name]:7.1f} MB -> {after[name]:7.1f} MB"
-        for name in before
-        if name in after
-    ]
+def lines(before: Sample, after: Sample) -> list[str]:
+    """Return one readable line for each place that was taken at both times."""
+    found = []
+    for name in before:
+        if name in after:
+            then, now = before[name], after[name]
+            change = f"{now.megabytes - then.megabytes:+.1f}"
+            if then.pid != now.pid:
+                change = "another process"
+            found.append(
+                f"{name:<26} {then.megabytes:7.1f} MB -> {now.megabytes:7.1f} MB  {change}"
+            )
+    return found

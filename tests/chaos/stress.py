@@ -16,7 +16,8 @@ import redis
 
 from godot.status import size
 from tests.chaos import memory
-from tests.chaos.storm import Load, Sources
+from tests.chaos.__main__ import interruptible
+from tests.chaos.sources import Load, Sources
 from tests.chaos.verdict import ProgramReport, audited
 from tests.chaos.world import GROUP, STREAM, World, wait_until, world
 
@@ -125,4 +126,4 @@ def _rows(here: World) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interruptible(main))

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from tests.chaos.producers import make
-from tests.chaos.storm import Load, run, start, table, watch
+from tests.chaos.sources import Load
+from tests.chaos.storm import run, start, table, watch
 from tests.chaos.world import STREAM, World, wait_until, world
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]

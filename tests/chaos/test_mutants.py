@@ -6,7 +6,8 @@ from typing import LiteralString
 
 import pytest
 
-from tests.chaos.storm import Load, Outcome, run, table
+from tests.chaos.sources import Load
+from tests.chaos.storm import Outcome, run, table
 from tests.chaos.workers.plain_copy import WITHOUT_KEY
 from tests.chaos.world import world
 

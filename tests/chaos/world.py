@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, LiteralString, NamedTuple, cast
 
@@ -19,8 +20,10 @@ from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
 from godot.stream.ids import ZERO, StreamID
-from tests.chaos.book import Book
+from tests.chaos.book import Book, Item
 from tests.chaos.fleet import GODOT, Fleet
+from tests.chaos.volumes import Volumes
+from tests.chaos.volumes import make as make_volumes
 from tests.proxy import Proxy
 
 STREAM, GROUP = "logs", "dewey"
@@ -84,16 +87,16 @@ class World:
         module: str = GODOT,
         maxlen: int = 100_000,
         reclaim_idle_ms: int = 2_000,
-        schema: LiteralString = "",
         calm: bool = False,
     ) -> None:
         self.folder = folder
         self.reclaim_s = reclaim_idle_ms / 1000
         self.book = Book()
+        self.hasty: list[Item] = []  # settled while nothing could be kept of them, or destroyed
+        self.at_close: list[Callable[[], object]] = []
         # everysec postpones writes while an fsync takes long, and a kill then loses what was
         # accepted: a fault of its own (redis-rollback), not a matter of the disk's mood
-        durable = () if calm else ("--appendfsync", "always")
-        self.valkey = Valkey(folder / "valkey", maxmemory=MAXMEMORY, options=durable)
+        durable = [] if calm else ["--appendfsync", "always"]
         self.postgres = Postgres(
             folder / "postgres",
             options=(
@@ -102,13 +105,12 @@ class World:
                 "track_commit_timestamp=on",
             ),
         )
-        self.valkey.start()
-        self.postgres.start()
-        self.postgres.create_database("dewey")
-        migrate(self.postgres.url("dewey"))
-        self.sql(f"ALTER TABLE logs ADD CONSTRAINT chaos CHECK (message <> '{REFUSED}')")
-        if schema:
-            self.sql(schema)
+        self.volumes = make_volumes(folder / "volumes", self.postgres) if not calm else "calm"
+        self.aof = folder / "valkey"
+        if isinstance(self.volumes, Volumes):
+            self.aof = self.volumes.redis.folder
+            durable += ["--dir", str(self.aof)]
+        self.valkey = Valkey(folder / "valkey", maxmemory=MAXMEMORY, options=tuple(durable))
         self.environ = {
             "GODOT_STREAM": STREAM,
             "GODOT_GROUP": GROUP,
@@ -129,6 +131,18 @@ class World:
             postgres_socket=self.postgres.sockets / ".s.PGSQL.5432",
             environ={**self.environ, **(urls if calm else {})},
         )
+
+    def start(self, schema: LiteralString = "") -> None:
+        """Start the servers; `schema` changes what the migrations made."""
+        self.valkey.start()
+        self.postgres.start()
+        self.postgres.create_database("dewey")
+        if isinstance(self.volumes, Volumes):
+            self.volumes.settle(self.postgres, "dewey")
+        migrate(self.postgres.url("dewey"))
+        self.sql(f"ALTER TABLE logs ADD CONSTRAINT chaos CHECK (message <> '{REFUSED}')")
+        if schema:
+            self.sql(schema)
 
     def settings(self, *, direct: bool = False, **more: str) -> Settings:
         """Return a producer's settings: through the producers' proxy, or past it."""
@@ -178,7 +192,9 @@ class World:
 
     def heal(self) -> None:
         """Undo whatever may still be in the way; servers that are down are started."""
-        self.front.stall = self.front.swallow_replies = self.front.refuse = False
+        self.front.heal()
+        if isinstance(self.volumes, Volumes):
+            self.volumes.free()
         assert self.valkey.child is not None
         assert self.postgres.child is not None
         if not self.valkey.child.running:
@@ -218,27 +234,50 @@ class World:
         return {int(name, 16): int(value.split()[0]) for name, value in raw.items()}
 
     def close(self) -> None:
+        """End everything, whatever state it is in, and whoever asks to hurry."""
+        with _undisturbed():
+            self._close()
+
+    def _close(self) -> None:
+        for end in self.at_close:
+            end()
+        if self.valkey.child is not None and self.valkey.child.running:
+            self.valkey.child.popen.send_signal(signal.SIGCONT)
         self.fleet.close()
         self.front.close()
         self.valkey.stop()
         self.postgres.stop()
+        if isinstance(self.volumes, Volumes):
+            self.volumes.close()
 
 
 @contextmanager
-def world(*, keep: bool = False, **options: Any) -> Iterator[World]:
+def world(*, keep: bool = False, schema: LiteralString = "", **options: Any) -> Iterator[World]:
     """Make a world in a temporary folder; `keep` leaves the folder, with every log, behind."""
     for name in list(os.environ):  # a developer's own settings must not reach it
         if name.startswith(("GODOT_", "DEWEY_", "LOG_", "LOGGING_", "PG")):
             del os.environ[name]
     folder = Path(tempfile.mkdtemp(prefix="godot-chaos-"))
     folder.chmod(0o711)
-    here = World(folder, **options)
-    try:
-        yield here
-    finally:
-        here.close()
+    with ExitStack() as ending:
         if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+            ending.callback(shutil.rmtree, folder, ignore_errors=True)
+        here = World(folder, **options)
+        ending.callback(here.close)
+        here.start(schema)
+        yield here
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C leave half of it behind."""
+    both = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in both]
+    try:
+        yield
+    finally:
+        for number, handler in zip(both, handlers, strict=True):
+            signal.signal(number, handler)
 
 
 def wait_until(condition: Any, seconds: float) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
+from psycopg import sql
 
 from dewey_logs import DeweyError, partitions
 from tests.chaos.book import Kind
@@ -24,25 +27,31 @@ def crash(scene: Scene) -> Steps:
     postgres = scene.world.postgres
     postgres.kill()
     yield scene.rng.uniform(0.1, 2.0)
-    yield from _start(scene)
+    yield from start_postgres(scene)
 
 
 @fault("pg-kill-9", "kill -9 of the postmaster and every backend, then start", POSTGRES)
 def kill(scene: Scene) -> Steps:
+    kill_all(scene)
+    yield scene.rng.uniform(0.5, 2.0)
+    yield from start_postgres(scene)
+
+
+def kill_all(scene: Scene) -> None:
     child = scene.world.postgres.child
     assert child is not None
     for pid in (*children(child.pid), child.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     child.wait(10.0)
-    yield scene.rng.uniform(0.5, 2.0)
-    yield from _start(scene)
 
 
-def _start(scene: Scene) -> Steps:
+def start_postgres(scene: Scene) -> Steps:
+    """Start it unless it runs, and wait until it accepts connections."""
     postgres = scene.world.postgres
     for _ in range(100):  # it refuses while a backend of its predecessor still ends
-        postgres.launch()
+        if postgres.child is None or not postgres.child.running:
+            postgres.launch()
         child = postgres.child
         assert child is not None
         while child.running:
@@ -110,9 +119,20 @@ def reset(scene: Scene) -> Steps:
 
 @fault("pg-table-locked", "LOCK TABLE logs", POSTGRES)
 def lock(scene: Scene) -> Steps:
-    with scene.world.session() as connection, connection.transaction():
-        connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+    with locked(scene, "logs"):
         yield scene.world.reclaim_s * scene.rng.uniform(0.3, 1.5)
+
+
+@contextlib.contextmanager
+def locked(scene: Scene, table: LiteralString) -> Iterator[None]:
+    """Hold a table; not waiting for long, for a worker that is stopped may hold it itself."""
+    with scene.world.session() as connection, connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '2s'")
+        try:
+            connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        except psycopg.errors.LockNotAvailable:
+            raise Skipped(f"{table} is busy") from None
+        yield
 
 
 @fault("pg-no-connections", "every connection is taken, the workers' are ended", POSTGRES)
@@ -169,3 +189,34 @@ def retention(scene: Scene) -> Steps:
         yield scene.rng.uniform(0.05, 0.4)
         with contextlib.suppress(DeweyError):  # a lock that others hold: the next run goes on
             partitions.drop_expired(scene.world.postgres.url("dewey"), RETENTION_DAYS)
+
+
+@fault("partitions-move", "days detached concurrently and attached again, under load", POSTGRES)
+def move_partitions(scene: Scene) -> Steps:
+    """Take today away, an empty day, or both; workers attach a day that they miss themselves."""
+    for days in scene.rng.sample((0, 0, -1, 3), 2):
+        at = datetime.now(UTC) + timedelta(days=days)
+        with scene.world.session() as connection:
+            connection.execute("SET lock_timeout = '2s'")
+            name = connection.execute("SELECT dewey_partition_name(%s)", (at,)).fetchone()
+            assert name is not None
+            part = sql.Identifier(name[0])
+            with contextlib.suppress(psycopg.Error):  # busy, or another's detaching is not done
+                connection.execute(_DETACH.format(part, sql.SQL("CONCURRENTLY")))
+            yield scene.rng.uniform(0.0, 1.0)
+            for _ in range(100):
+                try:
+                    connection.execute("SELECT dewey_ensure_partition(%s)", (at,))
+                    break
+                except psycopg.errors.ObjectInUse:  # half detached: that has to be finished first
+                    with contextlib.suppress(psycopg.Error):
+                        connection.execute(_DETACH.format(part, sql.SQL("FINALIZE")))
+                except psycopg.errors.LockNotAvailable:
+                    pass
+                yield 0.1
+            else:
+                raise AssertionError(f"{name[0]} cannot be attached again")
+    partitions.ensure(scene.world.postgres.url("dewey"))
+
+
+_DETACH = sql.SQL("ALTER TABLE logs DETACH PARTITION {} {}")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+
 from clientlib import LogRecord
 from tests.chaos.book import Kind
-from tests.chaos.faults.matrix import RECORDS, Scene, Steps, fault
+from tests.chaos.faults.matrix import POSTGRES, RECORDS, Scene, Skipped, Steps, fault
+from tests.chaos.faults.on_postgres import locked
 from tests.chaos.producers import Fields, make
 from tests.chaos.world import REFUSED
 
@@ -30,6 +36,15 @@ HOPELESS: tuple[tuple[bytes, bytes | None], ...] = (
     (b"message", REFUSED.encode()),
     (b"message", REFUSED.encode()),
 )
+FULL = """
+CREATE OR REPLACE FUNCTION chaos_full() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'could not extend the dead letters' USING ERRCODE = 'disk_full';
+END $$
+"""
+REFUSE = """
+CREATE TRIGGER chaos_full BEFORE INSERT ON logs_rejected EXECUTE FUNCTION chaos_full()
+"""
 
 
 @fault(
@@ -48,6 +63,40 @@ def poison(scene: Scene) -> Steps:
 def undecodable(scene: Scene) -> Steps:
     _send(scene, scene.rng.sample(HOPELESS, 3), Kind.DEAD)
     yield 0.1
+
+
+@fault("dead-letters-refused", "undecodable records, and nowhere to keep them", RECORDS, POSTGRES)
+def nowhere_to_keep(scene: Scene) -> Steps:
+    """Lock the table of dead letters, or have PostgreSQL say that it is full."""
+    world, since = scene.world, len(scene.world.book.items)
+    with contextlib.ExitStack() as undo:
+        if scene.rng.random() < 0.5:
+            undo.enter_context(locked(scene, "logs_rejected"))
+        else:
+            undo.enter_context(_full(scene))
+        _send(scene, scene.rng.sample(HOPELESS[:-2], 3), Kind.DEAD)
+        yield world.reclaim_s * scene.rng.uniform(0.5, 1.5)
+        sent = [item for item in list(world.book.items.values())[since:] if item.kind is Kind.DEAD]
+        accepted = [(item, entry) for item in sent for entry in list(item.entries)]
+        found = world.unsettled()
+        unsettled = {*found.pending, *found.waiting}
+        world.hasty += [item for item, entry in accepted if entry not in unsettled]
+
+
+@contextlib.contextmanager
+def _full(scene: Scene) -> Iterator[None]:
+    world = scene.world
+    world.sql(FULL)
+    try:
+        with world.session() as connection:
+            connection.execute("SET lock_timeout = '2s'")
+            try:
+                connection.execute(REFUSE)
+            except psycopg.errors.LockNotAvailable:
+                raise Skipped("the dead letters are busy") from None
+        yield
+    finally:
+        world.sql("DROP FUNCTION chaos_full() CASCADE")
 
 
 @fault("foreign", "entries without an id of ours", RECORDS)

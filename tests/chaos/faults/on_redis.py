@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from typing import Any
+
+import redis
 
 from clientlib import Producer
 from godot.stream.append import Appender
@@ -16,6 +19,7 @@ from tests.chaos.producers import announce, make
 from tests.chaos.world import GROUP, MAXMEMORY, STREAM, World
 
 OVERFLOW_LIMIT = 1_000
+DAY_MS = 86_400_000
 
 
 @fault("redis-kill", "kill -9 of Redis, restarted from its AOF", REDIS)
@@ -23,7 +27,14 @@ def kill(scene: Scene) -> Steps:
     valkey = scene.world.valkey
     valkey.kill()
     yield scene.rng.uniform(0.1, 2.0)
-    valkey.launch()
+    yield from start_redis(scene)
+
+
+def start_redis(scene: Scene) -> Steps:
+    """Start it unless it runs, and wait until it answers."""
+    valkey = scene.world.valkey
+    if valkey.child is None or not valkey.child.running:
+        valkey.launch()
     yield from until(valkey.ready, 20, "Redis to answer")
 
 
@@ -35,11 +46,10 @@ def rollback(scene: Scene) -> Steps:
     world = scene.world
     before = world.unsettled()
     world.valkey.kill()
-    (file,) = (world.valkey.folder / "appendonlydir").glob("*.incr.aof")
+    (file,) = (world.aof / "appendonlydir").glob("*.incr.aof")
     killed_at = StreamID(int(time.time() * 1000) + 1, 0)
     os.truncate(file, max(0, file.stat().st_size - scene.rng.randint(1, 100_000)))
-    world.valkey.launch()
-    yield from until(world.valkey.ready, 20, "Redis to answer")
+    yield from start_redis(scene)
     with world.redis() as client:
         last: Any = client.xrevrange(STREAM, str(killed_at), "-", 1)
     low = StreamID.parse(last[0][0]).next() if last else ZERO
@@ -64,6 +74,35 @@ def delete(scene: Scene) -> Steps:
 def destroy_group(scene: Scene) -> Steps:
     scene.world.unsettled("XGROUP", "DESTROY", STREAM, GROUP)
     yield 1.0
+
+
+@fault(
+    "rogue-trim",
+    "a stranger trims all of it: XADD MAXLEN 0 or XTRIM",
+    REDIS,
+    loses=True,
+)
+def rogue(scene: Scene) -> Steps:
+    if scene.rng.random() < 0.5:
+        found = scene.world.unsettled("XTRIM", STREAM, "MAXLEN", "0")
+    else:
+        found = scene.world.unsettled("XADD", STREAM, "MAXLEN", "0", "*", "message", "not for us")
+        scene.world.book.destroy_foreign(1)
+    scene.world.book.destroy((*found.pending, *found.waiting))
+    yield 0.5
+
+
+@fault("redis-future-id", "a stranger adds an entry with an id a day ahead", REDIS, alone=True)
+def future_id(scene: Scene) -> Steps:
+    """Have every later id be that of the same millisecond, until the clock gets there."""
+    ahead = int(time.time() * 1000) + DAY_MS
+    mark = f"a day ahead {ahead}"
+    with scene.world.redis() as client:
+        fields: Any = {"component": "foreign", "level": "info", "message": mark}
+        with contextlib.suppress(redis.ResponseError):  # a later id is there already
+            entry: Any = client.xadd(STREAM, fields, id=f"{ahead}-0")
+            scene.world.book.add_foreign(mark, StreamID.parse(entry))
+    yield 0.5
 
 
 @fault("redis-full", "maxmemory reached, records are refused", REDIS)

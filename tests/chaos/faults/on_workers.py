@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 
-from tests.chaos.faults.matrix import WORKERS, Scene, Steps, fault, until
+from tests.chaos.faults.matrix import LINK, WORKERS, Scene, Steps, fault, until
 from tests.chaos.fleet import MORTAL
+
+SLOW_S = 0.2  # there and back
 
 
 @fault("worker-kill", "kill -9 of one worker at a random moment", WORKERS)
@@ -88,3 +90,19 @@ def no_store(scene: Scene) -> Steps:
     slot.postgres.cut()
     yield scene.world.reclaim_s * scene.rng.uniform(1.2, 2.5)
     slot.postgres.refuse = False
+
+
+@fault("slow-link", "everything takes 200 ms longer, on some of the ways or on all", LINK)
+def slow(scene: Scene) -> Steps:
+    world = scene.world
+    ways = [
+        [world.front],
+        [slot.redis for slot in world.fleet.slots],
+        [slot.postgres for slot in world.fleet.slots],
+    ]
+    chosen = [proxy for way in scene.rng.sample(ways, scene.rng.randint(1, 3)) for proxy in way]
+    for proxy in chosen:
+        proxy.request_delay_s = proxy.reply_delay_s = SLOW_S / 2
+    yield scene.rng.uniform(2.0, 5.0)
+    for proxy in chosen:
+        proxy.request_delay_s = proxy.reply_delay_s = 0.0
