@@ -36,9 +36,23 @@ class Kind(enum.Enum):
 
 
 class Item:
-    """One record of ours; `entries` are those stream entries of it that are known."""
+    """One record of ours; `entries` are those stream entries of it that are known.
 
-    __slots__ = ("digest", "entries", "id", "kind", "producer", "sequence", "state")
+    `given_up`: a person made a dead letter of an entry of it. `cleared`: a person removed it, or
+    what a person removed kept it out.
+    """
+
+    __slots__ = (
+        "cleared",
+        "digest",
+        "entries",
+        "given_up",
+        "id",
+        "kind",
+        "producer",
+        "sequence",
+        "state",
+    )
 
     def __init__(
         self, id: bytes, producer: int, sequence: int, digest: bytes | None, kind: Kind
@@ -50,6 +64,8 @@ class Item:
         self.kind = kind
         self.state = State.OFFERED
         self.entries: list[StreamID] = []
+        self.given_up = False
+        self.cleared = False
 
 
 class Book:

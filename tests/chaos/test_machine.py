@@ -2,139 +2,47 @@
 
 Every step is one that a process, a person or a crash may take between any two others: append,
 append again, take and die, store and die before the acknowledgement, trim, delete, set the group
-back, clear. Between the steps nothing else runs, so the book knows exactly what was destroyed.
-After each sequence everything drains, and table, stream, book and audit must agree.
+back, claim, acknowledge by hand, replay, clear. Between the steps nothing else runs, so the book
+knows exactly what was destroyed. After each sequence everything drains, and table, stream, book and
+audit must agree.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
-import threading
-import uuid
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from psycopg.types.json import Jsonb
 
 from clientlib import LogRecord, Producer
-from dewey_logs import open_store
-from godot import audit as audits
+from godot import replay
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
-from godot.settings import Settings, load
-from godot.stream import inventory
+from godot.errors import StreamLost
+from godot.repair import Repair
 from godot.stream.append import Appender
 from godot.stream.group import Consumer
-from godot.stream.ids import ZERO, StreamID
-from godot.stream.lease import Lease
+from godot.stream.ids import ZERO
 from godot.worker import intake
 from godot.worker.intake import Read
-from godot.worker.loop import Worker
-from tests.chaos.book import Book, Kind
+from tests.chaos.book import Kind
+from tests.chaos.place import Hand, Place
 from tests.chaos.producers import announce, make
-from tests.chaos.verdict import Findings, Seen, Totals, check_counts, check_records
-from tests.chaos.world import GROUP, UNSETTLED
+from tests.chaos.seen import Seen
+from tests.chaos.verdict import Findings, Totals, check_counts, check_records
+from tests.chaos.world import GROUP
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 EXAMPLES, STEPS = 40, 30
 LONG_AGO_MS = 100_000
-
-
-class Hand:
-    """A worker that moves only when it is told to."""
-
-    def __init__(self, here: Settings) -> None:
-        self.worker = Worker(here, threading.Event())
-        self.lease = Lease(here, self.worker._consumer)
-        pipeline = self.worker._connected_pipeline(self.lease)
-        assert pipeline is not None
-        self.pipeline = pipeline
-
-    @property
-    def consumer(self) -> Consumer:
-        return self.worker._consumer
-
-    def cycle(self, *, sweep: bool) -> None:
-        if sweep:
-            self.worker._intake.sweep._next = 0.0
-        self.worker._guarded_cycle(self.pipeline)
-
-    def close(self) -> None:
-        with contextlib.suppress(Exception):
-            self.pipeline.finish()
-        self.pipeline.forget()
-        self.pipeline.close()
-        self.lease.close()
-        self.worker.store.close()
-        self.worker._client.close()
-
-
-class Place:
-    """One stream and one database, looked at without going through the product."""
-
-    def __init__(self, valkey: Valkey, postgres: Postgres, folder: Path) -> None:
-        self._postgres = postgres
-        self._name = f"t_{uuid.uuid4().hex[:12]}"
-        self._admin(f"CREATE DATABASE {self._name} TEMPLATE dewey_template STRATEGY file_copy")
-        self.redis = redis.Redis.from_url(valkey.url)
-        self.book = Book()
-        self.settings = load(
-            {
-                "GODOT_REDIS_URL": valkey.url,
-                "DEWEY_URL": postgres.url(self._name),
-                "GODOT_STREAM": f"m-{uuid.uuid4().hex[:12]}",
-                "GODOT_DATA_DIR": str(folder),
-                "GODOT_RECLAIM_IDLE_MS": "60000",
-                "GODOT_BATCH_SIZE": "5",
-                "GODOT_BATCH_MAX": "20",
-                "GODOT_BATCH_TIMEOUT_MS": "1",
-            }
-        )
-
-    def _admin(self, command: Any) -> None:
-        with psycopg.connect(self._postgres.url(), autocommit=True) as connection:
-            connection.execute(command)
-
-    def session(self) -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(self._postgres.url(self._name), autocommit=True)
-
-    def entries(self) -> set[StreamID]:
-        found: Any = self.redis.xrange(self.settings.stream)
-        return {StreamID.parse(entry) for entry, _ in found}
-
-    def announced(self) -> dict[int, int]:
-        raw: Any = self.redis.hgetall(f"{self.settings.stream}:producers")
-        return {int(name, 16): int(value.split()[0]) for name, value in raw.items()}
-
-    def unsettled(self) -> set[StreamID]:
-        found: Any = self.redis.eval(UNSETTLED, 1, self.settings.stream, GROUP, "")
-        return {StreamID.parse(entry) for entry in (*found[2], *found[3])}
-
-    def settled(self) -> bool:
-        with contextlib.suppress(redis.ResponseError, IndexError):
-            group: Any = self.redis.xinfo_groups(self.settings.stream)[0]
-            return not group["pending"] and not self.unsettled()
-        return not self.redis.exists(self.settings.stream)
-
-    def audited(self) -> audits.Audit:
-        held = inventory.take(self.settings)
-        region = held.held[0].id if held.held else held.upto
-        assert self.settings.dewey_url is not None
-        with open_store(self.settings.dewey_url) as store:
-            return audits.audit(held, store.accounts(held.stream, region, 0.0))
-
-    def close(self) -> None:
-        stream = self.settings.stream
-        self.redis.delete(stream, f"{stream}:producers")
-        self.redis.close()
-        self._admin(f"DROP DATABASE {self._name} WITH (FORCE)")
 
 
 class Machine(RuleBasedStateMachine):
@@ -153,6 +61,7 @@ class Machine(RuleBasedStateMachine):
             self.hands[0].worker._client, self.place.settings.stream, GROUP, "ghost"
         )
         self.sent: list[list[LogRecord]] = []
+        self.matched: set[bytes] = set()  # records that were there, or to come, before a clear
         self.append(0, 1, said=True)  # what was deleted before anybody had seen it is unexplained
         self.drain()
 
@@ -204,9 +113,52 @@ class Machine(RuleBasedStateMachine):
         with contextlib.suppress(redis.ResponseError):
             self.place.redis.xgroup_destroy(self.place.settings.stream, GROUP)
 
+    @rule()
+    def claim(self) -> None:
+        """Take over whatever anybody holds, as a person does who finds it has been too long."""
+        with Repair(self.place.settings) as repair, contextlib.suppress(StreamLost):
+            repair.claim(repair.plan_claim(0), self.place.store, 0)
+
+    @rule(count=st.integers(1, 5))
+    def acknowledge(self, count: int) -> None:
+        """Give entries up, as a person does who has had enough of them."""
+        chosen = self.place.pending()[:count]
+        with Repair(self.place.settings) as repair:
+            plan = repair.plan_ack(chosen) if chosen else None
+            if plan is not None:
+                repair.acknowledge(plan, self.place.store, "enough")
+        for item in self.book.items.values():
+            item.given_up |= any(entry in chosen for entry in item.entries)
+
+    @rule()
+    def replay(self) -> None:
+        """Store again what is in the stream; what was cleared since stays away."""
+        there = self.place.entries()
+        part = replay.measure(self.place.settings, ZERO, None)
+        replay.replay(self.place.settings, self.place.store, part)
+        for item in self.book.items.values():
+            if item.id in self.matched and any(entry in there for entry in item.entries):
+                item.cleared = True
+
+    @rule(which=st.integers(0, 2))
+    def clear(self, which: int) -> None:
+        """Remove one component's records, as a person does, in the words of a filter."""
+        producer = self.producers[which].number
+        here = {item.id for item in self.book.items.values() if item.producer == producer}
+        self.matched |= here
+        name = f"service-{which}"
+        with self.place.session() as connection, connection.transaction():
+            matching = {"component": [name]}
+            connection.execute("INSERT INTO logs_cleared (filter) VALUES (%s)", [Jsonb(matching)])
+            gone = connection.execute(
+                "DELETE FROM logs WHERE component = %s RETURNING id", [name]
+            ).fetchall()
+        for (id,) in gone:
+            self.book.items[id.bytes].cleared = True
+
     @rule(back=st.integers(0, 30))
-    def replay(self, back: int) -> None:
-        """Set the group back, as a person does who wants entries delivered again."""
+    def set_group_back(self, back: int) -> None:
+        """Have entries delivered again, as a person may who does not know of replay."""
         stream, client = self.place.settings.stream, self.place.redis
         with contextlib.suppress(redis.ResponseError, IndexError):
             group: Any = client.xinfo_groups(stream)[0]

@@ -9,7 +9,7 @@ import psycopg
 
 from clientlib import LogRecord
 from tests.chaos.book import Kind
-from tests.chaos.faults.matrix import POSTGRES, RECORDS, Scene, Skipped, Steps, fault
+from tests.chaos.faults.matrix import POSTGRES, RECORDS, REDIS, Scene, Skipped, Steps, fault
 from tests.chaos.faults.on_postgres import locked
 from tests.chaos.producers import Fields, make
 from tests.chaos.world import REFUSED
@@ -65,7 +65,13 @@ def undecodable(scene: Scene) -> Steps:
     yield 0.1
 
 
-@fault("dead-letters-refused", "undecodable records, and nowhere to keep them", RECORDS, POSTGRES)
+@fault(
+    "dead-letters-refused",
+    "undecodable records, and nowhere to keep them",
+    RECORDS,
+    POSTGRES,
+    REDIS,
+)
 def nowhere_to_keep(scene: Scene) -> Steps:
     """Lock the table of dead letters, or have PostgreSQL say that it is full."""
     world, since = scene.world, len(scene.world.book.items)

@@ -1,0 +1,64 @@
+"""What database and stream hold at the end, read without asking the product anything."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import psycopg
+
+from godot.stream.ids import StreamID
+from tests.chaos.book import digest
+
+ROWS = """
+SELECT id, dewey_text(created_at), component, level::text, message, trace_id, data FROM logs
+"""
+
+
+class Place(Protocol):
+    """Where the records are: what can be looked at without going through the product."""
+
+    def session(self) -> psycopg.Connection[tuple[Any, ...]]: ...
+
+    def entries(self) -> set[StreamID]: ...
+
+    def announced(self) -> dict[int, int]: ...
+
+
+class Seen:
+    """Everything that the database and the stream hold at the end."""
+
+    def __init__(self, world: Place) -> None:
+        self.rows: Counter[bytes] = Counter()
+        self.digests: dict[bytes, bytes] = {}
+        self.marks: Counter[str] = Counter()
+        self.programs: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self.receipts: Counter[str] = Counter()
+        self.damaged: list[str] = []
+        with world.session() as connection, connection.transaction():
+            with connection.cursor("rows") as cursor:
+                cursor.itersize = 5_000
+                for id, at, component, level, message, trace_id, data in cursor.execute(ROWS):
+                    self.rows[id.bytes] += 1
+                    if component == "foreign":
+                        self.marks[message] += 1
+                    elif component.startswith("program-"):
+                        self._program(component, message, data or {})
+                    else:
+                        self.digests[id.bytes] = digest(
+                            at, component, level, message, trace_id, data
+                        )
+            dead = connection.execute("SELECT record_id, entry, state FROM logs_rejected")
+            self.dead = {id.bytes: StreamID.parse(entry) for id, entry, _ in dead}
+        self.entries = world.entries()
+        self.announced = world.announced()
+
+    def _program(self, component: str, message: str, data: Mapping[str, object]) -> None:
+        if "number" not in data:
+            self.receipts[component] += 1
+            return
+        self.programs[component][int(str(data["number"]))] += 1
+        if hashlib.sha256(message.encode()).hexdigest() != data["check"]:
+            self.damaged.append(f"{component} {data['number']}")
