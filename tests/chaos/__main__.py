@@ -7,8 +7,10 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
+from tests.chaos.each import each
 from tests.chaos.faults import MATRIX, NOT_INJECTED
 from tests.chaos.fleet import GODOT
 from tests.chaos.sources import Load
@@ -26,6 +28,8 @@ def main() -> int:
     parser.add_argument("--maxlen", type=int, default=100_000, help="GODOT_MAXLEN")
     parser.add_argument("--rate", type=float, default=Load().named_rate, help="of each producer")
     parser.add_argument("--worker-module", default=GODOT, help="a mutant, to see the harness fail")
+    parser.add_argument("--each", action="store_true", help="one fault after the other, a row each")
+    parser.add_argument("--times", type=int, default=3, help="how often, with --each")
     parser.add_argument("--list", action="store_true", help="list the faults and end")
     parser.add_argument("--keep", action="store_true", help="keep the folder with every log")
     parser.add_argument("--verbose", action="store_true", help="say each fault as it comes")
@@ -46,12 +50,17 @@ def main() -> int:
     with world(
         keep=given.keep, workers=given.workers, module=given.worker_module, maxlen=given.maxlen
     ) as here:
+        load = Load(named_rate=given.rate)
+        if given.each:
+            plain = partial(print, flush=True)
+            ok = each(here, names, seed=given.seed, times=given.times, load=load, say=plain)
+            return 0 if ok else 1
         outcome = run(
             here,
             seed=given.seed,
             seconds=given.seconds,
             names=names,
-            load=Load(named_rate=given.rate),
+            load=load,
             verbose=given.verbose,
         )
         if given.keep:

@@ -76,6 +76,7 @@ class Book:
         self.items: dict[bytes, Item] = {}
         self.foreign: dict[str, StreamID | None] = {}  # mark -> entry, None: not known to be one
         self.destroyed = 0  # entries that were taken away unsettled, at most
+        self.forgotten = False  # the stream went with its counters, and maybe the announcements
         self._destroyed: set[StreamID] = set()
         self._intervals: list[tuple[StreamID, StreamID]] = []
 

@@ -183,7 +183,7 @@ class Specials(Thread):
     def send_foreign(self, count: int) -> None:
         """Send entries that carry no id, once each; each is a record of its own."""
         for _ in range(count):
-            mark = f"foreign {next(self._marks)}"
+            mark = f"foreign {self.producer.hex} {next(self._marks)}"
             fields = [(b"component", b"foreign"), (b"level", b"info"), (b"message", mark.encode())]
             self._queue.put(([], [fields]))
 

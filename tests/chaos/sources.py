@@ -28,9 +28,12 @@ class Load(NamedTuple):
 
 
 class Sources:
-    """Everything that writes, started together and stopped together."""
+    """Everything that writes, started together and stopped together.
 
-    def __init__(self, world: World, seed: str, load: Load) -> None:
+    The `prefix` tells the programs of several sources in one world apart.
+    """
+
+    def __init__(self, world: World, seed: str, load: Load, prefix: str = "") -> None:
         settings = world.settings()
         self._world = world
         self._seed = seed
@@ -54,7 +57,7 @@ class Sources:
             ),
         ]
         self.programs = [
-            self._program(f"program-{i}", load.program_rate) for i in range(load.programs)
+            self._program(f"program-{prefix}{i}", load.program_rate) for i in range(load.programs)
         ]
         world.at_close.append(self.close)
         for thread in self.threads:

@@ -65,11 +65,11 @@ class Running(NamedTuple):
     due: float
 
 
-def start(world: World, seed: str, load: Load) -> Sources:
+def start(world: World, seed: str, load: Load, prefix: str = "") -> Sources:
     """Start the workers, and the load once one of them works."""
     world.fleet.tend()
     wait_until(lambda: any(slot.works for slot in world.fleet.slots), 30)
-    return Sources(world, seed, load)
+    return Sources(world, seed, load, prefix)
 
 
 def run(

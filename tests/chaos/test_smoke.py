@@ -42,3 +42,11 @@ def test_what_a_redis_loses_that_comes_back_older_is_named():
     with world() as here:
         outcome = run(here, seed=SEED, seconds=10.0, names=["redis-rollback", "worker-kill"])
     assert outcome.ok, report(outcome)
+
+
+def test_what_is_trimmed_is_counted_even_when_nothing_is_left_to_name_it():
+    names = ["overflow", "rogue-trim", "worker-kill", "redis-full", "redis-lost-replies"]
+    with world() as here:
+        outcome = run(here, seed=SEED, seconds=15.0, names=names)
+    assert outcome.ok, report(outcome)
+    assert outcome.audit.total.lost >= outcome.totals.lost > 0

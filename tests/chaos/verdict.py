@@ -26,7 +26,8 @@ SHOWN = 5
 class Totals(msgspec.Struct):
     """The last line of the table.
 
-    `removed` went with its day, by retention; `dropped` is what a client gave up and told;
+    `nameless` are those lost of which neither a later number nor an announcement is left; `removed`
+    went with its day, by retention; `dropped` is what a client gave up and told;
     `unanswered` is what Redis never took or never answered for, and nobody sent again.
     """
 
@@ -35,6 +36,7 @@ class Totals(msgspec.Struct):
     duplicate: int = 0
     dead: int = 0
     lost: int = 0
+    nameless: int = 0
     removed: int = 0
     dropped: int = 0
     unanswered: int = 0
@@ -91,7 +93,7 @@ def judge(
     _foreign(world.book, seen, findings, totals)
     _programs(seen, programs, audit, findings, totals)
     if counted:
-        check_counts(world.book, seen, audit, findings, programs)
+        check_counts(world.book, seen, audit, findings, totals, programs)
         totals.unaccounted += audit.total.unaccounted
     return findings, totals, audit
 
@@ -102,7 +104,7 @@ def check_records(
     """Check every record of ours, and that the audit names those that are lost."""
     _no_duplicates(seen, findings, totals)
     lost = _records(book, seen, findings, totals)
-    _names_agree(book, seen, lost, audit, findings)
+    totals.nameless += _names_agree(book, seen, lost, audit, findings)
 
 
 def audited(world: World) -> audits.Audit:
@@ -241,8 +243,11 @@ def _names_agree(
     lost: Sequence[Item],
     audit: audits.Audit,
     findings: Findings,
-) -> None:
-    """The audit must name exactly what is lost, as far as any number above it is left to tell."""
+) -> int:
+    """The audit must name exactly what is lost, as far as any number above it is left to tell.
+
+    Return how many are lost beyond that: their count is all that can be asked for.
+    """
     highest: defaultdict[int, int] = defaultdict(int, seen.announced)
     for item in book.items.values():
         if item.id in seen.rows or item.id in seen.dead:
@@ -264,6 +269,7 @@ def _names_agree(
         aged = key in by_number and by_number[key].kind is Kind.AGED
         if not aged or not book.may_be_lost(by_number[key]):
             findings.add("the audit says lost, and it is not", f"{key[0]:010x} {key[1]}")
+    return len(lost) - len(expected)
 
 
 def check_counts(
@@ -271,9 +277,13 @@ def check_counts(
     seen: Seen,
     audit: audits.Audit,
     findings: Findings,
+    totals: Totals,
     programs: Sequence[ProgramReport],
 ) -> None:
-    """What the audit counts must fit what happened."""
+    """What the audit counts must fit what happened.
+
+    What a stream took with it that was deleted before anybody looked, nobody can count.
+    """
     total = audit.total
     for name in ("unaccounted", "implausible", "settling", "in_stream"):
         if getattr(total, name):
@@ -287,6 +297,8 @@ def check_counts(
             "the audit counts more lost than was destroyed",
             f"{total.lost}, destroyed {book.destroyed}: {audit.entries}",
         )
+    if total.lost < totals.lost and not book.forgotten:
+        findings.add("the audit counts less lost than is", f"{total.lost}, lost {totals.lost}")
     known = {program.producer for program in programs}
     dropped = sum(
         item.totals.dropped for item in audit.producers if int(item.producer, 16) not in known

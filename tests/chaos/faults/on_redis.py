@@ -54,12 +54,14 @@ def rollback(scene: Scene) -> Steps:
         last: Any = client.xrevrange(STREAM, str(killed_at), "-", 1)
     low = StreamID.parse(last[0][0]).next() if last else ZERO
     world.book.destroy_between(low, killed_at, before.added)
+    world.book.forgotten = True
 
 
 @fault("redis-flushall", "FLUSHALL", REDIS, loses=True)
 def flushall(scene: Scene) -> Steps:
     found = scene.world.unsettled("FLUSHALL")
     scene.world.book.destroy((*found.pending, *found.waiting))
+    scene.world.book.forgotten = True
     yield 0.5
 
 
@@ -67,6 +69,7 @@ def flushall(scene: Scene) -> Steps:
 def delete(scene: Scene) -> Steps:
     found = scene.world.unsettled("DEL", STREAM)
     scene.world.book.destroy((*found.pending, *found.waiting))
+    scene.world.book.forgotten = True
     yield 0.5
 
 
