@@ -97,7 +97,7 @@ WITH numbers AS (
 ), stream AS MATERIALIZED (
     SELECT CASE WHEN %(stream)s::text IS NOT NULL THEN
         dewey_epoch(%(stream)s::text, %(added)s::bigint, %(last_ms)s::numeric, %(last_seq)s::numeric,
-                    %(first_ms)s::numeric, %(first_seq)s::numeric,
+                    %(first_ms)s::numeric, %(first_seq)s::numeric, %(present)s::bigint,
                     %(floor_ms)s::numeric, %(floor_seq)s::numeric)
     END AS epoch
 ), entries AS (

@@ -150,10 +150,14 @@ BEGIN
     RETURN n;
 END $$;
 
--- As before, and it keeps the floor.
+-- As before, and it keeps the floor, and tells a recreated stream that has overtaken the old count: its
+-- first entry (p_first) came after the last checkpoint, and so did all that it holds (p_present), which
+-- is more than was added since by the counters. A worker that found its group gone leaves p_present out:
+-- nothing being left of what was there at the last checkpoint is enough then.
 DROP FUNCTION dewey_epoch(text, bigint, numeric, numeric, numeric, numeric);
 CREATE FUNCTION dewey_epoch(p_stream text, p_added bigint, p_last_ms numeric, p_last_seq numeric,
                             p_first_ms numeric DEFAULT NULL, p_first_seq numeric DEFAULT NULL,
+                            p_present bigint DEFAULT NULL,
                             p_floor_ms numeric DEFAULT NULL, p_floor_seq numeric DEFAULT NULL)
 RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -174,11 +178,13 @@ BEGIN
 
     IF (p_added < s.entries_added OR p_added = s.entries_added AND p_last_ms IS NOT NULL)
        AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq))
-       OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq) THEN
+       OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq)
+          AND (p_present IS NULL OR p_present > p_added - s.entries_added) THEN
         SELECT * INTO s FROM logs_streams WHERE stream = p_stream FOR UPDATE;
         IF (p_added < s.entries_added OR p_added = s.entries_added AND p_last_ms IS NOT NULL)
            AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq))
-           OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq) THEN
+           OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq)
+              AND (p_present IS NULL OR p_present > p_added - s.entries_added) THEN
             INSERT INTO logs_epochs (stream, epoch, entries_added, last_ms, last_seq, began_at)
             SELECT s.stream, s.epoch,
                    greatest(s.entries_added,

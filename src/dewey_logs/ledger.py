@@ -146,6 +146,7 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
         "last_seq": last_seq,
         "first_ms": first_ms,
         "first_seq": first_seq,
+        "present": batch.entries_present,
         "floor_ms": floor_ms,
         "floor_seq": floor_seq,
         "deliveries": [run.delivery for run in runs],

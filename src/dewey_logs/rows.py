@@ -90,10 +90,11 @@ class Batch(msgspec.Struct, frozen=True):
     just before this batch, else None; a fall of it starts a new epoch of the stream.
     `last_generated` is the last-generated-id of the same reply. Give it always: workers commit in
     another order than they read, and without it an older reading looks like a recreated stream.
-    `first_entry` is the stream's first entry, given when the group was found gone or while nothing
-    was ever trimmed: nothing of the old stream left then means that it was deleted, whatever its
-    counters say. `floor`, of the same reading, is an id before which no entry is left in the stream
-    and none is pending: what the ledger says of those may be merged.
+    `first_entry` is the stream's first entry and `entries_present` how many it holds, by the same
+    reply: if all came after the last checkpoint, and are more than were added since, the stream is
+    another one. Leave `entries_present` out when the group was found gone: then nothing being left
+    of the old stream is enough. `floor`, of the same reading, is an id before which no entry is
+    left in the stream and none is pending: what the ledger says of those may be merged.
     `heed_clears` leaves out the rows that a clear has removed since: set it for replays. `retried`
     are the dead letters among the rows and rejects.
     """
@@ -107,6 +108,7 @@ class Batch(msgspec.Struct, frozen=True):
     entries_added: int | None = None
     last_generated: tuple[int, int] | None = None
     first_entry: tuple[int, int] | None = None
+    entries_present: int | None = None
     floor: tuple[int, int] | None = None
     heed_clears: bool = False
     retried: tuple[Retried, ...] = ()

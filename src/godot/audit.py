@@ -146,14 +146,13 @@ def _remade(inventory: Inventory, current: Epoch) -> bool:
 
     The ledger is read later, so while records flow its checkpoint is ahead of us in both numbers.
     Fewer entries and a later id (or none at all) can only be a stream that was made again; so can
-    one that still has the first entry it ever had, if that came after the checkpoint.
+    one that holds more entries from after the checkpoint than its counter says were added since.
     """
     if not current.added:
         return False
-    if len(inventory.held) == inventory.added > 0 and inventory.held[0].id > current.last:
-        return True
     if inventory.added > current.added:
-        return False
+        since = sum(item.id > current.last for item in inventory.held)
+        return since > inventory.added - current.added
     return inventory.upto > current.last or not inventory.added
 
 

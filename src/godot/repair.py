@@ -171,6 +171,8 @@ class Repair:
                 maybe_known=True,
                 entries_added=progress.added if progress else None,
                 last_generated=progress.last_generated if progress else None,
+                first_entry=progress.first if progress else None,
+                entries_present=progress.present if progress else None,
             )
         )
         return consumer.acknowledge([*there, *vanished])

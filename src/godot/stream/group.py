@@ -25,16 +25,16 @@ return 1
 
 
 class Progress(NamedTuple):
-    """How many entries a stream ever had, its last id, and its first entry (None: it is empty).
+    """How many entries a stream ever had, its last id, its first entry (None: it is empty), and how
+    many it holds.
 
-    `whole`: all that was ever added is still there, so that the first entry was its first ever.
     Before `floor` nothing is left in the stream and nothing is pending.
     """
 
     added: int
     last_generated: StreamID
     first: StreamID | None
-    whole: bool
+    present: int
     floor: StreamID
 
 
@@ -137,7 +137,7 @@ class Consumer:
             int(info[b"entries-added"]),
             last,
             first,
-            info[b"length"] == info[b"entries-added"],
+            int(info[b"length"]),
             floor,
         )
 

@@ -31,7 +31,7 @@ from godot.worker.decode import receipt
 
 log = get_logger(__name__)
 
-CHECKPOINT = ("entries_added", "last_generated", "first_entry", "floor")
+CHECKPOINT = ("entries_added", "last_generated", "first_entry", "entries_present", "floor")
 ROOM = 100
 FAILURES = 3
 RETRY_S, SLOWEST_RETRY_S = 1.0, 30.0

@@ -64,9 +64,7 @@ class Composer:
             runs.extend(_runs(present, read.again))
             runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
         progress = self._checkpoint()
-        # a peer may have made the group again before we missed it: a stream that still has its
-        # first entry tells by that alone whether it is another one than at the last checkpoint
-        first_tells = progress is not None and (self._group_was_gone or progress.whole)
+        holds = progress.present if progress and not self._group_was_gone else None
         if progress:
             self._group_was_gone = False
         return Batch(
@@ -78,7 +76,8 @@ class Composer:
             maybe_known=any(read.again for read in reads),
             entries_added=progress.added if progress else None,
             last_generated=progress.last_generated if progress else None,
-            first_entry=progress.first if progress and first_tells else None,
+            first_entry=progress.first if progress else None,
+            entries_present=holds,
             floor=progress.floor if progress else None,
         )
 

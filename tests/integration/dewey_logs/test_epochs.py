@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
+
 from dewey_logs import Batch, EntryRun, open_store
 from tests.integration.dewey_logs.conftest import batch, eventually
 
@@ -110,6 +112,26 @@ def test_two_workers_that_notice_at_once_begin_one_epoch(dewey_url, database):
         thread.join(30)
     assert sorted(epochs(database)) == [1, 2, 2, 2, 2]
     assert database.one("SELECT count(*) FROM logs_epochs") == 1
+
+
+def test_a_stream_that_overtook_the_old_one_is_told_by_how_much_it_holds(store, database):
+    store.write(settled(22, 100))
+    again = msgspec.structs.replace(settled(23, 300), first_entry=(208, 0), entries_present=16)
+    store.write(again)
+    assert checkpoint(database) == [(2, 23, 300)]
+
+
+def test_a_stream_of_which_nothing_from_before_is_left_may_be_the_same(store, database):
+    store.write(settled(22, 100))
+    later = msgspec.structs.replace(settled(38, 300), first_entry=(208, 0), entries_present=16)
+    store.write(later)
+    assert checkpoint(database) == [(1, 38, 300)]
+
+
+def test_nothing_left_from_before_is_enough_when_the_group_is_gone_too(store, database):
+    store.write(settled(22, 100))
+    store.write(msgspec.structs.replace(settled(38, 300), first_entry=(208, 0)))
+    assert checkpoint(database) == [(2, 38, 300)]
 
 
 def test_several_lives_are_told_apart(store, database):

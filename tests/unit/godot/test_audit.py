@@ -466,6 +466,24 @@ def test_a_new_stream_that_has_overtaken_the_old_one_tells_by_its_first_entry():
     assert (found.entries.added, found.entries.waiting) == (50, 30)
 
 
+def test_a_new_stream_that_has_overtaken_the_old_one_and_was_trimmed_tells_by_how_much_it_holds():
+    found = audit(
+        inventory(held(208, 223, waiting=True, shift=-180), added=23, upto=entry(223)),
+        accounts({P: {"stored": ((1, 22),)}}, (epoch(added=22, last=entry(100), settled=22),)),
+    )
+    assert (found.entries.added, found.entries.settled, found.entries.waiting) == (45, 22, 16)
+    assert (found.entries.lost, found.total.unaccounted) == (7, 0)
+
+
+def test_the_same_stream_that_went_on_for_long_is_no_other_one():
+    found = audit(
+        inventory(held(208, 223, waiting=True), added=223, upto=entry(223)),
+        accounts({P: {"stored": ((1, 207),)}}, (epoch(added=200, last=entry(200), settled=207),)),
+    )
+    assert found.clean
+    assert found.entries.added == 223
+
+
 def test_entries_counted_to_the_stream_before_are_settled_all_the_same():
     ledger = (
         epoch(1, current=False, added=10, last=entry(10), settled=13),
