@@ -21,7 +21,7 @@ down: $(VENV)/.ready ## stop what `make up` started
 	@$(BIN)/godot down $(ARGS)
 
 test: $(VENV)/.dev ## run every test that CI runs, on real servers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## ruff: style, imports, complexity, security
 	$(BIN)/ruff check src tests

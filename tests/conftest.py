@@ -15,11 +15,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from dewey_logs.migrations import migrate
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
+
+# a busy machine is no finding
+hypothesis_settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("untimed")
 
 for name in list(os.environ):  # a developer's own settings must not reach the tests
     if name.startswith(("GODOT_", "DEWEY_", "LOG_", "LOGGING_", "PG")):

@@ -7,11 +7,14 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from dewey_logs import open_store
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
 from godot.stream.reclaim import Sweep
 from godot.worker.housekeeping import BURY_EVERY_S, Housekeeping
+from godot.worker.metrics import WorkerMetrics
 from tests.integration.worker.conftest import Bench, eventually
 
 
@@ -96,7 +99,9 @@ def test_the_dead_are_buried_by_the_clock_that_housekeeping_is_given(bench: Benc
     client = connect(settings)
     consumer = Counting(client, settings.stream, settings.group, "a:1:x")
     consumer.ensure_group()
-    duties = Housekeeping(consumer, None, lambda: clock[0])  # type: ignore[arg-type]  # counts nothing here
+    counts = WorkerMetrics(CollectorRegistry())
+    store = open_store(settings.dewey_url)
+    duties = Housekeeping(consumer, counts, store, lambda: clock[0])
     looks = []
     for later in (0.0, 1.0, BURY_EVERY_S - 1.5, 1.0):
         clock[0] += later

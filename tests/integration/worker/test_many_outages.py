@@ -37,7 +37,7 @@ def fronts(settings, valkey_server, postgres_server):
 def test_connections_are_as_many_after_a_hundred_outages_as_before(bench: Bench, working, fronts):
     redis_front, store_front, through = fronts
     done = threading.Event()
-    sent = [10]
+    sent = [0]
 
     def produce() -> None:
         while not done.wait(0.02):
@@ -51,11 +51,15 @@ def test_connections_are_as_many_after_a_hundred_outages_as_before(bench: Bench,
         ((writers,),), ((sessions,),) = bench.sql(WRITERS), bench.sql(SESSIONS)
         return clients() == 2 and writers == 1 and sessions <= 1 + MAX_CONNECTIONS
 
-    with working(through) as worker:
+    def need_all() -> None:
         with bench.commits_held():
             bench.append(bench.records(10))
+            sent[0] += 10
             eventually(lambda: clients() == 2, "the lease to need its connection, too")
         eventually(bench.settled, "the path to work")
+
+    with working(through) as worker:
+        need_all()
         assert steady()
         producer = threading.Thread(target=produce)
         producer.start()
@@ -69,6 +73,7 @@ def test_connections_are_as_many_after_a_hundred_outages_as_before(bench: Bench,
             producer.join()
         eventually(bench.settled, "everything acknowledged")
         eventually(lambda: all(worker.ready().values()), "the worker to be well")
+        need_all()
         eventually(steady, "as many connections as before")
     eventually(lambda: bench.sql(SESSIONS) == [(0,)], "every session to end")
     eventually(lambda: clients() == 0, "every client to leave")

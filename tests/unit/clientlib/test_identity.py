@@ -36,8 +36,8 @@ def test_ids_of_one_producer_sort_by_time_then_sequence():
         "",
         "17",
         b"\xff\xfe",
-        str(uuid.uuid4()),
-        str(uuid.uuid1()),
+        "f8a6e69e-87cd-48aa-918e-cf2d89aa9fde",
+        "38519598-e993-11f1-9f6d-02fc00000001",
         "01a204f8-438a-8000-0000-007f9ddcf638",  # another variant
         "01a204f8-438a-8000-8000-003f9ddcf638",  # sequence 0: no record of ours
         "01a204f8438a80008000007f9ddcf638",
