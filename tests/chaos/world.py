@@ -234,11 +234,7 @@ class World:
         return {int(name, 16): int(value.split()[0]) for name, value in raw.items()}
 
     def close(self) -> None:
-        """End everything, whatever state it is in, and whoever asks to hurry."""
-        with _undisturbed():
-            self._close()
-
-    def _close(self) -> None:
+        """End everything, whatever state it is in."""
         for end in self.at_close:
             end()
         if self.valkey.child is not None and self.valkey.child.running:
@@ -259,13 +255,17 @@ def world(*, keep: bool = False, schema: LiteralString = "", **options: Any) -> 
             del os.environ[name]
     folder = Path(tempfile.mkdtemp(prefix="godot-chaos-"))
     folder.chmod(0o711)
-    with ExitStack() as ending:
-        if not keep:
-            ending.callback(shutil.rmtree, folder, ignore_errors=True)
+    ending = ExitStack()
+    if not keep:
+        ending.callback(shutil.rmtree, folder, ignore_errors=True)
+    try:
         here = World(folder, **options)
         ending.callback(here.close)
         here.start(schema)
         yield here
+    finally:
+        with _undisturbed():
+            ending.close()
 
 
 @contextmanager
