@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 ARGS ?=
 
-.PHONY: help up down test lint types format lock bench chaos soak stress clean
+.PHONY: help up down test lint types format lock bench chaos chaos-test soak stress clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: $(VENV)/.dev ## measure; one JSON line and one readable line each
 
 chaos: $(VENV)/.dev ## inject faults into real servers and account for every record; ARGS="--seed 7 --seconds 60"
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+chaos-test: $(VENV)/.dev ## prove that chaos can fail: mutants of the worker, single lasting faults, a state machine
+	$(BIN)/python -m pytest $(or $(ARGS),tests/chaos)
 
 MINUTES ?=
 soak: $(VENV)/.dev ## a steady load with a fault now and then, and what memory every process holds; MINUTES=20
