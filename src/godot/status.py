@@ -170,11 +170,12 @@ def _stream_lines(found: Status) -> Iterator[str]:
         yield f"STREAM    {found.stream_name}   {UNKNOWN}"
         yield f"GROUP     {found.group_name}   {UNKNOWN}"
         return
+    memory = UNKNOWN if now.memory_bytes is None else size(now.memory_bytes)
     limit = f" of {size(now.memory_limit_bytes)}" if now.memory_limit_bytes else ""
     yield (
         f"STREAM    {now.stream} · {now.entries:,} of {now.limit:,} entries"
-        f" ({now.entries / now.limit:.0%}) · {size(now.memory_bytes)}{limit}"
-        f" · {now.server_version}"
+        f" ({now.entries / now.limit:.0%}) · {memory}{limit}"
+        f" · {now.server_version or UNKNOWN}"
     )
     yield f"          {_rate(found)}"
     undelivered = UNKNOWN if now.undelivered is None else f"{now.undelivered:,}"

@@ -16,7 +16,7 @@ import redis
 from godot.errors import StreamLost
 from godot.settings import Settings
 from godot.stream import producers
-from godot.stream.connection import ask, close, connect, translated
+from godot.stream.connection import ask, close, connect, told, translated
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
 from godot.stream.producers import ProducerInfo
@@ -48,17 +48,19 @@ class StreamSnapshot(msgspec.Struct, frozen=True):
     pending: int
     pending_since_ms: int | None
     consumers: int
-    memory_bytes: int
-    memory_limit_bytes: int
-    server_version: str
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    server_version: str | None
     producers: tuple[ProducerInfo, ...]
     reading: Reading
 
     @property
     def fill_ratio(self) -> float:
         """Return how full the stream is: of entries or of memory, whichever is higher."""
-        by_memory = self.memory_bytes / self.memory_limit_bytes if self.memory_limit_bytes else 0.0
-        return max(self.entries / self.limit, by_memory)
+        by_entries = self.entries / self.limit
+        if self.memory_bytes is None or not self.memory_limit_bytes:
+            return by_entries
+        return max(by_entries, self.memory_bytes / self.memory_limit_bytes)
 
     @property
     def backlog(self) -> int:
@@ -101,8 +103,7 @@ def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -
     key = stream_key(settings.stream)
     with translated(client):
         seconds, micros = client.time()
-        server = client.info("server")
-        memory = client.info("memory")
+    server, memory = told(client, "server"), told(client, "memory")
     stream, group = _counters(client, key, settings.group)
     counters = _reading(stream, group, clock())
     delivered = StreamID.parse(group[b"last-delivered-id"]) if group else None
@@ -125,8 +126,8 @@ def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -
         pending=int(group[b"pending"]) if group else 0,
         pending_since_ms=_oldest_pending(client, key, settings.group) if group else None,
         consumers=int(group[b"consumers"]) if group else 0,
-        memory_bytes=int(memory["used_memory"]),
-        memory_limit_bytes=int(memory["maxmemory"]),
+        memory_bytes=memory.get("used_memory"),
+        memory_limit_bytes=memory.get("maxmemory"),
         server_version=_version(server),
         producers=tuple(producers.read(client, key)[0]),
         reading=counters,
@@ -196,7 +197,8 @@ def _oldest_pending(client: redis.Redis, key: str, group: str) -> int | None:
     return StreamID.parse(found[1]).ms if found and found[0] else None
 
 
-def _version(server: dict[str, object]) -> str:
-    if "valkey_version" in server:
-        return f"valkey {server['valkey_version']}"
-    return f"redis {server['redis_version']}"
+def _version(server: dict[str, object]) -> str | None:
+    for name in ("valkey", "redis"):
+        if f"{name}_version" in server:
+            return f"{name} {server[f'{name}_version']}"
+    return None

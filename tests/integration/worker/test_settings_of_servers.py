@@ -14,6 +14,7 @@ import pytest
 from godot.embedded.valkey import Valkey
 from godot.errors import Refused
 from godot.settings import Settings
+from godot.stream.snapshot import take
 from godot.worker.loop import Worker
 from tests.integration.worker.conftest import Bench, eventually
 
@@ -61,7 +62,7 @@ def test_a_policy_that_cannot_be_read_is_a_warning_and_the_worker_works(
     """As a user of the narrowest kind: everything that the worker needs, and no INFO."""
     own.redis.execute_command(
         *("ACL", "SETUSER", "narrow", "on", ">secret", f"~{own.settings.stream}*"),
-        *("-@all", "+@stream", "+@connection", "+eval", "+hgetall", "+hset"),
+        *("-@all", "+@stream", "+@connection", "+eval", "+hgetall", "+hset", "+time"),
     )
     path = urlsplit(own_valkey.url).path
     narrow = msgspec.structs.replace(own.settings, redis_url=f"unix://narrow:secret@{path}?db=0")
@@ -73,6 +74,9 @@ def test_a_policy_that_cannot_be_read_is_a_warning_and_the_worker_works(
         "maxmemory-policy could not be read: it must be noeviction",
         "appendonly could not be read: it should be on",
     }
+    look = take(narrow)
+    assert (look.entries, look.fill_ratio) == (10, 10 / narrow.maxlen)
+    assert (look.memory_bytes, look.memory_limit_bytes, look.server_version) == (None, None, None)
 
 
 def test_no_setting_of_database_role_or_url_makes_a_worker_commit_without_the_disk(
