@@ -50,6 +50,9 @@ $$;
 ALTER TABLE logs_streams ADD COLUMN floor_ms numeric(20) NOT NULL DEFAULT 0,
                          ADD COLUMN floor_seq numeric(20) NOT NULL DEFAULT 0;
 
+ALTER TABLE logs_epochs ADD COLUMN began_ms numeric(20) NOT NULL DEFAULT 0,
+                        ADD COLUMN began_seq numeric(20) NOT NULL DEFAULT 0;
+
 -- What was settled of a stream before `bound`, as sums. `vanished` were trimmed while pending and
 -- settled by nobody; `added` is the highest entries-added among what was merged.
 CREATE TABLE logs_ledger_past (
@@ -152,8 +155,10 @@ END $$;
 
 -- As before, and it keeps the floor, and tells a recreated stream that has overtaken the old count: its
 -- first entry (p_first) came after the last checkpoint, and so did all that it holds (p_present), which
--- is more than was added since by the counters. A worker that found its group gone leaves p_present out:
--- nothing being left of what was there at the last checkpoint is enough then.
+-- is more than was added since by the counters. A worker that found the stream gone leaves p_present out:
+-- nothing being left of what was there at the last checkpoint is enough then. (A group that is gone proves
+-- nothing, for a stream may also be trimmed past the last checkpoint.) And a batch that is committed very
+-- late belongs to the stream as it was when the batch was read.
 DROP FUNCTION dewey_epoch(text, bigint, numeric, numeric, numeric, numeric);
 CREATE FUNCTION dewey_epoch(p_stream text, p_added bigint, p_last_ms numeric, p_last_seq numeric,
                             p_first_ms numeric DEFAULT NULL, p_first_seq numeric DEFAULT NULL,
@@ -185,14 +190,15 @@ BEGIN
            AND (p_last_ms IS NULL OR (p_last_ms, p_last_seq) > (s.last_ms, s.last_seq))
            OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq)
               AND (p_present IS NULL OR p_present > p_added - s.entries_added) THEN
-            INSERT INTO logs_epochs (stream, epoch, entries_added, last_ms, last_seq, began_at)
+            INSERT INTO logs_epochs (stream, epoch, entries_added, last_ms, last_seq, began_ms,
+                                     began_seq, began_at)
             SELECT s.stream, s.epoch,
                    greatest(s.entries_added,
                             (SELECT max(e.added) FROM logs_ledger_entries e
                              WHERE e.stream = s.stream AND e.epoch = s.epoch),
                             (SELECT p.added FROM logs_ledger_past p
                              WHERE p.stream = s.stream AND p.epoch = s.epoch)),
-                   s.last_ms, s.last_seq, s.began_at;
+                   s.last_ms, s.last_seq, s.began_ms, s.began_seq, s.began_at;
             UPDATE logs_streams
             SET epoch = s.epoch + 1, entries_added = p_added,
                 last_ms = coalesce(p_last_ms, 0), last_seq = coalesce(p_last_seq, 0),
@@ -207,7 +213,9 @@ BEGIN
     -- A batch that was read before the stream was made again and is committed after.
     IF s.epoch > 1 AND p_last_ms IS NOT NULL
        AND (p_last_ms, p_last_seq) < (s.began_ms, s.began_seq) THEN
-        SELECT * INTO h FROM logs_epochs WHERE stream = p_stream AND epoch = s.epoch - 1;
+        SELECT * INTO h FROM logs_epochs
+        WHERE stream = p_stream AND (began_ms, began_seq) <= (p_last_ms, p_last_seq)
+        ORDER BY epoch DESC LIMIT 1;
         IF FOUND AND NOT (p_added < h.entries_added
                           AND (p_last_ms, p_last_seq) > (h.last_ms, h.last_seq)) THEN
             UPDATE logs_epochs SET entries_added = greatest(entries_added, p_added)

@@ -92,8 +92,8 @@ class Batch(msgspec.Struct, frozen=True):
     another order than they read, and without it an older reading looks like a recreated stream.
     `first_entry` is the stream's first entry and `entries_present` how many it holds, by the same
     reply: if all came after the last checkpoint, and are more than were added since, the stream is
-    another one. Leave `entries_present` out when the group was found gone: then nothing being left
-    of the old stream is enough. `floor`, of the same reading, is an id before which no entry is
+    another one. Leave `entries_present` out when the stream was found gone: then nothing being left
+    of the old one is enough. `floor`, of the same reading, is an id before which no entry is
     left in the stream and none is pending: what the ledger says of those may be merged.
     `heed_clears` leaves out the rows that a clear has removed since: set it for replays. `retried`
     are the dead letters among the rows and rejects.

@@ -32,6 +32,11 @@ class StreamFull(StreamUnavailable):
 class StreamLost(GodotError):
     """The stream or its group is gone (deleted, flushed, restored): it has to be made again."""
 
+    @property
+    def stream_is_gone(self) -> bool:
+        """Say whether it is known to be the stream, and not only the group."""
+        return not str(self).startswith("NOGROUP")
+
 
 class StoreUnavailable(GodotError):
     """PostgreSQL or Dewey cannot be reached."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import redis
 
-from godot.errors import StreamLost
+from godot.errors import StreamFull, StreamLost
 from godot.stream.connection import ask, translated
 from godot.stream.ids import ZERO, StreamID
 from godot.stream.replies import Entry, entries, read_entries
@@ -22,6 +22,13 @@ if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then retu
 redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 return 1
 """
+
+
+class Ensured(NamedTuple):
+    """Whether the group had to be made, and whether not even the stream was there."""
+
+    created: bool
+    stream_was_gone: bool
 
 
 class Progress(NamedTuple):
@@ -47,30 +54,35 @@ class Consumer:
         self.group = group
         self.name = name
 
-    def ensure_group(self) -> bool:
+    def ensure_group(self) -> Ensured:
         """Create stream and group when they are missing; return whether it had to.
 
         At id 0, not `$`: entries added before the group existed would otherwise be skipped.
         Raises StreamFull when it is missing and Redis has no memory to create it; a full Redis
         refuses the command even for a group that exists, so that is looked at first.
         """
-        if self.group_exists():
-            return False
+        try:
+            groups = ask(self.client, "XINFO", "GROUPS", self.stream)
+        except StreamLost:
+            groups = None
+        if groups and any(group[b"name"] == self.group.encode() for group in groups):
+            return Ensured(created=False, stream_was_gone=False)
         with translated(self.client):
             try:
                 self.client.xgroup_create(self.stream, self.group, id="0", mkstream=True)
             except redis.ResponseError as exc:
                 if not str(exc).startswith("BUSYGROUP"):
                     raise
-                return False
-            return True
+                return Ensured(created=False, stream_was_gone=groups is None)
+            return Ensured(created=True, stream_was_gone=groups is None)
 
-    def group_exists(self) -> bool:
+    def refuses_memory(self) -> bool:
+        """Say whether Redis is full, by a harmless command that it then refuses."""
         try:
-            groups = ask(self.client, "XINFO", "GROUPS", self.stream)
-        except StreamLost:
-            return False
-        return any(group[b"name"] == self.group.encode() for group in groups)
+            ask(self.client, "XGROUP", "CREATECONSUMER", self.stream, self.group, self.name)
+        except StreamFull:
+            return True
+        return False
 
     def read_new(self, count: int, block_ms: int | None) -> list[Entry]:
         """Take up to `count` entries nobody has had yet; wait at most `block_ms` (None: not).

@@ -17,10 +17,12 @@ from godot.stream.ids import StreamID
 FULL_RATIO = 0.9
 
 
-def is_high(client: redis.Redis) -> bool:
-    """Say whether the server is close to its memory limit; one that does not tell never is."""
+def is_high(client: redis.Redis) -> bool | None:
+    """Say whether the server is close to its memory limit; None when it does not tell us."""
     memory = told(client, "memory")
-    limit = int(memory.get("maxmemory", 0))
+    if not memory:
+        return None
+    limit = int(memory["maxmemory"])
     return limit > 0 and int(memory["used_memory"]) >= FULL_RATIO * limit
 
 

@@ -86,9 +86,9 @@ class Pipeline:
         self._under_way: UnderWay | None = None
         self._aside = Aside()
 
-    def expect_another_stream(self, *, group_was_gone: bool) -> None:
-        """Compare the stream's counters again with the next batch: it may be another one now."""
-        self._composer.expect_another_stream(group_was_gone=group_was_gone)
+    def expect_another_stream(self, *, known: bool) -> None:
+        """Compare the stream's counters with the next batch: it may be another one, or is."""
+        self._composer.expect_another_stream(known=known)
 
     @property
     def store_is_away(self) -> bool:

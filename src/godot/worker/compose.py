@@ -26,7 +26,7 @@ class Composer:
         self._decoder = decoder
         self._max_bytes = max_bytes
         self._checkpoint_due = 0.0
-        self._group_was_gone = False
+        self._another_stream = False
 
     def parts(self, reads: Sequence[Read]) -> Iterator[list[Read]]:
         """Cut what was read into transactions of bounded size; one large entry stands alone."""
@@ -64,9 +64,9 @@ class Composer:
             runs.extend(_runs(present, read.again))
             runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
         progress = self._checkpoint()
-        holds = progress.present if progress and not self._group_was_gone else None
+        holds = progress.present if progress and not self._another_stream else None
         if progress:
-            self._group_was_gone = False
+            self._another_stream = False
         return Batch(
             stream=self._consumer.stream,
             rows=tuple(rows),
@@ -81,10 +81,10 @@ class Composer:
             floor=progress.floor if progress else None,
         )
 
-    def expect_another_stream(self, *, group_was_gone: bool) -> None:
+    def expect_another_stream(self, *, known: bool) -> None:
         """Compare the stream's counters again with the next batch: it may be another one now."""
         self._checkpoint_due = 0.0
-        self._group_was_gone |= group_was_gone
+        self._another_stream |= known
 
     def _checkpoint(self) -> Progress | None:
         if time.monotonic() < self._checkpoint_due:

@@ -78,7 +78,10 @@ class Housekeeping:
 
     def _make_room(self) -> None:
         client = self._consumer.client
-        if not pressure.is_high(client):
+        high = pressure.is_high(client)
+        if high is None:
+            high = self._consumer.refuses_memory()
+        if not high:
             return
         trimmed = pressure.trim_settled(client, self._consumer.stream)
         if trimmed:

@@ -99,7 +99,7 @@ class Worker:
         self._housekeeping = Housekeeping(self._consumer, self.metrics, self.store)
         self._group_seen = False
         self._had_group = False
-        self._lost_group = False
+        self._lost_group = self._lost_stream = False
         self._last_cycle = time.monotonic()
         self._pipeline: Pipeline | None = None
 
@@ -181,6 +181,7 @@ class Worker:
             pipeline.forget(deleted=True)
             self._group_seen = False
             self._lost_group = True
+            self._lost_stream |= exc.stream_is_gone
             self._pause("stream or group is gone, making it again", exc)
         except Refused:
             raise
@@ -207,7 +208,7 @@ class Worker:
         for warning in guard.check(self._client):
             log.warning(warning, extra={"action": "guard"})
         try:
-            created = self._consumer.ensure_group()
+            created, stream_was_gone = self._consumer.ensure_group()
         except StreamFull:
             self._store_without_group(pipeline)
             return
@@ -216,8 +217,8 @@ class Worker:
             log.info("group created", extra={"action": "group_created"})
         if self._had_group and (created or self._lost_group):
             self._intake.expect_known()
-        pipeline.expect_another_stream(group_was_gone=created or self._lost_group)
-        self._lost_group = False
+        pipeline.expect_another_stream(known=stream_was_gone or self._lost_stream)
+        self._lost_group = self._lost_stream = False
         self._group_seen = self._had_group = True
 
     def _store_without_group(self, pipeline: Pipeline) -> None:

@@ -320,3 +320,19 @@ def test_two_streams_in_one_database_are_audited_each_alone(
     assert (code, found["total"]["lost"], found["total"]["unaccounted"]) == (4, 4, 0)
     assert found["total"]["stored"] == 6
     other.redis.close()
+
+
+def test_a_group_destroyed_after_the_stream_was_trimmed_bare_is_no_other_stream(
+    bench, settle, audited
+):
+    bench.append(bench.records(30))
+    settle()
+    bench.append(bench.records(10))  # nobody works: no checkpoint knows of them
+    bench.redis.xtrim(bench.settings.stream, maxlen=0, approximate=False)
+    bench.redis.xgroup_destroy(bench.settings.stream, bench.settings.group)
+    bench.append(bench.records(5))
+    settle()
+    age_ledger(bench)
+    code, found = audited()
+    assert (code, found["total"]["lost"], found["total"]["unaccounted"]) == (4, 10, 0)
+    assert found["entries"]["added"] == 45

@@ -128,10 +128,22 @@ def test_a_stream_of_which_nothing_from_before_is_left_may_be_the_same(store, da
     assert checkpoint(database) == [(1, 38, 300)]
 
 
-def test_nothing_left_from_before_is_enough_when_the_group_is_gone_too(store, database):
+def test_nothing_left_from_before_is_enough_when_the_stream_was_found_gone(store, database):
     store.write(settled(22, 100))
     store.write(msgspec.structs.replace(settled(38, 300), first_entry=(208, 0)))
     assert checkpoint(database) == [(2, 38, 300)]
+
+
+def test_a_batch_of_two_lives_ago_belongs_where_it_was_read(store, database):
+    store.write(settled(50_000, 1_000))
+    store.write(settled(300, 3_000))
+    store.write(settled(5, 5_000))
+    store.write(settled(50_100, 1_500))  # read in the first life after its last checkpoint
+    assert epochs(database) == [1, 2, 3, 1]
+    assert database.rows("SELECT epoch, entries_added FROM logs_epochs ORDER BY epoch") == [
+        (1, 50_100),
+        (2, 300),
+    ]
 
 
 def test_several_lives_are_told_apart(store, database):

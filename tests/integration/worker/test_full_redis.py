@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -104,3 +105,21 @@ def test_an_evicting_policy_is_refused(small: Bench):
     assert "evict" in guard.check(client)[0]
     small.redis.config_set("appendonly", "no")
     assert "appendonly" in guard.check(client)[1]
+
+
+def test_a_user_that_may_not_see_the_memory_makes_room_all_the_same(small: Bench, working):
+    client = connect(small.settings)
+    Consumer(client, small.settings.stream, small.settings.group, "x").ensure_group()
+    close(client)
+    small.redis.execute_command(
+        *("ACL", "SETUSER", "narrow", "on", ">secret", f"~{small.settings.stream}*"),
+        *("-@all", "+@stream", "+@connection", "+eval", "+hgetall", "+hset"),
+    )
+    path = urlsplit(small.settings.redis_url).path
+    narrow = msgspec.structs.replace(small.settings, redis_url=f"unix://narrow:secret@{path}?db=0")
+    accepted = fill(small)
+    with working(narrow):
+        eventually(lambda: small.stored() == accepted, "everything stored", 60)
+        eventually(lambda: small.redis.xlen(small.settings.stream) < accepted, "room to be made")
+        small.append(small.records(10))
+        eventually(lambda: small.stored() == accepted + 10, "records to flow again")
