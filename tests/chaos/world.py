@@ -76,7 +76,7 @@ class Unsettled(NamedTuple):
 class World:
     """Servers, workers, the producers' proxy, and the account; `close` ends all of it.
 
-    In a `calm` world there are no proxies in the way, and Redis syncs as the embedded one does.
+    In a `calm` world there are no proxies in the way, and both servers are as `godot up` runs them.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class World:
         self.postgres = Postgres(
             folder / "postgres",
             options=(
-                "shared_buffers=64MB",
+                *(() if calm else ("shared_buffers=64MB",)),
                 f"max_connections={MAX_CONNECTIONS}",
                 "track_commit_timestamp=on",
             ),
