@@ -132,8 +132,12 @@ class Book:
         return entry in self._destroyed or any(a <= entry < b for a, b in self._intervals)
 
     def may_be_lost(self, item: Item) -> bool:
-        """Say whether some entry of a record was destroyed before it was settled."""
-        return any(self.is_destroyed(entry) for entry in item.entries)
+        """Say whether every entry that Redis accepted of a record was destroyed unsettled.
+
+        One that is intact must be settled, whatever became of the others. Entries that nobody
+        learned of only make more survive.
+        """
+        return bool(item.entries) and all(self.is_destroyed(entry) for entry in item.entries)
 
 
 def digest(

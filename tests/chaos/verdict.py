@@ -81,9 +81,9 @@ def judge(
     findings = Findings()
     for ending in world.fleet.endings:
         findings.add("worker ended by itself", ending)
-    for item in world.hasty:
-        if not world.book.may_be_lost(item):
-            findings.add("acknowledged before its dead letter was stored", item.id.hex())
+    for entry in world.hasty:
+        if not world.book.is_destroyed(entry):
+            findings.add("acknowledged before its dead letter was stored", entry)
     if not drained:
         findings.add("not drained in time", str(world.unsettled())[:300])
     audit = audited(world)

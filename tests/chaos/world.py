@@ -20,7 +20,7 @@ from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
 from godot.stream.ids import ZERO, StreamID
-from tests.chaos.book import Book, Item
+from tests.chaos.book import Book
 from tests.chaos.fleet import GODOT, Fleet
 from tests.chaos.volumes import Volumes
 from tests.chaos.volumes import make as make_volumes
@@ -92,7 +92,8 @@ class World:
         self.folder = folder
         self.reclaim_s = reclaim_idle_ms / 1000
         self.book = Book()
-        self.hasty: list[Item] = []  # settled while nothing could be kept of them, or destroyed
+        # entries that were settled while nothing could be kept of them, or destroyed
+        self.hasty: list[StreamID] = []
         self.at_close: list[Callable[[], object]] = []
         # everysec postpones writes while an fsync takes long, and a kill then loses what was
         # accepted: a fault of its own (redis-rollback), not a matter of the disk's mood

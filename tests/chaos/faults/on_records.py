@@ -83,10 +83,10 @@ def nowhere_to_keep(scene: Scene) -> Steps:
         _send(scene, scene.rng.sample(HOPELESS[:-2], 3), Kind.DEAD)
         yield world.reclaim_s * scene.rng.uniform(0.5, 1.5)
         sent = [item for item in list(world.book.items.values())[since:] if item.kind is Kind.DEAD]
-        accepted = [(item, entry) for item in sent for entry in list(item.entries)]
+        accepted = [entry for item in sent for entry in list(item.entries)]
         found = world.unsettled()
         unsettled = {*found.pending, *found.waiting}
-        world.hasty += [item for item, entry in accepted if entry not in unsettled]
+        world.hasty += [entry for entry in accepted if entry not in unsettled]
 
 
 @contextlib.contextmanager
