@@ -14,7 +14,8 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from clientlib import LogRecord, parse_record_id
-from godot.stream.ids import StreamID
+from godot.stream.ids import ZERO, StreamID
+from tests.chaos.look import Look, Records
 
 
 class State(enum.Enum):
@@ -76,9 +77,12 @@ class Book:
         self.items: dict[bytes, Item] = {}
         self.foreign: dict[str, StreamID | None] = {}  # mark -> entry, None: not known to be one
         self.destroyed = 0  # entries that were taken away unsettled, at most
-        self.forgotten = False  # the stream went with its counters, and maybe the announcements
+        self.records: set[bytes] = set()  # whose entries these were, as far as they said
         self._destroyed: set[StreamID] = set()
-        self._intervals: list[tuple[StreamID, StreamID]] = []
+        self._forgotten: set[StreamID] = set()  # went with the counter, and no checkpoint has them
+        self._newest = ZERO  # the newest entry that is known to have been settled
+        # of groups that are gone: all up to a position was settled, but for what was pending
+        self._settled: list[tuple[StreamID, frozenset[StreamID]]] = []
 
     def offer(self, records: Iterable[LogRecord], kind: Kind = Kind.STORED) -> None:
         """Enter records before they are sent; known ones stay as they are."""
@@ -110,18 +114,47 @@ class Book:
         with self._lock:
             self.foreign[mark] = entry
 
-    def destroy(self, entries: Iterable[StreamID]) -> None:
-        """Note entries that were taken away while nobody had settled them."""
-        with self._lock:
-            known = len(self._destroyed)
-            self._destroyed.update(entries)
-            self.destroyed += len(self._destroyed) - known
+    @property
+    def forgotten(self) -> int:
+        """How many of the destroyed entries nobody may have counted, at most."""
+        return len(self._forgotten)
 
-    def destroy_between(self, low: StreamID, high: StreamID, count: int) -> None:
-        """Note that every entry from `low` on and before `high` was taken away, `count` of them."""
+    def take(self, found: Look) -> None:
+        """Note what a command destroyed."""
         with self._lock:
-            self._intervals.append((low, high))
-            self.destroyed += count
+            self._newest = max(self._newest, found.newest)
+        self.destroy(found.gone)
+
+    def destroy(self, entries: Records) -> None:
+        """Note entries that were taken away while nobody had settled them.
+
+        Without a group, or with one made again, the whole stream is undelivered: what the groups
+        before it had settled is not lost with it.
+        """
+        with self._lock:
+            gone = [one for one in entries if one not in self._destroyed and not self._done(one)]
+            self._destroyed.update(gone)
+            self.destroyed += len(gone)
+            self.records.update(id for one in gone if (id := entries[one]) is not None)
+
+    def group_lost(self, found: Look) -> None:
+        """Note that a group is destroyed or set back, and what it had settled until then."""
+        with self._lock:
+            self._newest = max(self._newest, found.newest)
+            self._settled.append((found.delivered, frozenset(found.pending)))
+
+    def stream_lost(self) -> None:
+        """Note that the stream's counter is gone, and maybe the producers' announcements.
+
+        A settled entry is a committed checkpoint, which counts whatever was added before it. So
+        nobody may have counted what was destroyed and is newer than all that was settled.
+        """
+        with self._lock:
+            self._forgotten.update(one for one in self._destroyed if one > self._newest)
+            self._settled.clear()
+
+    def _done(self, entry: StreamID) -> bool:
+        return any(entry <= upto and entry not in pending for upto, pending in self._settled)
 
     def destroy_foreign(self, count: int) -> None:
         """Note entries that were added and taken away in one step: nobody offered them."""
@@ -129,7 +162,7 @@ class Book:
             self.destroyed += count
 
     def is_destroyed(self, entry: StreamID) -> bool:
-        return entry in self._destroyed or any(a <= entry < b for a, b in self._intervals)
+        return entry in self._destroyed
 
     def may_be_lost(self, item: Item) -> bool:
         """Say whether every entry that Redis accepted of a record was destroyed unsettled.

@@ -22,7 +22,8 @@ from godot.stream.ids import StreamID
 from godot.stream.lease import Lease
 from godot.worker.loop import Worker
 from tests.chaos.book import Book
-from tests.chaos.world import GROUP, UNSETTLED
+from tests.chaos.look import Look, look
+from tests.chaos.world import GROUP
 
 
 class Hand:
@@ -94,18 +95,19 @@ class Place:
         raw: Any = self.redis.hgetall(f"{self.settings.stream}:producers")
         return {int(name, 16): int(value.split()[0]) for name, value in raw.items()}
 
-    def unsettled(self) -> set[StreamID]:
-        found: Any = self.redis.eval(UNSETTLED, 1, self.settings.stream, GROUP, "")
-        return {StreamID.parse(entry) for entry in (*found[2], *found[3])}
+    def unsettled(self) -> Look:
+        return look(self.redis, self.settings.stream, GROUP)
 
-    def pending(self) -> list[StreamID]:
-        found: Any = self.redis.eval(UNSETTLED, 1, self.settings.stream, GROUP, "")
-        return [StreamID.parse(entry) for entry in found[2]]
+    def destroy(self, *command: bytes | str | int) -> Look:
+        """Run a command that destroys entries, and book those that nobody had settled."""
+        found = look(self.redis, self.settings.stream, GROUP, command)
+        self.book.take(found)
+        return found
 
     def settled(self) -> bool:
         with contextlib.suppress(redis.ResponseError, IndexError):
             group: Any = self.redis.xinfo_groups(self.settings.stream)[0]
-            return not group["pending"] and not self.unsettled()
+            return not group["pending"] and not self.unsettled().unsettled
         return not self.redis.exists(self.settings.stream)
 
     def audited(self) -> audits.Audit:

@@ -99,20 +99,18 @@ class Machine(RuleBasedStateMachine):
 
     @rule(keep=st.integers(0, 40))
     def trim(self, keep: int) -> None:
-        before = self.place.unsettled()
-        self.place.redis.xtrim(self.place.settings.stream, maxlen=keep, approximate=False)
-        self.book.destroy(before - self.place.entries())
+        self.place.destroy("XTRIM", self.place.settings.stream, "MAXLEN", keep)
 
     @rule()
     def delete(self) -> None:
-        self.book.destroy(self.place.unsettled())
-        self.book.forgotten = True
-        self.place.redis.delete(self.place.settings.stream)
+        self.place.destroy("DEL", self.place.settings.stream)
+        self.book.stream_lost()
 
     @rule()
     def destroy_group(self) -> None:
         with contextlib.suppress(redis.ResponseError):
-            self.place.redis.xgroup_destroy(self.place.settings.stream, GROUP)
+            stream = self.place.settings.stream
+            self.book.group_lost(self.place.destroy("XGROUP", "DESTROY", stream, GROUP))
 
     @rule()
     def claim(self) -> None:
@@ -123,7 +121,7 @@ class Machine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 5))
     def acknowledge(self, count: int) -> None:
         """Give entries up, as a person does who has had enough of them."""
-        chosen = self.place.pending()[:count]
+        chosen = list(self.place.unsettled().pending)[:count]
         with Repair(self.place.settings) as repair:
             plan = repair.plan_ack(chosen) if chosen else None
             if plan is not None:
@@ -164,7 +162,8 @@ class Machine(RuleBasedStateMachine):
         with contextlib.suppress(redis.ResponseError, IndexError):
             group: Any = client.xinfo_groups(stream)[0]
             found: Any = client.xrevrange(stream, group["last-delivered-id"], "-", back + 1)
-            client.xgroup_setid(stream, GROUP, found[-1][0] if len(found) > back else str(ZERO))
+            to = found[-1][0] if len(found) > back else str(ZERO)
+            self.book.group_lost(self.place.destroy("XGROUP", "SETID", stream, GROUP, to))
 
     def drain(self) -> None:
         for _ in range(200):

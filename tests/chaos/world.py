@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, LiteralString, NamedTuple, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 import redis
@@ -19,9 +19,10 @@ from dewey_logs.migrations import migrate
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
-from godot.stream.ids import ZERO, StreamID
+from godot.stream.ids import StreamID
 from tests.chaos.book import Book
 from tests.chaos.fleet import GODOT, Fleet
+from tests.chaos.look import Look, look
 from tests.chaos.volumes import Volumes
 from tests.chaos.volumes import make as make_volumes
 from tests.proxy import Proxy
@@ -30,47 +31,6 @@ STREAM, GROUP = "logs", "dewey"
 REFUSED = "refused by the database"  # as a message; the worker finds nothing wrong with it
 MAXMEMORY = "1gb"
 MAX_CONNECTIONS = 40
-
-# What nobody has settled, looked at and (perhaps) destroyed in one step of the server.
-UNSETTLED = """
-if redis.call('EXISTS', KEYS[1]) == 0 then
-    if ARGV[2] ~= '' then redis.call(unpack(ARGV, 2)) end
-    return {'0-0', '0-0', {}, {}, 0}
-end
-local delivered, pending, waiting = '0-0', {}, {}
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-    local mine = false
-    for i = 1, #group, 2 do
-        if group[i] == 'name' then mine = group[i + 1] == ARGV[1] end
-        if group[i] == 'last-delivered-id' and mine then delivered = group[i + 1] end
-    end
-    if mine then
-        for _, item in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 10000000)) do
-            pending[#pending + 1] = item[1]
-        end
-    end
-end
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. delivered, '+')) do
-    waiting[#waiting + 1] = entry[1]
-end
-local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
-local added, info = 0, redis.call('XINFO', 'STREAM', KEYS[1])
-for i = 1, #info, 2 do
-    if info[i] == 'entries-added' then added = info[i + 1] end
-end
-if ARGV[2] ~= '' then redis.call(unpack(ARGV, 2)) end
-return {delivered, first[1] and first[1][1] or '0-0', pending, waiting, added}
-"""
-
-
-class Unsettled(NamedTuple):
-    """The group's position, the first entry, what is pending, undelivered, and was ever added."""
-
-    delivered: StreamID
-    first: StreamID
-    pending: list[StreamID]
-    waiting: list[StreamID]
-    added: int
 
 
 class World:
@@ -97,7 +57,8 @@ class World:
         self.at_close: list[Callable[[], object]] = []
         # everysec postpones writes while an fsync takes long, and a kill then loses what was
         # accepted: a fault of its own (redis-rollback), not a matter of the disk's mood
-        durable = [] if calm else ["--appendfsync", "always"]
+        # (which wants to find one file, so none is rewritten)
+        durable = [] if calm else ["--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"]
         self.postgres = Postgres(
             folder / "postgres",
             options=(
@@ -178,18 +139,17 @@ class World:
             self.postgres.url("dewey") + "&application_name=chaos", autocommit=True
         )
 
-    def unsettled(self, *destroy: str) -> Unsettled:
-        """Look at what is not settled, and in the same step run a command that destroys it."""
+    def unsettled(self) -> Look:
+        """Look at what is not settled."""
         with self.redis() as client:
-            found: Any = client.eval(UNSETTLED, 1, STREAM, GROUP, *(destroy or ("",)))
-        delivered, first, pending, waiting, added = found
-        return Unsettled(
-            StreamID.parse(delivered),
-            StreamID.parse(first),
-            [StreamID.parse(item) for item in pending],
-            [StreamID.parse(item) for item in waiting],
-            added,
-        )
+            return look(client, STREAM, GROUP)
+
+    def destroy(self, *command: bytes | str | int) -> Look:
+        """Run a command that destroys entries, and book those that nobody had settled."""
+        with self.redis() as client:
+            found = look(client, STREAM, GROUP, command)
+        self.book.take(found)
+        return found
 
     def heal(self) -> None:
         """Undo whatever may still be in the way; servers that are down are started."""
@@ -289,6 +249,3 @@ def wait_until(condition: Any, seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-__all__ = ["GROUP", "MAXMEMORY", "STREAM", "ZERO", "Unsettled", "World", "wait_until", "world"]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -44,38 +45,48 @@ def start_redis(scene: Scene) -> Steps:
 def rollback(scene: Scene) -> Steps:
     """Take back what was accepted last: a slow disk, a power cut or a stale replica does so."""
     world = scene.world
+    with world.redis() as client:
+        client.client_pause(10_000, all=False)  # nothing is added or settled from here on
     before = world.unsettled()
     world.valkey.kill()
-    (file,) = (world.aof / "appendonlydir").glob("*.incr.aof")
     killed_at = StreamID(int(time.time() * 1000) + 1, 0)
-    os.truncate(file, max(0, file.stat().st_size - scene.rng.randint(1, 100_000)))
-    yield from start_redis(scene)
-    with world.redis() as client:
-        last: Any = client.xrevrange(STREAM, str(killed_at), "-", 1)
-    low = StreamID.parse(last[0][0]).next() if last else ZERO
-    world.book.destroy_between(low, killed_at, before.added)
-    world.book.forgotten = True
+    last = ZERO
+    try:
+        file = max((world.aof / "appendonlydir").glob("*.incr.aof"), key=_serial)
+        os.truncate(file, max(0, file.stat().st_size - scene.rng.randint(1, 100_000)))
+        yield from start_redis(scene)
+        with world.redis() as client:
+            found: Any = client.xrevrange(STREAM, str(killed_at), "-", 1)
+        last = StreamID.parse(found[0][0]) if found else ZERO
+    finally:  # what is left of it cannot be known unless it answers
+        gone = {entry: id for entry, id in before.unsettled.items() if entry > last}
+        world.book.group_lost(before._replace(delivered=min(before.delivered, last)))
+        world.book.destroy(gone)
+        world.book.stream_lost()
+
+
+def _serial(file: Path) -> int:
+    return int(file.name.split(".")[-3])
 
 
 @fault("redis-flushall", "FLUSHALL", REDIS, loses=True)
 def flushall(scene: Scene) -> Steps:
-    found = scene.world.unsettled("FLUSHALL")
-    scene.world.book.destroy((*found.pending, *found.waiting))
-    scene.world.book.forgotten = True
+    scene.world.destroy("FLUSHALL")
+    scene.world.book.stream_lost()
     yield 0.5
 
 
 @fault("redis-del", "DEL of the stream", REDIS, loses=True)
 def delete(scene: Scene) -> Steps:
-    found = scene.world.unsettled("DEL", STREAM)
-    scene.world.book.destroy((*found.pending, *found.waiting))
-    scene.world.book.forgotten = True
+    scene.world.destroy("DEL", STREAM)
+    scene.world.book.stream_lost()
     yield 0.5
 
 
 @fault("group-destroy", "XGROUP DESTROY", REDIS)
 def destroy_group(scene: Scene) -> Steps:
-    scene.world.unsettled("XGROUP", "DESTROY", STREAM, GROUP)
+    with contextlib.suppress(redis.ResponseError):  # there is no stream just now
+        scene.world.book.group_lost(scene.world.destroy("XGROUP", "DESTROY", STREAM, GROUP))
     yield 1.0
 
 
@@ -87,11 +98,10 @@ def destroy_group(scene: Scene) -> Steps:
 )
 def rogue(scene: Scene) -> Steps:
     if scene.rng.random() < 0.5:
-        found = scene.world.unsettled("XTRIM", STREAM, "MAXLEN", "0")
+        scene.world.destroy("XTRIM", STREAM, "MAXLEN", 0)
     else:
-        found = scene.world.unsettled("XADD", STREAM, "MAXLEN", "0", "*", "message", "not for us")
+        scene.world.destroy("XADD", STREAM, "MAXLEN", 0, "*", "message", "not for us")
         scene.world.book.destroy_foreign(1)
-    scene.world.book.destroy((*found.pending, *found.waiting))
     yield 0.5
 
 
@@ -178,7 +188,6 @@ def overflow(scene: Scene) -> Steps:
         slot.held = True
         world.fleet.kill(slot)
     yield 0.3  # until the server has noticed that nobody waits any more
-    before = world.unsettled()
     known = scene.specials.producer
     buried, fresh = Producer(rng.getrandbits(38)), Producer(rng.getrandbits(38))
     for producer, name, count in (
@@ -188,23 +197,21 @@ def overflow(scene: Scene) -> Steps:
     ):
         _append(world, scene, producer, name, count)
         yield 0.01
-    after = world.unsettled()
-    world.book.destroy_between(
-        max(before.delivered.next(), before.first),
-        after.first,
-        len(before.waiting) + after.added - before.added - len(after.waiting),
-    )
-    world.book.destroy(entry for entry in after.pending if entry < after.first)
     for slot in world.fleet.slots:
         slot.held = False
 
 
 def _append(world: World, scene: Scene, producer: Producer, name: str, count: int) -> None:
-    settings = world.settings(direct=True, GODOT_MAXLEN=str(OVERFLOW_LIMIT))
+    """Append as producers with a low limit do; every hundredth trims, and is looked at."""
     records = [make(scene.rng, producer, name) for _ in range(count)]
     world.book.offer(records, Kind.STORED)
-    with world.redis() as client, Appender(settings) as appender:
+    with world.redis() as client, Appender(world.settings(direct=True)) as appender:
         announce(client, STREAM, producer, name)
         for start in range(0, count, 100):
-            part = records[start : start + 100]
-            world.book.accepted(part, appender.append(part))
+            *part, last = records[start : start + 100]
+            world.book.accepted(part, appender.append(part) if part else [])
+            found = world.destroy(
+                *("XADD", STREAM, "MAXLEN", "~", OVERFLOW_LIMIT, "*"),
+                *(text for pair in last.fields() for text in pair),
+            )
+            world.book.accepted([last], [StreamID.parse(found.reply)])
