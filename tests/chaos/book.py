@@ -17,6 +17,8 @@ from clientlib import LogRecord, parse_record_id
 from godot.stream.ids import ZERO, StreamID
 from tests.chaos.look import Look, Records
 
+Fields = Sequence[tuple[bytes, bytes]]
+
 
 class State(enum.Enum):
     """What Redis said to a record so far; once accepted, always accepted."""
@@ -39,6 +41,7 @@ class Kind(enum.Enum):
 class Item:
     """One record of ours; `entries` are those stream entries of it that are known.
 
+    `digest` is of what its row must hold, `raw` of the fields that were sent.
     `given_up`: a person made a dead letter of an entry of it. `cleared`: a person removed it, or
     what a person removed kept it out.
     """
@@ -51,17 +54,26 @@ class Item:
         "id",
         "kind",
         "producer",
+        "raw",
         "sequence",
         "state",
     )
 
     def __init__(
-        self, id: bytes, producer: int, sequence: int, digest: bytes | None, kind: Kind
+        self,
+        id: bytes,
+        producer: int,
+        sequence: int,
+        *,
+        digest: bytes | None,
+        raw: bytes,
+        kind: Kind,
     ) -> None:
         self.id = id
         self.producer = producer
         self.sequence = sequence
         self.digest = digest
+        self.raw = raw
         self.kind = kind
         self.state = State.OFFERED
         self.entries: list[StreamID] = []
@@ -84,9 +96,15 @@ class Book:
         # of groups that are gone: all up to a position was settled, but for what was pending
         self._settled: list[tuple[StreamID, frozenset[StreamID]]] = []
 
-    def offer(self, records: Iterable[LogRecord], kind: Kind = Kind.STORED) -> None:
-        """Enter records before they are sent; known ones stay as they are."""
-        made = [_item(record, kind) for record in records]
+    def offer(
+        self,
+        records: Sequence[LogRecord],
+        kind: Kind = Kind.STORED,
+        fields: Sequence[Fields] | None = None,
+    ) -> None:
+        """Enter records before they are sent, as `fields` if given; known ones stay as they are."""
+        sent = [record.fields() for record in records] if fields is None else fields
+        made = [_item(record, kind, raw) for record, raw in zip(records, sent, strict=True)]
         with self._lock:
             for item in made:
                 self.items.setdefault(item.id, item)
@@ -183,6 +201,14 @@ def digest(
     return hashlib.sha256(canonical).digest()
 
 
+def raw_digest(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the hash of an entry's fields, in their order."""
+    found = hashlib.sha256()
+    for part in (part for pair in fields for part in pair):
+        found.update(b"%d:%b" % (len(part), part))
+    return found.digest()
+
+
 def digest_of(record: LogRecord) -> bytes:
     data = json.loads(record.data) if record.data is not None else None
     return digest(
@@ -194,8 +220,15 @@ def _key(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
-def _item(record: LogRecord, kind: Kind) -> Item:
+def _item(record: LogRecord, kind: Kind, fields: Fields) -> Item:
     who = parse_record_id(record.id)
     assert who is not None
     known = digest_of(record) if kind in (Kind.STORED, Kind.AGED) else None
-    return Item(_key(record.id), who.producer, who.sequence, known, kind)
+    return Item(
+        _key(record.id),
+        who.producer,
+        who.sequence,
+        digest=known,
+        raw=raw_digest(fields),
+        kind=kind,
+    )

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.chaos.faults import MATRIX, Scene, Skipped
+from tests.chaos.findings import Totals
+from tests.chaos.programs import ProgramReport
 from tests.chaos.sources import Load
 from tests.chaos.storm import DRAIN_PATIENCE_S, TICK_S, drain, start, watch
-from tests.chaos.verdict import ProgramReport, Totals, judge
+from tests.chaos.verdict import judge
 from tests.chaos.world import World
 
 COLUMNS = ("offered", "stored", "duplicate", "dead", "lost", "unaccounted")

@@ -22,7 +22,7 @@ from godot.stream.ids import StreamID
 from godot.stream.lease import Lease
 from godot.worker.loop import Worker
 from tests.chaos.book import Book
-from tests.chaos.look import Look, look
+from tests.chaos.look import Look, Records, look, record_key
 from tests.chaos.world import GROUP
 
 
@@ -87,9 +87,9 @@ class Place:
     def session(self) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(self._postgres.url(self._name), autocommit=True)
 
-    def entries(self) -> set[StreamID]:
+    def entries(self) -> Records:
         found: Any = self.redis.xrange(self.settings.stream)
-        return {StreamID.parse(entry) for entry, _ in found}
+        return {StreamID.parse(entry): record_key(fields.get(b"id")) for entry, fields in found}
 
     def announced(self) -> dict[int, int]:
         raw: Any = self.redis.hgetall(f"{self.settings.stream}:producers")

@@ -24,7 +24,7 @@ from godot.errors import GodotError, StreamFull
 from godot.settings import Settings
 from godot.stream.append import Appender
 from godot.stream.ids import StreamID
-from tests.chaos.book import Book, Kind
+from tests.chaos.book import Book, Fields, Kind
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "INFO", "INFO", "WARN", "ERROR")
 WORDS = (
@@ -42,8 +42,6 @@ WORDS = (
 )
 QUIET = Redactor((), values=False)
 STARTED_AT = "2026-01-01T00:00:00.000000Z"
-
-Fields = Sequence[tuple[bytes, bytes]]
 
 
 def make(
@@ -177,7 +175,7 @@ class Specials(Thread):
         fields: Sequence[Fields] | None = None,
     ) -> None:
         """Send records until they are accepted; `fields` are sent in their place when given."""
-        self.book.offer(records, kind)
+        self.book.offer(records, kind, fields)
         self._queue.put((list(records), None if fields is None else list(fields)))
 
     def send_foreign(self, count: int) -> None:

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import psycopg
 
-from godot.stream.ids import StreamID
-from tests.chaos.book import digest
+from tests.chaos.book import digest, raw_digest
+from tests.chaos.look import Records
 
 ROWS = """
 SELECT id, dewey_text(created_at), component, level::text, message, trace_id, data FROM logs
 """
+DEAD = "SELECT record_id, field_names, field_values FROM logs_rejected"
 
 
 class Place(Protocol):
@@ -22,7 +23,7 @@ class Place(Protocol):
 
     def session(self) -> psycopg.Connection[tuple[Any, ...]]: ...
 
-    def entries(self) -> set[StreamID]: ...
+    def entries(self) -> Records: ...
 
     def announced(self) -> dict[int, int]: ...
 
@@ -50,9 +51,12 @@ class Seen:
                         self.digests[id.bytes] = digest(
                             at, component, level, message, trace_id, data
                         )
-            dead = connection.execute("SELECT record_id, entry, state FROM logs_rejected")
-            self.dead = {id.bytes: StreamID.parse(entry) for id, entry, _ in dead}
+            self.dead = {
+                id.bytes: raw_digest(zip(names, values, strict=True))
+                for id, names, values in connection.execute(DEAD)
+            }
         self.entries = world.entries()
+        self.held = set(self.entries.values())
         self.announced = world.announced()
 
     def _program(self, component: str, message: str, data: Mapping[str, object]) -> None:

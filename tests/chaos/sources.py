@@ -12,7 +12,7 @@ from typing import NamedTuple
 from godot.embedded.process import Child
 from tests.chaos.fleet import ROOT
 from tests.chaos.producers import Named, Specials, Thread, Wanderers
-from tests.chaos.verdict import ProgramReport
+from tests.chaos.programs import ProgramReport
 from tests.chaos.world import World
 
 

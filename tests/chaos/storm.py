@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from godot import audit as audits
 from tests.chaos.faults import MATRIX, Fault, Scene, Skipped, Steps
+from tests.chaos.findings import Findings, Totals
 from tests.chaos.sources import Load, Sources
-from tests.chaos.verdict import Findings, Totals, judge
+from tests.chaos.verdict import judge
 from tests.chaos.world import World, wait_until
 
 DRAIN_PATIENCE_S = 90.0

@@ -17,8 +17,9 @@ import redis
 from godot.status import size
 from tests.chaos import memory
 from tests.chaos.__main__ import interruptible
+from tests.chaos.programs import ProgramReport
 from tests.chaos.sources import Load, Sources
-from tests.chaos.verdict import ProgramReport, audited
+from tests.chaos.verdict import audited
 from tests.chaos.world import GROUP, STREAM, World, wait_until, world
 
 WARM_UP_S = 10.0

@@ -33,10 +33,11 @@ from godot.stream.ids import ZERO
 from godot.worker import intake
 from godot.worker.intake import Read
 from tests.chaos.book import Kind
+from tests.chaos.findings import Findings, Totals
 from tests.chaos.place import Hand, Place
 from tests.chaos.producers import announce, make
 from tests.chaos.seen import Seen
-from tests.chaos.verdict import Findings, Totals, check_counts, check_records
+from tests.chaos.verdict import check_counts, check_records
 from tests.chaos.world import GROUP
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]

@@ -6,69 +6,19 @@ held against the book. Then the audit is asked, and has to say the same as the b
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
-
-import msgspec
+from collections import defaultdict
+from collections.abc import Sequence
 
 from dewey_logs import open_store
 from godot import audit as audits
 from godot.stream import inventory
 from tests.chaos.book import Book, Item, Kind, State
+from tests.chaos.findings import Findings, Totals
+from tests.chaos.programs import ProgramReport, check_programs
 from tests.chaos.seen import Seen
 from tests.chaos.world import World, wait_until
 
 SETTLE_PATIENCE_S = 30.0
-SHOWN = 5
-
-
-class Totals(msgspec.Struct):
-    """The last line of the table.
-
-    `nameless` are those lost of which neither a later number nor an announcement is left; `removed`
-    went with its day, by retention; `dropped` is what a client gave up and told;
-    `unanswered` is what Redis never took or never answered for, and nobody sent again.
-    """
-
-    offered: int = 0
-    stored: int = 0
-    duplicate: int = 0
-    dead: int = 0
-    lost: int = 0
-    nameless: int = 0
-    removed: int = 0
-    dropped: int = 0
-    unanswered: int = 0
-    unaccounted: int = 0
-
-
-class ProgramReport(NamedTuple):
-    """What a program with the real client says about itself."""
-
-    component: str
-    producer: int
-    logged: int
-    delivered: bool
-    dropped: int
-
-
-class Findings:
-    """Violations by kind, each with a few examples."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.examples: defaultdict[str, list[str]] = defaultdict(list)
-
-    def add(self, kind: str, example: object = "", count: int = 1) -> None:
-        self.counts[kind] += count
-        if example and len(self.examples[kind]) < SHOWN:
-            self.examples[kind].append(str(example))
-
-    def lines(self) -> Iterator[str]:
-        for kind, count in self.counts.items():
-            yield f"{count} × {kind}"
-            yield from (f"    {example}" for example in self.examples[kind])
 
 
 def judge(
@@ -91,7 +41,8 @@ def judge(
     totals = Totals()
     check_records(world.book, seen, audit, findings, totals)
     _foreign(world.book, seen, findings, totals)
-    _programs(seen, programs, audit, findings, totals)
+    check_programs(world.book, seen, programs, audit, findings, totals)
+    _held(world.book, seen, findings, totals)
     if counted:
         check_counts(world.book, seen, audit, findings, totals, programs)
         totals.unaccounted += audit.total.unaccounted
@@ -150,6 +101,8 @@ def _records(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list
             findings.add("stored and a dead letter", item.id.hex())
         if stored and item.digest is not None and seen.digests[item.id] != item.digest:
             findings.add("payload differs", item.id.hex())
+        if dead and seen.dead[item.id] != item.raw:
+            findings.add("a dead letter's fields differ", item.id.hex())
         if item.state is State.REFUSED and (stored or dead):
             findings.add("refused and yet there", item.id.hex())
         if stored or dead:
@@ -172,7 +125,7 @@ def _records(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list
 
 def _judge_loss(book: Book, seen: Seen, item: Item, findings: Findings, totals: Totals) -> None:
     what = f"producer {item.producer:010x} number {item.sequence} entries {item.entries}"
-    if any(entry in seen.entries for entry in item.entries):
+    if item.id in seen.held:
         findings.add("missing and still in the stream", what)
         totals.unaccounted += 1
     elif not book.may_be_lost(item):
@@ -180,6 +133,17 @@ def _judge_loss(book: Book, seen: Seen, item: Item, findings: Findings, totals: 
         totals.unaccounted += 1
     else:
         totals.lost += 1
+
+
+def _held(book: Book, seen: Seen, findings: Findings, totals: Totals) -> None:
+    """Hold every other entry of the stream to account: programs', and what got no answer."""
+    for entry, id in seen.entries.items():
+        if id is None or id in seen.rows or id in seen.dead:
+            continue
+        item = book.items.get(id)
+        if item is None or (item.state is not State.ACCEPTED and item.kind is not Kind.AGED):
+            findings.add("missing and still in the stream", f"{entry} {id.hex()}")
+            totals.unaccounted += 1
 
 
 def _foreign(book: Book, seen: Seen, findings: Findings, totals: Totals) -> None:
@@ -198,43 +162,6 @@ def _foreign(book: Book, seen: Seen, findings: Findings, totals: Totals) -> None
                 totals.unaccounted += 1
         elif n == 0:
             totals.unanswered += 1
-
-
-def _programs(
-    seen: Seen,
-    programs: Sequence[ProgramReport],
-    audit: audits.Audit,
-    findings: Findings,
-    totals: Totals,
-) -> None:
-    """Check the programs by number: what is not stored is dropped by a receipt, or lost by name."""
-    accounts = {item.producer: item.totals for item in audit.producers}
-    for example in seen.damaged:
-        findings.add("payload differs", example)
-    for program in programs:
-        stored = len(seen.programs[program.component])
-        account = accounts.get(f"{program.producer:010x}", audits.Totals())
-        missing = program.logged - stored
-        receipts_lost = program_receipts(account, stored) - seen.receipts[program.component]
-        totals.offered += program.logged
-        totals.stored += stored
-        totals.lost += account.lost
-        totals.dropped += account.dropped
-        if not program.delivered:
-            findings.add("a program could not deliver", program.component)
-        if missing != account.dropped + account.lost - receipts_lost:
-            unexplained = abs(missing - account.dropped - account.lost + receipts_lost)
-            totals.unaccounted += unexplained
-            findings.add(
-                "a program's records do not add up",
-                f"{program} stored {stored}, audit {account}",
-                unexplained,
-            )
-
-
-def program_receipts(account: audits.Totals, stored: int) -> int:
-    """Return how many receipts the ledger knows: they are stored under numbers of their own."""
-    return max(0, account.stored - stored)
 
 
 def _names_agree(

@@ -22,7 +22,7 @@ from godot.settings import Settings, load
 from godot.stream.ids import StreamID
 from tests.chaos.book import Book
 from tests.chaos.fleet import GODOT, Fleet
-from tests.chaos.look import Look, look
+from tests.chaos.look import Look, Records, look, record_key
 from tests.chaos.volumes import Volumes
 from tests.chaos.volumes import make as make_volumes
 from tests.proxy import Proxy
@@ -178,13 +178,15 @@ class World:
             group["pending"] == 0 and group["last-delivered-id"] == stream["last-generated-id"]
         )
 
-    def entries(self) -> set[StreamID]:
-        """Return every id in the stream."""
-        found: set[StreamID] = set()
+    def entries(self) -> Records:
+        """Return every entry in the stream, and the id of its record."""
+        found: dict[StreamID, bytes | None] = {}
         start = "-"
         with self.redis() as client:
             while page := cast(Any, client.xrange(STREAM, start, "+", 5_000)):
-                found.update(StreamID.parse(entry) for entry, _ in page)
+                found.update(
+                    (StreamID.parse(entry), record_key(fields.get(b"id"))) for entry, fields in page
+                )
                 start = f"({page[-1][0].decode()}"
         return found
 

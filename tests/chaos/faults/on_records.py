@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import psycopg
 
 from clientlib import LogRecord
-from tests.chaos.book import Kind
+from tests.chaos.book import Fields, Kind
 from tests.chaos.faults.matrix import POSTGRES, RECORDS, REDIS, Scene, Skipped, Steps, fault
 from tests.chaos.faults.on_postgres import locked
-from tests.chaos.producers import Fields, make
+from tests.chaos.producers import make
 from tests.chaos.world import REFUSED
 
 POISON: tuple[tuple[bytes, bytes], ...] = (
