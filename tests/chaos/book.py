@@ -43,7 +43,7 @@ class Item:
 
     `digest` is of what its row must hold, `raw` of the fields that were sent.
     `given_up`: a person made a dead letter of an entry of it. `cleared`: a person removed it, or
-    what a person removed kept it out.
+    what a person removed kept it out. `once`: nobody sends it again when no answer comes.
     """
 
     __slots__ = (
@@ -53,6 +53,7 @@ class Item:
         "given_up",
         "id",
         "kind",
+        "once",
         "producer",
         "raw",
         "sequence",
@@ -68,6 +69,7 @@ class Item:
         digest: bytes | None,
         raw: bytes,
         kind: Kind,
+        once: bool,
     ) -> None:
         self.id = id
         self.producer = producer
@@ -75,6 +77,7 @@ class Item:
         self.digest = digest
         self.raw = raw
         self.kind = kind
+        self.once = once
         self.state = State.OFFERED
         self.entries: list[StreamID] = []
         self.given_up = False
@@ -101,10 +104,12 @@ class Book:
         records: Sequence[LogRecord],
         kind: Kind = Kind.STORED,
         fields: Sequence[Fields] | None = None,
+        *,
+        once: bool = False,
     ) -> None:
         """Enter records before they are sent, as `fields` if given; known ones stay as they are."""
         sent = [record.fields() for record in records] if fields is None else fields
-        made = [_item(record, kind, raw) for record, raw in zip(records, sent, strict=True)]
+        made = [_item(record, kind, raw, once) for record, raw in zip(records, sent, strict=True)]
         with self._lock:
             for item in made:
                 self.items.setdefault(item.id, item)
@@ -220,7 +225,7 @@ def _key(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
-def _item(record: LogRecord, kind: Kind, fields: Fields) -> Item:
+def _item(record: LogRecord, kind: Kind, fields: Fields, once: bool) -> Item:
     who = parse_record_id(record.id)
     assert who is not None
     known = digest_of(record) if kind in (Kind.STORED, Kind.AGED) else None
@@ -231,4 +236,5 @@ def _item(record: LogRecord, kind: Kind, fields: Fields) -> Item:
         digest=known,
         raw=raw_digest(fields),
         kind=kind,
+        once=once,
     )

@@ -6,15 +6,16 @@ own, heals, drains and is judged, which takes a quarter of a minute: what fails 
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
 
-from tests.chaos.faults import MATRIX, Scene, Skipped
+from tests.chaos.faults import MATRIX, Impossible, Scene, Skipped
 from tests.chaos.findings import Totals
 from tests.chaos.programs import ProgramReport
 from tests.chaos.sources import Load
-from tests.chaos.storm import DRAIN_PATIENCE_S, TICK_S, drain, start, watch
+from tests.chaos.storm import DRAIN_PATIENCE_S, TICK_S, drain, failure, start, watch
 from tests.chaos.verdict import judge
 from tests.chaos.world import World
 
@@ -35,6 +36,7 @@ def each(
     width = max(map(len, MATRIX))
     say("  ".join([f"{'fault':<{width}}", "injected", *(f"{name:>11}" for name in COLUMNS)]))
     before, known, reports = Totals(), 0, list[ProgramReport]()
+    failures: list[tuple[str, str]] = []
     counted = ok = True
     chosen = [MATRIX[name] for name in names] or list(MATRIX.values())
     for fault in sorted(chosen, key=lambda fault: fault.alone):  # after one of those none counts
@@ -44,10 +46,13 @@ def each(
         for _ in range(times):
             watch(world, time.monotonic() + LULL_S)
             try:
-                for pause_s in fault.steps(scene):
-                    watch(world, time.monotonic() + max(pause_s, TICK_S))
-            except Skipped as exc:
+                with contextlib.closing(fault.steps(scene)) as steps:
+                    for pause_s in steps:
+                        watch(world, time.monotonic() + max(pause_s, TICK_S))
+            except (Skipped, Impossible) as exc:
                 why = f"  ({exc})"
+            except Exception as exc:  # noqa: BLE001  # a finding, whatever it is
+                failures.append(failure(fault, exc))
             else:
                 injected += 1
         counted = counted and not fault.alone
@@ -55,7 +60,10 @@ def each(
         deadline = time.monotonic() + DRAIN_PATIENCE_S
         drained = sources.stop(DRAIN_PATIENCE_S) and drain(world, deadline)
         reports += sources.reports()
-        findings, totals, _ = judge(world, reports, drained=drained, counted=counted)
+        failures += [("a producer ended", reason) for reason in sources.failures()]
+        findings, totals, _ = judge(
+            world, reports, drained=drained, counted=counted, failures=failures
+        )
         grown = [getattr(totals, name) - getattr(before, name) for name in COLUMNS]
         row = "  ".join([f"{fault.name:<{width}}", f"{injected:>8}", *(f"{n:>11,}" for n in grown)])
         say(row + why)

@@ -77,6 +77,18 @@ class Thread(threading.Thread):
         self.rng = random.Random(f"{seed}/{name}")
         self.stop = threading.Event()
         self.abort = threading.Event()
+        self.error = ""
+
+    def run(self) -> None:
+        """Work; what ends it before its time is a finding, not a thread that is done."""
+        try:
+            self.work()
+        except BaseException as exc:
+            self.error = f"{self.name}: {type(exc).__name__}: {exc}"
+            raise
+
+    def work(self) -> None:
+        raise NotImplementedError
 
     def deliver(self, appender: Appender, records: Sequence[LogRecord]) -> list[StreamID]:
         """Append the same records until Redis has answered for all of them."""
@@ -110,7 +122,7 @@ class Named(Thread):
         self._announce = announce
         self.producer = Producer(self.rng.getrandbits(38))
 
-    def run(self) -> None:
+    def work(self) -> None:
         with Appender(self.settings) as appender:
             while not self.stop.is_set() and not self.abort.is_set():
                 began = time.monotonic()
@@ -144,11 +156,11 @@ class Wanderers(Thread):
         super().__init__("wanderer", settings, book, seed)
         self._pause_s = pause_s
 
-    def run(self) -> None:
+    def work(self) -> None:
         with Appender(self.settings) as appender:
             while not self.stop.wait(self._pause_s):
                 record = make(self.rng, Producer(self.rng.getrandbits(38)), self.name)
-                self.book.offer([record])
+                self.book.offer([record], once=True)
                 try:
                     entries = appender.append([record])
                 except GodotError as exc:
@@ -185,7 +197,7 @@ class Specials(Thread):
             fields = [(b"component", b"foreign"), (b"level", b"info"), (b"message", mark.encode())]
             self._queue.put(([], [fields]))
 
-    def run(self) -> None:
+    def work(self) -> None:
         with Appender(self.settings) as appender:
             while not (self.stop.is_set() and self._queue.empty()) and not self.abort.is_set():
                 try:

@@ -15,6 +15,8 @@ from tests.chaos.producers import Named, Specials, Thread, Wanderers
 from tests.chaos.programs import ProgramReport
 from tests.chaos.world import World
 
+ABORT_PATIENCE_S = 3.0
+
 
 class Load(NamedTuple):
     """How much is written: threads and programs, and records a second of each."""
@@ -99,6 +101,10 @@ class Sources:
             done = program.wait(max(1.0, deadline - time.monotonic())) == 0 and done
         return done
 
+    def failures(self) -> list[str]:
+        """Return what ended a thread before its time."""
+        return [thread.error for thread in self.threads if thread.error]
+
     def reports(self) -> list[ProgramReport]:
         found = []
         for program in self.programs:
@@ -118,6 +124,9 @@ class Sources:
     def close(self) -> None:
         """End everyone at once; what they still have is not of interest any more."""
         for thread in self.threads:
+            thread.stop.set()
             thread.abort.set()
         for program in self.programs:
             program.kill()
+        for thread in self.threads:
+            thread.join(ABORT_PATIENCE_S)

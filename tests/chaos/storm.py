@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from godot import audit as audits
-from tests.chaos.faults import MATRIX, Fault, Scene, Skipped, Steps
+from tests.chaos.faults import MATRIX, Fault, Impossible, Scene, Skipped, Steps
 from tests.chaos.findings import Findings, Totals
 from tests.chaos.sources import Load, Sources
 from tests.chaos.verdict import judge
@@ -37,11 +37,13 @@ DENSE = Plan()
 
 
 class Injected:
-    """How often each fault was injected, and why those were not that could not be."""
+    """How often each fault was injected, why others were not, and what went wrong with it."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
+        self.impossible: dict[str, str] = {}
+        self.failures: list[tuple[str, str]] = []  # kind, example
 
 
 class Outcome(NamedTuple):
@@ -82,16 +84,21 @@ def run(
     load: Load = Load(),  # noqa: B008  # frozen
     calm_s: float = 1.5,
     patience_s: float = DRAIN_PATIENCE_S,
+    complete_s: float = 0.0,
     verbose: bool = False,
 ) -> Outcome:
-    """Run everything once; `names` chooses faults, none is all but those that come alone."""
+    """Run everything once; `names` chooses faults, none is all but those that come alone.
+
+    `complete_s`: how much longer it may take until each of them has come once.
+    """
     began = time.monotonic()
     rng = random.Random(seed)
     sources = start(world, str(seed), load)
     scene = Scene(world, rng, sources.specials)
     faults = [MATRIX[n] for n in names] or [f for f in MATRIX.values() if not f.alone]
     watch(world, time.monotonic() + calm_s)
-    injected = inject(scene, faults, time.monotonic() + seconds, verbose=verbose)
+    end = time.monotonic() + seconds
+    injected = inject(scene, faults, end, complete_s=complete_s, verbose=verbose)
     return finish(world, sources, injected, began=began, patience_s=patience_s)
 
 
@@ -110,7 +117,10 @@ def finish(
     drained = drain(world, healed + patience_s) and stopped
     drain_seconds = time.monotonic() - healed
     counted = not any(MATRIX[name].alone for name in injected.counts)
-    findings, totals, audit = judge(world, sources.reports(), drained=drained, counted=counted)
+    failures = [*injected.failures, *(("a producer ended", why) for why in sources.failures())]
+    findings, totals, audit = judge(
+        world, sources.reports(), drained=drained, counted=counted, failures=failures
+    )
     took = time.monotonic() - began
     starts = world.fleet.starts
     return Outcome(injected, findings, totals, audit, took, drain_seconds, starts)
@@ -133,19 +143,37 @@ def drain(world: World, deadline: float) -> bool:
 
 
 def inject(
-    scene: Scene, faults: Sequence[Fault], end: float, *, plan: Plan = DENSE, verbose: bool = False
+    scene: Scene,
+    faults: Sequence[Fault],
+    end: float,
+    *,
+    plan: Plan = DENSE,
+    complete_s: float = 0.0,
+    verbose: bool = False,
 ) -> Injected:
-    """Inject until the end, and let the faults that run then come to theirs."""
+    """Inject until the end, and let the faults that run then come to theirs.
+
+    Those that have not come by then may still come once, for as long as `complete_s`.
+    """
     injected = Injected()
     running: list[Running] = []
     deck: list[Fault] = []
     next_start = 0.0
+
+    def missing() -> list[Fault]:
+        here = {item.fault.name for item in running}
+        done = injected.counts.keys() | injected.impossible.keys() | here
+        return [fault for fault in faults if fault.name not in done]
+
     try:
-        while running or time.monotonic() < end:
+        while running or (now := time.monotonic()) < end or (now < end + complete_s and missing()):
             scene.world.fleet.tend()
             now = time.monotonic()
-            if now < end and now >= next_start and len(running) < plan.at_once and faults:
-                deck = deck or scene.rng.sample(list(faults), len(faults))
+            if now >= next_start and len(running) < plan.at_once:
+                if now >= end:
+                    deck = missing() if now < end + complete_s else []
+                elif not deck:
+                    deck = scene.rng.sample(list(faults), len(faults))
                 chosen = _free(deck, running)
                 if chosen is not None:
                     deck.remove(chosen)
@@ -176,7 +204,17 @@ def _advance(item: Running, injected: Injected, verbose: bool) -> Running | None
     except Skipped as exc:
         injected.skipped[item.fault.name] = str(exc)
         _say(verbose, f"skipped {item.fault.name}: {exc}")
+    except Impossible as exc:
+        injected.impossible[item.fault.name] = str(exc)
+    except Exception as exc:  # noqa: BLE001  # a finding, about the system or the fault
+        injected.failures.append(failure(item.fault, exc))
+        _say(verbose, f"failed {item.fault.name}: {exc!r}")
     return None
+
+
+def failure(fault: Fault, exc: Exception) -> tuple[str, str]:
+    """Return the finding that an exception of a fault is."""
+    return f"a fault did not come to its end: {fault.name}", f"{type(exc).__name__}: {exc}"
 
 
 def _say(verbose: bool, text: str) -> None:
@@ -192,6 +230,8 @@ def table(outcome: Outcome) -> Iterator[str]:
     for name in MATRIX:
         if name in injected.counts:
             yield f"{name:<{width}}  {injected.counts[name]:>8}"
+        elif name in injected.impossible:
+            yield f"{name:<{width}}  {'-':>8}  impossible here: {injected.impossible[name]}"
         elif name in injected.skipped:
             yield f"{name:<{width}}  {'-':>8}  {injected.skipped[name]}"
     totals = outcome.totals

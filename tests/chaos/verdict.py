@@ -22,13 +22,21 @@ SETTLE_PATIENCE_S = 30.0
 
 
 def judge(
-    world: World, programs: Sequence[ProgramReport], *, drained: bool, counted: bool
+    world: World,
+    programs: Sequence[ProgramReport],
+    *,
+    drained: bool,
+    counted: bool,
+    failures: Sequence[tuple[str, str]] = (),
 ) -> tuple[Findings, Totals, audits.Audit]:
     """Check everything; return what is wrong, the totals, and what the audit said.
 
     Not `counted`: Redis itself lost count of its entries, only numbers can be held to account.
+    `failures` are findings of the run's own: their kind, and an example.
     """
     findings = Findings()
+    for kind, example in failures:
+        findings.add(kind, example)
     for ending in world.fleet.endings:
         findings.add("worker ended by itself", ending)
     for entry in world.hasty:
@@ -43,6 +51,8 @@ def judge(
     _foreign(world.book, seen, findings, totals)
     check_programs(world.book, seen, programs, audit, findings, totals)
     _held(world.book, seen, findings, totals)
+    if not totals.offered:
+        findings.add("nobody offered anything")
     if counted:
         check_counts(world.book, seen, audit, findings, totals, programs)
         totals.unaccounted += audit.total.unaccounted
@@ -117,6 +127,8 @@ def _records(book: Book, seen: Seen, findings: Findings, totals: Totals) -> list
             _judge_loss(book, seen, item, findings, totals)
         else:
             totals.unanswered += 1
+        if item.state is not State.ACCEPTED and not item.once:
+            findings.add("never accepted, and nobody tries any more", item.id.hex())
     known = book.items.keys()
     for id in seen.digests.keys() - known:
         findings.add("a row that nobody offered", id.hex())

@@ -162,6 +162,8 @@ class World:
             self.valkey.start()
         if not self.postgres.child.running:
             self.postgres.start()
+        wait_until(self.valkey.ready, 20.0)
+        wait_until(self.postgres.ready, 60.0)
         with self.redis() as client:
             client.config_set("maxmemory", MAXMEMORY)
         self.fleet.heal()

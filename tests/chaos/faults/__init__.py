@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from tests.chaos.faults import on_disks, on_postgres, on_records, on_redis, on_workers
-from tests.chaos.faults.matrix import MATRIX, NOT_INJECTED, Fault, Scene, Skipped, Steps
+from tests.chaos.faults.matrix import (
+    MATRIX,
+    NOT_INJECTED,
+    Fault,
+    Impossible,
+    Scene,
+    Skipped,
+    Steps,
+)
 
 __all__ = [
     "MATRIX",
     "NOT_INJECTED",
     "Fault",
+    "Impossible",
     "Scene",
     "Skipped",
     "Steps",

@@ -57,7 +57,18 @@ class Fault(NamedTuple):
 
 
 class Skipped(Exception):
-    """The fault cannot be injected now; it is not counted."""
+    """The fault cannot be injected just now, somebody is busy; it is not counted."""
+
+
+class Impossible(Exception):
+    """The fault cannot be injected on this machine; says why."""
+
+
+class Failed(Exception):
+    """Something did not happen that had to: a server that stays away, a fault that does not bite.
+
+    It is a finding, as is every other exception of a fault.
+    """
 
 
 MATRIX: dict[str, Fault] = {}
@@ -82,4 +93,4 @@ def until(condition: Callable[[], object], seconds: float, what: str) -> Steps:
         if condition():
             return
         yield 0.05
-    raise Skipped(f"not within {seconds} s: {what}")
+    raise Failed(f"not within {seconds} s: {what}")

@@ -8,18 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 
 from godot.embedded.process import Child
-from tests.chaos.faults.matrix import POSTGRES, REDIS, Scene, Skipped, Steps, fault, until
+from tests.chaos.faults.matrix import (
+    POSTGRES,
+    REDIS,
+    Failed,
+    Impossible,
+    Scene,
+    Skipped,
+    Steps,
+    fault,
+    until,
+)
 from tests.chaos.faults.on_postgres import children, kill_all, start_postgres
 from tests.chaos.faults.on_redis import start_redis
 from tests.chaos.volumes import Volumes
 
 WAL_SEGMENT = 16_777_216
 FILLER = "SELECT pg_logical_emit_message(false, 'filler', repeat('x', 4000000), true)"
+TABLE = "CREATE TEMP TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 100000)"
+COMMIT = "SELECT pg_logical_emit_message(true, 'commit', '')"
+BITE_S = 15
 EIO = ("-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO")
 
 
@@ -31,9 +44,12 @@ def redis_full(scene: Scene) -> Steps:
         volume.fill()
         yield from until(lambda: not child.running, 10, "Redis to notice")
         yield scene.rng.uniform(0.1, 2.0)
+        volume.free()
+        yield from start_redis(scene)
     finally:
         volume.free()
-    yield from start_redis(scene)
+        if not child.running and child is scene.world.valkey.child:
+            scene.world.valkey.launch()
 
 
 @fault("pg-disk-full", "no room for PostgreSQL's tables", POSTGRES)
@@ -41,6 +57,12 @@ def tables_full(scene: Scene) -> Steps:
     volume = _volumes(scene).data
     try:
         volume.fill()
+        try:
+            scene.world.sql(TABLE)
+        except psycopg.errors.DiskFull:
+            pass
+        else:
+            raise Failed("a table finds room on a full disk")
         yield scene.world.reclaim_s * scene.rng.uniform(0.5, 1.5)
     finally:
         volume.free()
@@ -60,7 +82,9 @@ def wal_full(scene: Scene) -> Steps:
             except psycopg.Error:
                 break
             yield 0.0
-        with contextlib.suppress(Skipped):  # it may come back by itself: then it has found room
+        else:
+            raise Failed("the write-ahead log finds room on a full disk")
+        with contextlib.suppress(Failed):  # it may come back by itself: then it has found room
             yield from until(lambda: not child.running, 5, "PostgreSQL to end")
         yield scene.rng.uniform(0.0, 1.0)
     finally:
@@ -74,10 +98,17 @@ def postgres_eio(scene: Scene) -> Steps:
     postgres = scene.world.postgres
     child = postgres.child
     assert child is not None
-    yield from _failing_fsync(scene, [child.pid, *children(child.pid)])
+    said = child.log.stat().st_size
+
+    def panics() -> bool:
+        with contextlib.suppress(psycopg.Error):
+            scene.world.sql(COMMIT)
+        return b"PANIC" in child.log.read_bytes()[said:]
+
+    yield from _failing_fsync(scene, [child.pid, *children(child.pid)], panics)
     try:
         yield from until(lambda: postgres.ready() or not child.running, 5, "PostgreSQL to recover")
-    except Skipped:
+    except Failed:
         kill_all(scene)
     yield from start_postgres(scene)
 
@@ -86,22 +117,25 @@ def postgres_eio(scene: Scene) -> Steps:
 def redis_eio(scene: Scene) -> Steps:
     child = scene.world.valkey.child
     assert child is not None
-    yield from _failing_fsync(scene, [child.pid])
+    yield from _failing_fsync(scene, [child.pid], lambda: not child.running)
     yield from start_redis(scene)
 
 
-def _failing_fsync(scene: Scene, pids: Sequence[int]) -> Steps:
+def _failing_fsync(scene: Scene, pids: Sequence[int], bites: Callable[[], bool]) -> Steps:
+    """Have every fsync fail until it is seen to have an effect."""
     strace = shutil.which("strace")
     if strace is None:
-        raise Skipped("strace is not installed")
+        raise Impossible("strace is not installed")
     attached = [part for pid in pids for part in ("-p", str(pid))]
     log = scene.world.folder / "strace.log"
     tracer = Child("strace", [strace, "-f", "-qq", *EIO, "-o", "/dev/null", *attached], log=log)
     try:
         yield 0.3
         if not tracer.running and "attach" in (words := tracer.last_words()):
-            raise Skipped(words.splitlines()[-1])
-        yield scene.rng.uniform(0.5, 2.0)
+            why = words.splitlines()[-1]
+            raise Skipped(why) if "No such process" in why else Impossible(why)
+        yield from until(bites, BITE_S, "an fsync that fails to be noticed")
+        yield scene.rng.uniform(0.0, 1.0)
     finally:
         tracer.stop()
 
@@ -109,5 +143,5 @@ def _failing_fsync(scene: Scene, pids: Sequence[int]) -> Steps:
 def _volumes(scene: Scene) -> Volumes:
     volumes = scene.world.volumes
     if isinstance(volumes, str):
-        raise Skipped(volumes)
+        raise Impossible(volumes)
     return volumes
