@@ -17,10 +17,14 @@ LOAD = Load(named=4, named_rate=250.0, programs=1, program_rate=100.0)
 
 
 def outcome_of(
-    module: str, *faults: str, schema: LiteralString = "", seconds: float = 12.0
+    module: str,
+    *faults: str,
+    schema: LiteralString = "",
+    seconds: float = 12.0,
+    patience_s: float = 30.0,
 ) -> Outcome:
     with world(module=module, schema=schema) as here:
-        return run(here, seed=7, seconds=seconds, names=faults, load=LOAD, patience_s=30.0)
+        return run(here, seed=7, seconds=seconds, names=faults, load=LOAD, patience_s=patience_s)
 
 
 def caught(outcome: Outcome, *kinds: str) -> None:
@@ -30,7 +34,7 @@ def caught(outcome: Outcome, *kinds: str) -> None:
 
 def test_the_same_faults_find_nothing_in_the_real_worker():
     faults = ("worker-kill", "workers-all-dead", "pg-crash", "worker-freeze", "group-destroy")
-    outcome = outcome_of("godot", *faults, seconds=20.0)
+    outcome = outcome_of("godot", *faults, seconds=20.0, patience_s=90.0)
     assert outcome.ok, "\n".join(table(outcome))
 
 

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from dewey_logs import DeweyError, partitions
 from tests.chaos.book import Kind
-from tests.chaos.faults.matrix import POSTGRES, Scene, Skipped, Steps, fault
+from tests.chaos.faults.matrix import POSTGRES, Failed, Scene, Skipped, Steps, fault, until
 from tests.chaos.producers import make
 
 RETENTION_DAYS = 5
@@ -141,6 +141,8 @@ def exhaust(scene: Scene) -> Steps:
     try:
         for end_workers in (False, True):
             if end_workers:
+                if not held:
+                    raise Failed("not one session can be opened")
                 held[0].execute(_TERMINATE.format(where="true"))
             with contextlib.suppress(psycopg.OperationalError):
                 while True:
@@ -149,6 +151,13 @@ def exhaust(scene: Scene) -> Steps:
     finally:
         for connection in held:
             connection.close()
+    yield from until(lambda: _opens(scene), 20, "a session to be free again")
+
+
+def _opens(scene: Scene) -> bool:
+    with contextlib.suppress(psycopg.OperationalError):
+        return bool(scene.world.sql("SELECT 1"))
+    return False
 
 
 @fault("pg-day-missing", "the day that records belong to has no partition", POSTGRES)
@@ -157,25 +166,34 @@ def day_missing(scene: Scene) -> Steps:
     world = scene.world
     ago = [timedelta(days=n) for n in (1, 2, 3, 4)] + [timedelta(hours=-20)]
     scene.rng.shuffle(ago)
+    days = {day.name for day in partitions.days(world.postgres.url("dewey"))}
     for distance in ago:
         name = f"logs_{datetime.now(UTC) - distance:%Y%m%d}"
-        if name in {day.name for day in partitions.days(world.postgres.url("dewey"))} and not (
-            world.sql(f"SELECT 1 FROM {name} LIMIT 1")
-        ):
+        if name in days and _dropped_empty(scene, sql.Identifier(name)):
             break
     else:
         raise Skipped("every day within reach has records by now")
-    with world.session() as connection:
-        connection.execute("SET lock_timeout = '2s'")
-        try:
-            connection.execute(f"DROP TABLE {name}")
-        except psycopg.errors.LockNotAvailable:
-            raise Skipped("the table is busy") from None
     producer = scene.specials.producer
     scene.specials.send(
         [make(scene.rng, producer, scene.specials.name, ago=distance) for _ in range(50)],
     )
     yield 0.2
+
+
+def _dropped_empty(scene: Scene, day: sql.Identifier) -> bool:
+    """Drop a day unless anything is in it; nobody can add to it between the look and the drop."""
+    with scene.world.session() as connection, connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '2s'")
+        try:
+            # as DROP does, the parent first: workers lock in this order
+            connection.execute("LOCK TABLE ONLY logs IN ACCESS EXCLUSIVE MODE")
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(day))
+        except psycopg.errors.LockNotAvailable:
+            raise Skipped("the table is busy") from None
+        if connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(day)).fetchone():
+            return False
+        connection.execute(sql.SQL("DROP TABLE {}").format(day))
+    return True
 
 
 @fault("retention", "records that are six days old; a day is dropped meanwhile", POSTGRES)

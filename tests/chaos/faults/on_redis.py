@@ -187,7 +187,7 @@ def overflow(scene: Scene) -> Steps:
     for slot in world.fleet.slots:
         slot.held = True
         world.fleet.kill(slot)
-    yield 0.3  # until the server has noticed that nobody waits any more
+    yield from until(lambda: _nobody_waits(world), 20, "the server to notice that nobody waits")
     known = scene.specials.producer
     buried, fresh = Producer(rng.getrandbits(38)), Producer(rng.getrandbits(38))
     for producer, name, count in (
@@ -199,6 +199,11 @@ def overflow(scene: Scene) -> Steps:
         yield 0.01
     for slot in world.fleet.slots:
         slot.held = False
+
+
+def _nobody_waits(world: World) -> bool:
+    with world.redis() as client:
+        return int(client.info("clients")["blocked_clients"]) == 0
 
 
 def _append(world: World, scene: Scene, producer: Producer, name: str, count: int) -> None:
