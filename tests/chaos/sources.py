@@ -61,7 +61,7 @@ class Sources:
         self.programs = [
             self._program(f"program-{prefix}{i}", load.program_rate) for i in range(load.programs)
         ]
-        world.at_close.append(self.close)
+        world.at_close.callback(self.close)
         for thread in self.threads:
             thread.start()
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, LiteralString, cast
@@ -54,7 +54,23 @@ class World:
         self.book = Book()
         # entries that were settled while nothing could be kept of them, or destroyed
         self.hasty: list[StreamID] = []
-        self.at_close: list[Callable[[], object]] = []
+        self.at_close = ExitStack()  # ended first, while the servers still run
+        with ExitStack() as ending:
+            self._make(ending, workers, module, maxlen, reclaim_idle_ms, calm=calm)
+            self._ending = ending.pop_all()
+
+    def _make(
+        self,
+        ending: ExitStack,
+        workers: int,
+        module: str,
+        maxlen: int,
+        reclaim_idle_ms: int,
+        *,
+        calm: bool,
+    ) -> None:
+        """Make every part, and enter how it ends, also when a later one cannot be made."""
+        folder = self.folder
         # everysec postpones writes while an fsync takes long, and a kill then loses what was
         # accepted: a fault of its own (redis-rollback), not a matter of the disk's mood
         # (which wants to find one file, so none is rewritten)
@@ -70,9 +86,12 @@ class World:
         self.volumes = make_volumes(folder / "volumes", self.postgres) if not calm else "calm"
         self.aof = folder / "valkey"
         if isinstance(self.volumes, Volumes):
+            ending.callback(self.volumes.close)
             self.aof = self.volumes.redis.folder
             durable += ["--dir", str(self.aof)]
         self.valkey = Valkey(folder / "valkey", maxmemory=MAXMEMORY, options=tuple(durable))
+        ending.callback(self.postgres.stop)
+        ending.callback(self.valkey.stop)
         self.environ = {
             "GODOT_STREAM": STREAM,
             "GODOT_GROUP": GROUP,
@@ -83,6 +102,7 @@ class World:
             "GODOT_STOP_TIMEOUT_S": "3",
         }
         self.front = Proxy(self.valkey.socket)  # the producers' way to Redis
+        ending.callback(self.front.close)
         self.redis_url = self.valkey.url if calm else f"redis://127.0.0.1:{self.front.port}/0"
         urls = {"GODOT_REDIS_URL": self.valkey.url, "DEWEY_URL": self.postgres.url("dewey")}
         self.fleet = Fleet(
@@ -93,6 +113,9 @@ class World:
             postgres_socket=self.postgres.sockets / ".s.PGSQL.5432",
             environ={**self.environ, **(urls if calm else {})},
         )
+        ending.callback(self.fleet.close)
+        ending.callback(self._let_go_on)
+        ending.callback(self.at_close.close)
 
     def start(self, schema: LiteralString = "") -> None:
         """Start the servers; `schema` changes what the migrations made."""
@@ -199,28 +222,21 @@ class World:
         return {int(name, 16): int(value.split()[0]) for name, value in raw.items()}
 
     def close(self) -> None:
-        """End everything, whatever state it is in."""
-        for end in self.at_close:
-            end()
+        """End everything, whatever state it is in; what fails keeps nothing else from ending."""
+        self._ending.close()
+
+    def _let_go_on(self) -> None:
         if self.valkey.child is not None and self.valkey.child.running:
             self.valkey.child.popen.send_signal(signal.SIGCONT)
-        self.fleet.close()
-        self.front.close()
-        self.valkey.stop()
-        self.postgres.stop()
-        if isinstance(self.volumes, Volumes):
-            self.volumes.close()
 
 
 @contextmanager
 def world(*, keep: bool = False, schema: LiteralString = "", **options: Any) -> Iterator[World]:
     """Make a world in a temporary folder; `keep` leaves the folder, with every log, behind."""
-    for name in list(os.environ):  # a developer's own settings must not reach it
-        if name.startswith(("GODOT_", "DEWEY_", "LOG_", "LOGGING_", "PG")):
-            del os.environ[name]
+    ending = ExitStack()
+    ending.callback(os.environ.update, _without_settings())
     folder = Path(tempfile.mkdtemp(prefix="godot-chaos-"))
     folder.chmod(0o711)
-    ending = ExitStack()
     if not keep:
         ending.callback(shutil.rmtree, folder, ignore_errors=True)
     try:
@@ -231,6 +247,12 @@ def world(*, keep: bool = False, schema: LiteralString = "", **options: Any) -> 
     finally:
         with _undisturbed():
             ending.close()
+
+
+def _without_settings() -> dict[str, str]:
+    """Take a developer's own settings out of the environment, which must not reach a world."""
+    ours = ("GODOT_", "DEWEY_", "LOG_", "LOGGING_", "PG")
+    return {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(ours)}
 
 
 @contextmanager
