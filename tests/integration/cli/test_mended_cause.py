@@ -38,14 +38,13 @@ def refused(bench, working):
 def test_a_refused_row_has_a_reason_for_people_and_every_raw_byte(here, bench):
     items = document(here("dlq", "ls", "-o", "json"))["items"]
     assert len(items) == 3
-    assert {item["reason"] for item in items} == {
-        'new row for relation "{}" violates check constraint "no_sevens"'.format(
-            f"logs_{datetime.now(UTC):%Y%m%d}"
-        )
-    }
     for item in items:
         shown = document(here("dlq", "show", item["id"], "-o", "json"))
         ((_, sent),) = bench.redis.xrange(bench.settings.stream, item["entry"], item["entry"])
+        day = sent[b"created_at"][:10].decode().replace("-", "")
+        assert item["reason"] == (
+            f'new row for relation "logs_{day}" violates check constraint "no_sevens"'
+        )
         assert [[n.encode(), v.encode()] for n, v in shown["fields"]] == [
             [name, value] for name, value in sent.items()
         ]

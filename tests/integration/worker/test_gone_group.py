@@ -85,9 +85,11 @@ def test_a_stream_that_disappears_again_and_again_never_stops_the_worker(
     with working(settings) as worker:
         eventually(lambda: worker.ready()["redis"], "the worker to work")
         enemy.start()
-        eventually(lambda: not worker.ready()["redis"], "the worker to meet it")
-        done.set()
-        enemy.join()
+        try:
+            eventually(lambda: not worker.ready()["redis"], "the worker to meet it")
+        finally:
+            done.set()
+            enemy.join()
         bench.append(records)
         eventually(lambda: bench.stored() == 30, "the records")
         eventually(bench.settled, "everything acknowledged")

@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 import msgspec
+import pytest
 
 from clientlib import Producer, make_record
 from godot import __version__
@@ -24,6 +25,7 @@ def info(producer: Producer, component: str, sent: int) -> ProducerInfo:
     )
 
 
+@pytest.mark.timeout(300)  # a hundred thousand records are stored
 def test_an_overflow_by_a_third_is_exact_to_the_record(bench: Bench, settings, working):
     """One producer is trimmed completely, another too and never announced itself."""
     limited = msgspec.structs.replace(settings, maxlen=LIMIT)

@@ -95,9 +95,11 @@ def test_orderly_stops_during_an_outage_condemn_nothing(bench: Bench, working, s
             worker = Worker(msgspec.structs.replace(settings, stop_timeout_s=0.01), stop)
             thread = threading.Thread(target=worker.run)
             thread.start()
-            eventually(lambda: bench.pending() == 1, "the entry to be taken")
-            stop.set()
-            thread.join(30)
+            try:
+                eventually(lambda: bench.pending() == 1, "the entry to be taken")
+            finally:
+                stop.set()
+                thread.join(30)
             assert not thread.is_alive()
     with working(settings):
         eventually(bench.settled, "the entry, once the table is free")

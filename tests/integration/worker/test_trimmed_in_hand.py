@@ -92,7 +92,7 @@ def test_a_batch_that_takes_longer_than_the_reclaim_time_stays_with_its_worker(
 ):
     client = connect(settings)
     peer = Consumer(client, settings.stream, settings.group, "peer:1:x")
-    slow = msgspec.structs.replace(settings, reclaim_idle_ms=2_000)
+    slow = msgspec.structs.replace(settings, reclaim_idle_ms=6_000)  # beats every third of it
     sweep = Sweep(peer, min_idle_ms=slow.reclaim_idle_ms, max_deliveries=5)
 
     def server_ms() -> int:
