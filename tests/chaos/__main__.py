@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import signal
 import sys
-from collections.abc import Callable
 from functools import partial
-from types import FrameType
 
 from tests.chaos.each import each
 from tests.chaos.faults import MATRIX, NOT_INJECTED
 from tests.chaos.fleet import GODOT
+from tests.chaos.interruption import interruptible
 from tests.chaos.sources import Load
 from tests.chaos.storm import run, table
 from tests.chaos.world import world
@@ -68,20 +66,6 @@ def main() -> int:
     for line in table(outcome):
         print(line)
     return 0 if outcome.ok else 1
-
-
-def interruptible(run: Callable[[], int]) -> int:
-    """Run until it is done; SIGTERM ends it as a Ctrl-C does, with everything taken down."""
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, on_signal)
-    try:
-        return run()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
 
 
 if __name__ == "__main__":

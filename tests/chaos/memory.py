@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.chaos.faults.on_postgres import children
+from tests.chaos.processes import children
 from tests.chaos.world import World
 
 Sample = Mapping[str, "Held"]

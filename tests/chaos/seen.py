@@ -18,7 +18,7 @@ SELECT id, dewey_text(created_at), component, level::text, message, trace_id, da
 DEAD = "SELECT record_id, field_names, field_values FROM logs_rejected"
 
 
-class Place(Protocol):
+class Holdings(Protocol):
     """Where the records are: what can be looked at without going through the product."""
 
     def session(self) -> psycopg.Connection[tuple[Any, ...]]: ...
@@ -31,7 +31,7 @@ class Place(Protocol):
 class Seen:
     """Everything that the database and the stream hold at the end."""
 
-    def __init__(self, world: Place) -> None:
+    def __init__(self, world: Holdings) -> None:
         self.rows: Counter[bytes] = Counter()
         self.digests: dict[bytes, bytes] = {}
         self.marks: Counter[str] = Counter()

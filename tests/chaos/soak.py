@@ -15,8 +15,8 @@ import time
 from collections.abc import Sequence
 
 from tests.chaos import memory
-from tests.chaos.__main__ import interruptible
 from tests.chaos.faults import MATRIX, Fault, Scene
+from tests.chaos.interruption import interruptible
 from tests.chaos.sources import Load
 from tests.chaos.storm import Outcome, Plan, finish, inject, start, table, watch
 from tests.chaos.world import World, world

@@ -16,7 +16,7 @@ import redis
 
 from godot.status import size
 from tests.chaos import memory
-from tests.chaos.__main__ import interruptible
+from tests.chaos.interruption import interruptible
 from tests.chaos.programs import ProgramReport
 from tests.chaos.sources import Load, Sources
 from tests.chaos.verdict import audited

@@ -24,8 +24,9 @@ from tests.chaos.faults.matrix import (
     fault,
     until,
 )
-from tests.chaos.faults.on_postgres import children, kill_all, start_postgres
+from tests.chaos.faults.on_postgres import kill_all, start_postgres
 from tests.chaos.faults.on_redis import start_redis
+from tests.chaos.processes import children
 from tests.chaos.volumes import Volumes
 
 WAL_SEGMENT = 16_777_216

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import LiteralString
 
 import psycopg
@@ -16,6 +15,7 @@ from psycopg import sql
 from dewey_logs import DeweyError, partitions
 from tests.chaos.book import Kind
 from tests.chaos.faults.matrix import POSTGRES, Failed, Scene, Skipped, Steps, fault, until
+from tests.chaos.processes import children
 from tests.chaos.producers import make
 
 RETENTION_DAYS = 5
@@ -60,17 +60,6 @@ def start_postgres(scene: Scene) -> Steps:
             yield 0.1
         yield 0.2
     raise AssertionError("PostgreSQL does not start again")
-
-
-def children(parent: int) -> list[int]:
-    """Return the processes that a process started itself."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text("ascii", "replace").rpartition(")")[2].split()
-            if int(fields[1]) == parent:
-                found.append(int(stat.parent.name))
-    return found
 
 
 @fault("pg-terminate", "pg_terminate_backend, in the middle of a COPY when there is one", POSTGRES)
