@@ -191,14 +191,16 @@ GROUP BY producer, kind;
 -- The current epoch counts only what lies before the region: `account_runs` has the rest, and from the
 -- bound on everything is told entry by entry.
 WITH epochs AS (
-    SELECT epoch, true AS current, entries_added AS added, last_ms, last_seq
+    SELECT epoch, true AS current, entries_added AS added, last_ms, last_seq,
+           entries_added AS counted
     FROM logs_streams WHERE stream = %(stream)s
     UNION ALL
-    SELECT epoch, false, entries_added, last_ms, last_seq
+    SELECT epoch, false, entries_added, last_ms, last_seq, coalesce(counted, entries_added)
     FROM logs_epochs WHERE stream = %(stream)s
 )
 SELECT e.epoch, e.current, e.added, e.last_ms, e.last_seq, s.settled, s.vanished,
-       coalesce(p.bound_ms, 0), coalesce(p.bound_seq, 0)
+       coalesce(p.bound_ms, 0), coalesce(p.bound_seq, 0), e.counted,
+       dewey_beyond(%(stream)s, e.epoch, e.last_ms, e.last_seq)
 FROM epochs e
 CROSS JOIN LATERAL dewey_settled(
     %(stream)s, e.epoch, CASE WHEN e.current THEN %(ms)s::numeric END,

@@ -51,7 +51,8 @@ ALTER TABLE logs_streams ADD COLUMN floor_ms numeric(20) NOT NULL DEFAULT 0,
                          ADD COLUMN floor_seq numeric(20) NOT NULL DEFAULT 0;
 
 ALTER TABLE logs_epochs ADD COLUMN began_ms numeric(20) NOT NULL DEFAULT 0,
-                        ADD COLUMN began_seq numeric(20) NOT NULL DEFAULT 0;
+                        ADD COLUMN began_seq numeric(20) NOT NULL DEFAULT 0,
+                        ADD COLUMN counted bigint;  -- entries-added of the reading of last_ms
 
 -- What was settled of a stream before `bound`, as sums. `vanished` were trimmed while pending and
 -- settled by nobody; `added` is the highest entries-added among what was merged.
@@ -111,10 +112,29 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
            coalesce((SELECT vanished FROM past), 0) + (SELECT count(*) FROM alone WHERE NOT again)
 $$;
 
+-- Return how many entries after (p_ms, p_seq) were settled or vanished, at least: of the one run that may
+-- reach over that id nobody knows how many lie on which side, only that its last one is behind it.
+CREATE FUNCTION dewey_beyond(p_stream text, p_epoch int, p_ms numeric, p_seq numeric)
+RETURNS bigint LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT coalesce((SELECT sum(n) FROM logs_ledger_entries
+                     WHERE stream = p_stream AND epoch = p_epoch AND delivery IN ('new', 'late')
+                       AND (first_ms, first_seq) > (p_ms, p_seq)), 0)::bigint
+         + (SELECT count(*)
+            FROM (SELECT last_ms, last_seq FROM logs_ledger_entries
+                  WHERE stream = p_stream AND epoch = p_epoch AND delivery = 'new'
+                    AND (first_ms, first_seq) <= (p_ms, p_seq)
+                  ORDER BY first_ms DESC, first_seq DESC LIMIT 1) below
+            WHERE (last_ms, last_seq) > (p_ms, p_seq))
+         + (SELECT count(DISTINCT (ms, seq)) FROM dewey_alone(p_stream, p_epoch, NULL, NULL)
+            WHERE (ms, seq) > (p_ms, p_seq))
+$$;
+
 -- Merge what was settled of a stream's entries long ago; return how many rows are fewer now.
 --
 -- The bound is the floor, or the first entry of the last hour's rows if that is lower: a worker may
--- have been slower than its peers. Whoever finds another process merging does nothing.
+-- have been slower than its peers. Of a stream that is gone what lies behind its last checkpoint stays:
+-- nothing else tells how much was added after it. What is summed up and what is deleted must be the same
+-- rows, so this runs in one snapshot only.
 CREATE FUNCTION dewey_merge_entries(p_stream text) RETURNS bigint
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
@@ -133,21 +153,29 @@ BEGIN
           WHERE stream = p_stream AND at >= now() - interval '1 hour' AND delivery <> 'late') b
     ORDER BY b.ms, b.seq LIMIT 1;
     FOR found IN
-        SELECT e.epoch, count(*) AS rows, max(e.added) AS added
-        FROM logs_ledger_entries e LEFT JOIN logs_ledger_past p USING (stream, epoch)
-        WHERE e.stream = p_stream AND (e.last_ms, e.last_seq) < (ms, seq)
-          AND (p.bound_ms IS NULL OR (p.bound_ms, p.bound_seq) <= (ms, seq))
-        GROUP BY e.epoch
+        SELECT e.epoch, b.ms, b.seq, count(*) AS rows, max(e.added) AS added
+        FROM logs_ledger_entries e
+        LEFT JOIN logs_ledger_past p USING (stream, epoch)
+        LEFT JOIN logs_epochs gone USING (stream, epoch)
+        CROSS JOIN LATERAL (
+            SELECT edge.ms, edge.seq
+            FROM (VALUES (ms, seq), (gone.last_ms, gone.last_seq + 1)) edge(ms, seq)
+            WHERE edge.ms IS NOT NULL
+            ORDER BY edge.ms, edge.seq LIMIT 1) b
+        WHERE e.stream = p_stream AND (e.last_ms, e.last_seq) < (b.ms, b.seq)
+          AND (p.bound_ms IS NULL OR (p.bound_ms, p.bound_seq) <= (b.ms, b.seq))
+        GROUP BY e.epoch, b.ms, b.seq
     LOOP
         INSERT INTO logs_ledger_past AS past
-        SELECT p_stream, found.epoch, ms, seq, s.settled, s.vanished, found.added
-        FROM dewey_settled(p_stream, found.epoch, ms, seq) s
+        SELECT p_stream, found.epoch, found.ms, found.seq, s.settled, s.vanished, found.added
+        FROM dewey_settled(p_stream, found.epoch, found.ms, found.seq) s
         ON CONFLICT (stream, epoch) DO UPDATE
         SET bound_ms = excluded.bound_ms, bound_seq = excluded.bound_seq,
             settled = excluded.settled, vanished = excluded.vanished,
             added = greatest(past.added, excluded.added);
         DELETE FROM logs_ledger_entries
-        WHERE stream = p_stream AND epoch = found.epoch AND (last_ms, last_seq) < (ms, seq);
+        WHERE stream = p_stream AND epoch = found.epoch
+          AND (last_ms, last_seq) < (found.ms, found.seq);
         n := n + found.rows;
     END LOOP;
     RETURN n;
@@ -191,14 +219,14 @@ BEGIN
            OR s.entries_added > 0 AND (p_first_ms, p_first_seq) > (s.last_ms, s.last_seq)
               AND (p_present IS NULL OR p_present > p_added - s.entries_added) THEN
             INSERT INTO logs_epochs (stream, epoch, entries_added, last_ms, last_seq, began_ms,
-                                     began_seq, began_at)
+                                     began_seq, began_at, counted)
             SELECT s.stream, s.epoch,
                    greatest(s.entries_added,
                             (SELECT max(e.added) FROM logs_ledger_entries e
                              WHERE e.stream = s.stream AND e.epoch = s.epoch),
                             (SELECT p.added FROM logs_ledger_past p
                              WHERE p.stream = s.stream AND p.epoch = s.epoch)),
-                   s.last_ms, s.last_seq, s.began_ms, s.began_seq, s.began_at;
+                   s.last_ms, s.last_seq, s.began_ms, s.began_seq, s.began_at, s.entries_added;
             UPDATE logs_streams
             SET epoch = s.epoch + 1, entries_added = p_added,
                 last_ms = coalesce(p_last_ms, 0), last_seq = coalesce(p_last_seq, 0),

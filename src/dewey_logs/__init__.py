@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dewey_logs.errors import (
+    BadAddress,
     BadFilter,
     DeweyError,
     NotDurable,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accounts",
+    "BadAddress",
     "BadFilter",
     "Batch",
     "Contents",

@@ -27,7 +27,8 @@ class Epoch(msgspec.Struct, frozen=True):
 
     `settled` counts entries outside the region that was asked for; `vanished` those whose payload
     was trimmed while they were pending and that nobody settled. Of what lies before `bound` only
-    these sums are left.
+    these sums are left. `counted` entries had been added up to `last`, and at least `beyond` were
+    settled or vanished after that.
     """
 
     number: int
@@ -37,6 +38,8 @@ class Epoch(msgspec.Struct, frozen=True):
     settled: int
     vanished: int
     bound: tuple[int, int] = (0, 0)
+    counted: int = 0
+    beyond: int = 0
 
 
 class Accounts(msgspec.Struct, frozen=True):
@@ -111,10 +114,12 @@ def _epoch(
     vanished: int,
     bound_ms: int,
     bound_seq: int,
+    counted: int,
+    beyond: int,
 ) -> Epoch:
     """Make one of a row; ids are numeric in PostgreSQL."""
     last, bound = (int(last_ms), int(last_seq)), (int(bound_ms), int(bound_seq))
-    return Epoch(number, current, added, last, settled, vanished, bound)
+    return Epoch(number, current, added, last, settled, vanished, bound, counted, beyond)
 
 
 def neighbours(

@@ -38,14 +38,22 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
         except Exception as exc:
-            from dewey_logs.errors import BadFilter, DeweyError, SchemaProblem, Unavailable
+            from dewey_logs.errors import (
+                BadAddress,
+                BadFilter,
+                DeweyError,
+                SchemaProblem,
+                Unavailable,
+            )
 
             if not isinstance(exc, DeweyError):
                 raise
             click.echo(f"error: {exc}", err=True)
             if isinstance(exc, SchemaProblem) and ctx.invoked_subcommand != "migrate":
                 click.echo("run: dewey migrate", err=True)
-            code = {Unavailable: UNREACHABLE, BadFilter: USAGE}.get(type(exc), FAILURE)
+            code = {Unavailable: UNREACHABLE, BadFilter: USAGE, BadAddress: USAGE}.get(
+                type(exc), FAILURE
+            )
             raise click.exceptions.Exit(code) from exc
 
 

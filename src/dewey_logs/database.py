@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dewey_logs.errors import DeweyError, SchemaProblem
+from dewey_logs.errors import BadAddress, SchemaProblem
 from dewey_logs.sqlstates import translated, translated_connect
 
 OLDEST_SERVER = 150_000  # PostgreSQL 15
@@ -34,16 +34,16 @@ _DEFAULTS: dict[str, str | int] = {
 def conninfo(url: str, application_name: str) -> str:
     """Return libpq's form of a postgresql:// URL with our defaults.
 
-    Raises DeweyError for a URL of another kind: one line that says what would do.
+    Raises BadAddress for a URL of another kind: one line that says what would do.
     """
     if url.startswith(("http://", "https://")):
-        raise DeweyError("a Dewey behind http(s):// is not supported yet: give a postgresql:// URL")
+        raise BadAddress("a Dewey behind http(s):// is not supported yet: give a postgresql:// URL")
     if not url.startswith(("postgresql://", "postgres://")):
-        raise DeweyError("the store's URL has to begin with postgresql://")
+        raise BadAddress("the store's URL has to begin with postgresql://")
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error as exc:
-        raise DeweyError(f"the store's URL cannot be read: {str(exc).strip()}") from exc
+        raise BadAddress(f"the store's URL cannot be read: {str(exc).strip()}") from exc
     defaults = {**_DEFAULTS, "application_name": application_name}
     return make_conninfo(url, **{k: v for k, v in defaults.items() if k not in given})
 

@@ -7,6 +7,10 @@ class DeweyError(Exception):
     """Base of everything Dewey raises on purpose; the message is one line for a person."""
 
 
+class BadAddress(DeweyError):
+    """The store's URL is none that can be used; the message says what would do."""
+
+
 class Unavailable(DeweyError):
     """PostgreSQL is away, full, read-only or too slow: keep the batch and try again later."""
 

@@ -95,7 +95,10 @@ def narrowed(found: Audit, producers: Collection[str]) -> Audit:
         }
     )
     ranges = tuple(item for item in found.ranges if item.producer in producers)
-    return msgspec.structs.replace(found, total=total, producers=kept, ranges=ranges)
+    undecided = min(found.undecided, total.settling)
+    return msgspec.structs.replace(
+        found, total=total, producers=kept, ranges=ranges, undecided=undecided
+    )
 
 
 def compare(contents: Contents, producers: Collection[str] | None = None) -> DeepAudit:

@@ -21,7 +21,8 @@ from godot.stream.ids import ZERO, StreamID
 from godot.stream.inventory import Held, Inventory
 
 ENDLESS = 2**36
-GONE = "deleted with the stream"
+GONE = "trimmed unread, or deleted with the stream"
+NEVER = "no entry of it is known: it never arrived, or this is a bug"
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -79,16 +80,21 @@ class EntriesAudit(msgspec.Struct, frozen=True):
 
 
 class Audit(msgspec.Struct, frozen=True):
-    """The whole result. `total.lost` includes entries that carried no number of ours."""
+    """The whole result. `total.lost` includes entries that carried no number of ours.
+
+    `undecided` is how many of the lost entries are among numbers that are settling as yet: which of
+    them are lost can be told once nobody may still have them in hand.
+    """
 
     total: Totals
     entries: EntriesAudit
     producers: tuple[ProducerAudit, ...]
     ranges: tuple[LostRange, ...]
+    undecided: int = 0
 
     @property
     def clean(self) -> bool:
-        return not self.total.lost and not self.total.unaccounted
+        return not (self.total.lost or self.total.unaccounted or self.undecided)
 
 
 def audit(inventory: Inventory, accounts: Accounts) -> Audit:
@@ -132,13 +138,14 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
         max(lost_numbers, lost_entries) - entries.trimmed - uncounted,
         -entries.lost,
     )
+    undecided = min(total.settling, max(0, lost_entries - lost_numbers))
     total = msgspec.structs.replace(
         total,
         lost=max(lost_numbers, lost_entries),
-        settling=total.settling + in_hands,
+        settling=total.settling - undecided + in_hands,
         unaccounted=max(0, bug),
     )
-    return Audit(total, entries, tuple(producers), tuple(ranges))
+    return Audit(total, entries, tuple(producers), tuple(ranges), undecided)
 
 
 def _remade(inventory: Inventory, current: Epoch) -> bool:
@@ -260,7 +267,7 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
     hollow = min(max(lost_now, 0), open_hollow)
     trimmed_now = inventory.added - len(inventory.held)
     # what a former life added after its last checkpoint was counted by nobody but its settlements
-    added_before = sum(max(epoch.added, epoch.settled + epoch.vanished) for epoch in past)
+    added_before = sum(max(epoch.added, epoch.counted + epoch.beyond) for epoch in past)
     lost_before = added_before - sum(epoch.settled for epoch in past)
     return (
         EntriesAudit(
@@ -329,6 +336,8 @@ def _held_numbers(held: Iterable[Held]) -> dict[int, dict[bool, list[Range]]]:
 
 
 def _cause(entries: EntriesAudit) -> str:
+    if entries.lost <= 0:
+        return NEVER
     if not entries.lost_while_pending:
         return "trimmed unread"
     if entries.lost_while_pending >= entries.lost:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -85,13 +85,20 @@ def _redis_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
         raise ValueError(text)
-    _ = parts.port  # raises ValueError when it is no port
+    _ = parts.port  # raises ValueError when it is no port, as int does for what is no number
+    for database in parse_qs(parts.query).get("db", []):
+        int(database)
+    if parts.scheme != "unix" and parts.path.strip("/"):
+        int(parts.path.strip("/"))
     return text
 
 
 def _store_url(text: str) -> str:
-    if urlsplit(text).scheme not in ("postgresql", "postgres"):
+    parts = urlsplit(text)
+    if parts.scheme not in ("postgresql", "postgres"):
         raise ValueError(text)
+    if "," not in parts.netloc:  # several hosts have several ports
+        _ = parts.port
     return text
 
 
@@ -171,7 +178,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environ is None else environ
     for variable in UNSUPPORTED:
         if env.get(variable):
-            raise SettingsError(f"{variable} is not supported yet: unset it")
+            raise SettingsError(f"{variable} is not supported yet")
     data_dir = Path(env.get("GODOT_DATA_DIR") or default_data_dir()).absolute()
     endpoint = read_endpoint(data_dir)
     values: dict[str, Any] = {"data_dir": data_dir}

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from dewey_logs import DeweyError, StoreTotals, open_store
+from dewey_logs import BadAddress, DeweyError, StoreTotals, open_store
 from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream import snapshot
@@ -106,6 +106,8 @@ def _store(settings: Settings) -> tuple[StoreTotals | None, str | None]:
     try:
         with open_store(settings.dewey_url, reader_url=settings.dewey_reader_url) as store:
             return store.totals(), None
+    except BadAddress:  # a wrong setting is no outage
+        raise
     except DeweyError as exc:
         return None, f"store: {exc}"
 

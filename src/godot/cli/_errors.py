@@ -30,7 +30,8 @@ class ErrorRule(NamedTuple):
 ERRORS: tuple[ErrorRule, ...] = (
     ErrorRule("godot.errors", "SettingsError", "GD-1001", USAGE, "correct or unset it"),
     ErrorRule("clientlib.errors", "ConfigError", "GD-1001", USAGE, "correct or unset it"),
-    ErrorRule("dewey_logs.errors", "BadFilter", "GD-1002", USAGE, "see: godot query --help"),
+    ErrorRule("dewey_logs.errors", "BadFilter", "GD-1002", USAGE, "see --help of this command"),
+    ErrorRule("dewey_logs.errors", "BadAddress", "GD-1001", USAGE, "correct DEWEY_URL"),
     ErrorRule("clientlib.errors", "RecordError", "GD-1003", USAGE, "see: godot emit --help"),
     ErrorRule("godot.errors", "StreamFull", "GD-2002", UNREACHABLE, "see: godot status"),
     ErrorRule(

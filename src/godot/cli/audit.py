@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from godot.cli._errors import fail
 from godot.cli._group import Command
 from godot.cli._output import FOUND, emit_rows, json_text, note, output_options, write_line
 from godot.cli._times import moment
@@ -61,6 +62,12 @@ def audit(
                 kept &= accounting.active_since(examined, store, since_at)
             if producer is not None:
                 kept = {name for name in kept if name.startswith(producer.lower())}
+                if not kept:
+                    fail(
+                        "GD-1005",
+                        f"no producer {producer!r} is known",
+                        "see: godot producers --all",
+                    )
             found = accounting.narrowed(found, kept)
         found = accounting.dated(found, store)
         if deep:
@@ -157,9 +164,15 @@ def _range_lines(ranges: Iterable[LostRange]) -> Iterator[str]:
 def _verdict(found: Audit, deep: DeepAudit | None, narrowed: bool) -> Iterator[str]:
     yield _entries_line(found.entries, narrowed)
     by_number = sum(item.totals.lost for item in found.producers)
-    if found.total.lost > by_number:
+    if found.undecided:
         yield (
-            f"{found.total.lost - by_number:,} of the lost entries carried no number that is "
+            f"{found.undecided:,} of the lost are among numbers that are settling as yet: which"
+            " ones is told once nobody can have them in hand (twice GODOT_RECLAIM_IDLE_MS)"
+        )
+    without = found.total.lost - by_number - (0 if narrowed else found.undecided)
+    if without > 0:
+        yield (
+            f"{without:,} of the lost entries carried no number that is "
             "missing: records of foreign producers, or second copies"
         )
     if found.total.implausible:
@@ -172,7 +185,10 @@ def _verdict(found: Audit, deep: DeepAudit | None, narrowed: bool) -> Iterator[s
     if found.clean:
         yield "every record is accounted for, none is lost"
     elif found.total.unaccounted:
-        yield f"{found.total.unaccounted:,} records are UNACCOUNTED for: this is a bug"
+        yield (
+            f"{found.total.unaccounted:,} records are UNACCOUNTED for: numbers that no entry"
+            " explains (never received, or forged), or a bug"
+        )
 
 
 def _entries_line(entries: EntriesAudit, narrowed: bool) -> str:

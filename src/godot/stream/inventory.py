@@ -8,6 +8,7 @@ a missing record into a stored one.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -126,5 +127,8 @@ def _numbers(entry: Entry) -> tuple[int | None, int | None]:
             raw = msgspec.json.decode(entry.fields[b"json"]).get("id")
     if not isinstance(raw, bytes | str):
         return None, None
-    found = parse_record_id(raw)
+    try:  # as the worker reads it: however a UUID is written, it is the same id
+        found = parse_record_id(str(uuid.UUID(hex=raw if isinstance(raw, str) else raw.decode())))
+    except ValueError:
+        return None, None
     return (None, None) if found is None else (found.producer, found.sequence)

@@ -102,7 +102,7 @@ class Decoder:
             except ValueError:
                 as_bytes = b""
             if len(as_bytes) == 16:
-                ours = parse_record_id(raw)
+                ours = parse_record_id(str(uuid.UUID(bytes=as_bytes)))
                 if ours is None:
                     return Identity(as_bytes, foreign=True)
                 return Identity(as_bytes, ours.producer, ours.sequence, ours.ms)

@@ -336,3 +336,66 @@ def test_a_group_destroyed_after_the_stream_was_trimmed_bare_is_no_other_stream(
     code, found = audited()
     assert (code, found["total"]["lost"], found["total"]["unaccounted"]) == (4, 10, 0)
     assert found["entries"]["added"] == 45
+
+
+def test_losses_that_were_counted_stay_counted_when_the_stream_is_deleted(
+    bench, working, audited, settle
+):
+    for _ in range(50):  # foreign ones: only the count of entries bears witness
+        bench.add_raw(component="c", level="INFO", message="m")
+    bench.redis.xtrim(bench.settings.stream, maxlen=10, approximate=False)
+    settle()
+    assert audited()[1]["entries"]["lost"] == 40
+    bench.append(bench.records(30))  # settled after the last checkpoint of this life
+    bench.sql("UPDATE logs_streams SET entries_added = 50, last_ms = last_ms RETURNING 1")
+    settle()
+    bench.sql(
+        "UPDATE logs_streams SET entries_added = 50, (last_ms, last_seq) = ("
+        " SELECT last_ms, last_seq FROM logs_ledger_entries ORDER BY first_ms, first_seq LIMIT 1)"
+        " RETURNING 1"
+    )
+    bench.sql("UPDATE logs_ledger_entries SET added = NULL RETURNING 1")
+    bench.redis.delete(bench.settings.stream)
+    bench.append(bench.records(5))
+    settle()
+    age_ledger(bench)
+    code, found = audited()
+    assert (code, found["entries"]["lost"], found["total"]["unaccounted"]) == (4, 40, 0)
+    assert found["entries"]["added"] == 85
+
+
+def test_what_is_lost_but_not_yet_decided_is_no_clean_bill(bench, settle, here, audited):
+    bench.append(bench.records(30))
+    bench.redis.xtrim(bench.settings.stream, maxlen=10, approximate=False)
+    settle()
+    slow = {"GODOT_RECLAIM_IDLE_MS": "3600000"}
+    code, found = audited(**slow)
+    assert (code, found["total"]["lost"], found["total"]["settling"]) == (4, 20, 0)
+    assert (found["undecided"], found["total"]["unaccounted"]) == (20, 0)
+    code, found = audited("-p", f"{bench.producer.number:010x}", **slow)
+    assert (code, found["total"]["settling"], found["undecided"]) == (4, 20, 20)
+    said = here("audit", "-o", "text", **slow).stdout
+    assert b"20 of the lost are among numbers that are settling" in said
+    assert b"foreign" not in said
+    age_ledger(bench)
+    code, found = audited()
+    assert (code, found["undecided"]) == (4, 0)
+    assert [(r["first"], r["last"]) for r in found["ranges"]] == [(1, 20)]
+
+
+def test_an_id_written_in_another_way_is_the_same_id(bench, settle, audited):
+    producer = Producer()
+    ids = [record_id(1_700_000_000_000 + n, n, producer.number) for n in (1, 2, 3)]
+    ids[1] = ids[1].replace("-", "").upper()
+    for key in ids:
+        bench.add_raw(id=key, component="c", level="INFO", message="m")
+    settle()
+    age_ledger(bench)
+    code, found = audited()
+    assert (code, found["total"]["stored"], found["total"]["lost"]) == (0, 3, 0)
+
+
+def test_a_producer_that_nobody_knows_is_an_error(bench, here, settle):
+    bench.append(bench.records(1))
+    settle()
+    assert here("audit", "-p", "zz").returncode == 1

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from clientlib import Producer, make_record
 from godot.stream.append import Appender
 
@@ -34,6 +36,14 @@ def test_with_a_worker_everything_is_ok_and_counted(here, settings, working, sto
     assert said["store"]["rows"] == 3
     assert "3 records" in screen
     assert "nothing waits" in screen
+
+
+@pytest.mark.parametrize("verb", ["status", "audit", "query"])
+def test_an_address_that_cannot_be_used_is_a_wrong_setting(here, verb):
+    done = here(verb, DEWEY_URL="postgresql:///x?bogus=1")
+    assert done.returncode == 2
+    assert b"the store's URL cannot be read" in done.stderr
+    assert b"DEWEY_URL" in done.stderr
 
 
 def test_a_server_that_is_away_costs_its_own_part_only(here):
