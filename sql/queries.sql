@@ -36,24 +36,36 @@ WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::re
       <= (now() AT TIME ZONE 'UTC') - make_interval(days => %(days)s)
 ORDER BY pending DESC, c.relname;
 
+-- name: days_beyond
+-- The oldest days that have to go so that no more than so many bytes are left. Each day counts with
+-- what is newer than it: the first that fits, and all after it, stay. Today and later days always do.
+SELECT relname, true AS attached, pending
+FROM (SELECT c.relname, i.inhdetachpending AS pending,
+             sum(pg_total_relation_size(c.oid)) OVER (ORDER BY c.relname DESC) AS total
+      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE i.inhparent = 'logs'::regclass) days
+WHERE total > %(bytes)s AND relname < dewey_partition_name(now())
+ORDER BY pending DESC, relname;
+
 -- name: make_incoming
 -- The staging table of one connection. Spelled out: LIKE would need a right to read logs.
 CREATE TEMPORARY TABLE dewey_incoming (
-    created_at timestamptz, id uuid, level log_level, component text, trace_id text, message text,
-    data jsonb
+    created_at timestamptz, id uuid, pattern bigint, level log_level, component text, trace_id text,
+    message text, data jsonb
 ) ON COMMIT DELETE ROWS;
 
 -- name: copy_fresh
-COPY logs (created_at, id, level, component, trace_id, message, data) FROM STDIN (FORMAT binary);
+COPY logs (created_at, id, pattern, level, component, trace_id, message, data)
+FROM STDIN (FORMAT binary);
 
 -- name: copy_incoming
-COPY dewey_incoming (created_at, id, level, component, trace_id, message, data)
+COPY dewey_incoming (created_at, id, pattern, level, component, trace_id, message, data)
 FROM STDIN (FORMAT binary);
 
 -- name: store_incoming
 -- In key order, so that two workers with the same records cannot deadlock.
-INSERT INTO logs (created_at, id, level, component, trace_id, message, data)
-SELECT created_at, id, level, component, trace_id, message, data
+INSERT INTO logs (created_at, id, pattern, level, component, trace_id, message, data)
+SELECT created_at, id, pattern, level, component, trace_id, message, data
 FROM dewey_incoming i
 WHERE i.id = ANY (%(moved)s::uuid[])
    OR NOT EXISTS (SELECT FROM logs_moved m WHERE m.id = i.id)
@@ -85,8 +97,15 @@ VALUES (%(id)s::uuid, %(stream)s, %(entry)s, %(reason)s, %(sqlstate)s, %(names)s
         %(values)s::bytea[], %(producer)s, %(sequence)s, %(deliveries)s)
 ON CONFLICT (record_id) DO NOTHING;
 
+-- name: store_patterns
+INSERT INTO logs_pattern (pattern, template, first_seen, sample)
+SELECT pattern, template, timestamptz 'epoch' + us * interval '1 microsecond', sample
+FROM unnest(%(patterns)s::bigint[], %(templates)s::text[], %(times_us)s::bigint[],
+            %(samples)s::uuid[]) p(pattern, template, us, sample)
+ON CONFLICT (pattern) DO NOTHING;
+
 -- name: settle
--- The last statement of every batch: the ledger, the checkpoint, and what the writer has to know, seen
+-- The last statement of every batch: the ledger, the rollups, the checkpoint, and what the writer has to know, seen
 -- after the rows went in. `had_before`: a first delivery reaches into an earlier one, so that the group
 -- began anew; runs of first deliveries never overlap, so the nearest one below is the one to ask. The
 -- bound: what lies below it is merged.
@@ -94,6 +113,16 @@ WITH numbers AS (
     INSERT INTO logs_ledger (stream, producer, kind, seqs)
     SELECT %(ledger)s::text, producer, kind, seqs::int8multirange
     FROM unnest(%(producers)s::bigint[], %(kinds)s::text[], %(seqs)s::text[]) l(producer, kind, seqs)
+), minutes AS (
+    INSERT INTO logs_rollup (minute, level, component, n, bytes)
+    SELECT timestamptz 'epoch' + minute * interval '1 minute', level::log_level, component, n, bytes
+    FROM unnest(%(minutes)s::bigint[], %(levels)s::text[], %(components)s::text[],
+                %(records)s::bigint[], %(bytes)s::bigint[]) m(minute, level, component, n, bytes)
+), hours AS (
+    INSERT INTO logs_pattern_rollup (hour, pattern, n)
+    SELECT timestamptz 'epoch' + hour * interval '1 hour', pattern, n
+    FROM unnest(%(hours)s::bigint[], %(patterns)s::bigint[], %(pattern_records)s::bigint[])
+         h(hour, pattern, n)
 ), stream AS MATERIALIZED (
     SELECT CASE WHEN %(stream)s::text IS NOT NULL THEN
         dewey_epoch(%(stream)s::text, %(added)s::bigint, %(last_ms)s::numeric, %(last_seq)s::numeric,
@@ -221,9 +250,64 @@ ORDER BY first_ms, first_seq;
 -- name: take_merging
 SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('merge'));
 
--- name: merge
+-- name: merge_ledger
 SELECT dewey_merge_numbers()
      + (SELECT coalesce(sum(dewey_merge_entries(stream)), 0)::bigint FROM logs_streams);
+
+-- name: merge_rollups
+SELECT dewey_merge_rollups();
+
+-- name: forget_rollups
+-- Those of days that are gone: before the oldest one that is still there.
+WITH edge AS (
+    SELECT min(to_date(substr(c.relname, 6), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC') AS at
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'logs'::regclass
+), minutes AS (
+    DELETE FROM logs_rollup USING edge WHERE minute < edge.at
+), hours AS (
+    DELETE FROM logs_pattern_rollup USING edge WHERE hour < edge.at
+)
+SELECT 1;
+
+-- name: forget_patterns
+-- Those that no record has any more. A writer tells a pattern again every day that it meets it.
+DELETE FROM logs_pattern p
+WHERE first_seen < now() - make_interval(days => %(days)s + 1)
+  AND NOT EXISTS (SELECT FROM logs_pattern_rollup r WHERE r.pattern = p.pattern);
+
+-- name: recount
+-- What the rollups say of a stretch of time and what is really there, where they differ.
+WITH told AS (
+    SELECT minute, level, component, sum(n) AS n, sum(bytes) AS bytes FROM logs_rollup
+    WHERE minute >= %(since)s AND minute < %(until)s
+    GROUP BY minute, level, component
+    HAVING sum(n) <> 0 OR sum(bytes) <> 0
+), found AS (
+    SELECT date_trunc('minute', created_at, 'UTC') AS minute, level, component, count(*) AS n,
+           sum(octet_length(message)) AS bytes
+    FROM logs WHERE created_at >= %(since)s AND created_at < %(until)s
+    GROUP BY 1, 2, 3
+), patterns_told AS (
+    SELECT hour, pattern, sum(n) AS n FROM logs_pattern_rollup
+    WHERE hour >= %(since)s AND hour < %(until)s
+    GROUP BY hour, pattern HAVING sum(n) <> 0
+), patterns_found AS (
+    SELECT date_trunc('hour', created_at, 'UTC') AS hour, pattern, count(*) AS n
+    FROM logs
+    WHERE created_at >= %(since)s AND created_at < %(until)s AND pattern IS NOT NULL
+    GROUP BY 1, 2
+)
+SELECT dewey_text(minute), level || ' ' || component, coalesce(told.n, 0)::bigint,
+       coalesce(found.n, 0)::bigint
+FROM told FULL JOIN found USING (minute, level, component)
+WHERE (told.n, told.bytes) IS DISTINCT FROM (found.n, found.bytes)
+UNION ALL
+SELECT dewey_text(hour), 'pattern ' || pattern, coalesce(t.n, 0)::bigint, coalesce(f.n, 0)::bigint
+FROM patterns_told t FULL JOIN patterns_found f USING (hour, pattern)
+WHERE t.n IS DISTINCT FROM f.n
+ORDER BY 1, 2
+LIMIT %(rows)s;
 
 -- name: balanced_producers
 -- Of these producers those whose numbers are all placed, up to what they announced and with no gap,

@@ -18,6 +18,7 @@ import click
 
 FAILURE, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 MAINTAIN_EVERY_S = 3600.0
+MIN_RETENTION_BYTES = 2**20
 
 
 class WrongSetting(click.ClickException):
@@ -81,6 +82,7 @@ def serve(stdio: bool) -> None:
         stdio=stdio,
         metrics_port=metrics_port,
         retention_days=retention_days,
+        retention_bytes=read.retention_bytes(),
     )
 
 
@@ -104,20 +106,32 @@ def migrate(check: bool) -> None:
 
 @dewey.command()
 @click.option("--once", is_flag=True, help="Run once and exit instead of every hour.")
-def maintain(once: bool) -> None:
-    """Make the coming days, drop those past LOG_RETENTION_DAYS, merge old rows of the ledger."""
+@click.option(
+    "--verify", is_flag=True, help="Change nothing: recount every record; exit with 4 on a mistake."
+)
+def maintain(once: bool, verify: bool) -> None:
+    """Make the coming days, drop those past LOG_RETENTION_DAYS or _BYTES, merge old rows."""
     read = Reader(os.environ)
     url, retention_days = read.owner_url(), read.retention_days()
+    retention_bytes = read.retention_bytes()
     from dewey_logs import maintenance
 
+    if verify:
+        differences = 0
+        for found in maintenance.verify(url):
+            differences += 1
+            click.echo("\t".join(map(str, found)))
+        click.echo(
+            f"{differences} differences" if differences else "every count is right", err=True
+        )
+        raise click.exceptions.Exit(4 if differences else 0)
+
     def run() -> None:
-        made, dropped, merged = maintenance.maintain(url, retention_days)
+        made, dropped, merged = maintenance.maintain(url, retention_days, retention_bytes)
         for verb, names in (("made", made), ("dropped", dropped)):
             for name in names:
                 click.echo(f"{verb}\t{name}")
-        click.echo(
-            f"made {len(made)}, dropped {len(dropped)} days; {merged} ledger rows fewer", err=True
-        )
+        click.echo(f"made {len(made)}, dropped {len(dropped)} days; {merged} rows merged", err=True)
 
     run() if once else _every(MAINTAIN_EVERY_S, run)
 
@@ -214,6 +228,10 @@ class Reader:
 
     def retention_days(self) -> int:
         return self.integer("LOG_RETENTION_DAYS", 7, 1, 3_650)
+
+    def retention_bytes(self) -> int | None:
+        """Return how large the log may grow, None without a limit."""
+        return self.integer("LOG_RETENTION_BYTES", 0, MIN_RETENTION_BYTES, 2**60) or None
 
     def store_url(self) -> str:
         """Return DEWEY_URL, else that of the stack that runs on this machine."""

@@ -8,7 +8,7 @@ found in the middle of a COPY, which is rare.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from struct import Struct
 
@@ -24,7 +24,7 @@ EARLIEST_US, LATEST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
-_fixed = Struct(">hiqi16s").pack  # number of fields; length and value of created_at, of id
+_fixed = Struct(">hiqi16siq").pack  # number of fields; length, value of created_at, id, pattern
 _length = Struct(">i").pack
 _jsonb = Struct(">ib").pack  # length, version of the format
 
@@ -38,10 +38,10 @@ class RowRefused(Exception):
         self.sqlstate = sqlstate
 
 
-def encode(row: LogRow) -> bytes:
+def encode(row: LogRow, pattern: int) -> bytes:
     """Return one row's bytes; raises RowRefused for a row that cannot be sent at all.
 
-    Columns: created_at, id, level, component, trace_id, message, data.
+    Columns: created_at, id, pattern, level, component, trace_id, message, data.
     """
     if not EARLIEST_US <= row.created_at_us <= LATEST_US:
         raise RowRefused("created_at is outside the years 1 to 9999")
@@ -56,7 +56,7 @@ def encode(row: LogRow) -> bytes:
             trace_id = _length(len(text)) + text
         return b"".join(
             (
-                _fixed(7, 8, row.created_at_us - _EPOCH_US, 16, row.id),
+                _fixed(8, 8, row.created_at_us - _EPOCH_US, 16, row.id, 8, pattern),
                 _level_and_component(row.level, row.component),
                 trace_id,
                 _length(len(message)),
@@ -77,10 +77,14 @@ def _level_and_component(level: str, component: str) -> bytes:
     return _length(len(name)) + name + _length(len(text)) + text
 
 
-def chunks(rows: Sequence[LogRow]) -> Iterator[bytes]:
-    """Yield everything that one COPY sends; raises RowRefused at the first row that cannot be."""
+def chunks(rows: Sequence[LogRow], patterns: Mapping[bytes, int]) -> Iterator[bytes]:
+    """Yield everything that one COPY sends; raises RowRefused at the first row that cannot be.
+
+    `patterns` maps each row's id to its pattern.
+    """
     head = _HEAD
     for start in range(0, len(rows), CHUNK_ROWS):
-        yield head + b"".join([encode(row) for row in rows[start : start + CHUNK_ROWS]])
+        part = rows[start : start + CHUNK_ROWS]
+        yield head + b"".join([encode(row, patterns[row.id]) for row in part])
         head = b""
     yield head + _TAIL

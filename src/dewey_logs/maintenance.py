@@ -1,44 +1,65 @@
-"""What has to be done now and then, by one process at a time: days made and dropped, ledger merged.
+"""What has to be done now and then, by one process at a time: days made and dropped, rows merged.
 
 Nothing here may hold writers or readers up: partitions.py says how days come and go without a lock
-that anybody notices, and merging the ledger only deletes rows of long ago and inserts their sum.
+that anybody notices, and merging only deletes rows of long ago and inserts their sum.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import LiteralString, NamedTuple
 
 from dewey_logs import partitions
 from dewey_logs.database import connect, conninfo, errors_translated
 from dewey_logs.statements import statement
 
+SHOWN = 1_000
+
 
 class Maintained(NamedTuple):
-    """What a run did: names of days, and how many rows the ledger has fewer."""
+    """What a run did: names of days, and how many rows ledger and rollups have fewer."""
 
     made: list[str]
     dropped: list[str]
     merged: int
 
 
-def maintain(owner_url: str, retention_days: int) -> Maintained:
+class Difference(NamedTuple):
+    """Where the rollups of a minute or an hour are not what a recount finds."""
+
+    at: str
+    what: str
+    told: int
+    found: int
+
+
+def maintain(owner_url: str, retention_days: int, retention_bytes: int | None = None) -> Maintained:
     """Do everything once, as the owner; safe from many processes at a time.
 
     Raises Unavailable or SchemaProblem; what was done until then stays done.
     """
-    return Maintained(
-        partitions.ensure(owner_url, retention_days),
-        partitions.drop_expired(owner_url, retention_days),
-        merge_ledger(owner_url),
-    )
+    made = partitions.ensure(owner_url, retention_days)
+    dropped = partitions.drop_expired(owner_url, retention_days, retention_bytes)
+    forget(owner_url, retention_days)
+    return Maintained(made, dropped, merge_ledger(owner_url) + merge_rollups(owner_url))
 
 
 def merge_ledger(owner_url: str) -> int:
     """Merge ledger rows that can tell nothing new any more; return how many rows are fewer now.
 
-    Two million rows take about ten seconds the first time, later runs an hour's rows. Whoever finds
-    another process merging does nothing.
+    Two million rows take about ten seconds the first time, later runs an hour's rows.
     """
+    return _merge(owner_url, "merge_ledger")
+
+
+def merge_rollups(owner_url: str) -> int:
+    """Sum up what several batches counted of the same; return how many rows are fewer now."""
+    return _merge(owner_url, "merge_rollups")
+
+
+def _merge(owner_url: str, name: LiteralString) -> int:
+    """Run a merging statement; whoever finds another process merging does nothing."""
     with connect(conninfo(owner_url, "dewey-merge")) as connection, errors_translated():
         taken = connection.execute(statement("take_merging")).fetchone()
         if taken is None or not taken[0]:
@@ -46,6 +67,28 @@ def merge_ledger(owner_url: str) -> int:
         with connection.transaction():
             # what is summed up and what is deleted have to be the same rows
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            row = connection.execute(statement("merge")).fetchone()
+            row = connection.execute(statement(name)).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def forget(owner_url: str, retention_days: int) -> None:
+    """Remove what is told of days that are gone; after `partitions.drop_expired`."""
+    with connect(conninfo(owner_url, "dewey-retention")) as connection, errors_translated():
+        connection.execute(statement("forget_rollups"))
+        connection.execute(statement("forget_patterns"), {"days": retention_days})
+
+
+def verify(url: str) -> Iterator[Difference]:
+    """Recount every day against its rollups, oldest first; yield where they differ.
+
+    Reads every record: about two seconds a million. Both are read in one snapshot for each day, so
+    that traffic makes no difference.
+    """
+    days = partitions.days(url)
+    with connect(conninfo(url, "dewey-verify")) as connection, errors_translated():
+        for day in days:
+            since = datetime.strptime(day.name, "logs_%Y%m%d").replace(tzinfo=UTC)
+            parameters = {"since": since, "until": since + timedelta(days=1), "rows": SHOWN}
+            for row in connection.execute(statement("recount"), parameters):
+                yield Difference(*row)

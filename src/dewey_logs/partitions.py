@@ -7,7 +7,7 @@ pending: the next run finishes it. Only then the table is dropped.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -52,29 +52,35 @@ def ensure(target: str | Connection, retention_days: int | None = None) -> list[
     return [name for _, name in missing]
 
 
-def drop_expired(target: str | Connection, retention_days: int) -> list[str]:
+def drop_expired(
+    target: str | Connection, retention_days: int, max_bytes: int | None = None
+) -> list[str]:
     """Drop the days whose every record is older than `retention_days`; return their names.
 
-    One process at a time: whoever finds the lock taken does nothing and returns nothing. A day that
-    an old transaction holds is left for the next run.
+    With `max_bytes` the oldest days go as well until no more than that is left, indexes included;
+    today and the days ahead never do. One process at a time: whoever finds the lock taken does
+    nothing and returns nothing. A day that an old transaction holds is left for the next run.
     """
     if isinstance(target, str):
         info = conninfo(target, "dewey-retention")
         with connect(info, lock_timeout=LOCK_TIMEOUT_MS) as connection:
-            return drop_expired(connection, retention_days)
+            return drop_expired(connection, retention_days, max_bytes)
     with errors_translated():
         row = target.execute(statement("take_maintenance")).fetchone()
         if row is None or not row[0]:
             return []
         try:
-            return _drop_days(target, retention_days)
+            dropped = _drop(target, "expired_days", {"days": retention_days})
+            if max_bytes is not None:
+                dropped += _drop(target, "days_beyond", {"bytes": max_bytes})
+            return dropped
         finally:
             target.execute(statement("leave_maintenance"))
 
 
-def _drop_days(connection: Connection, retention_days: int) -> list[str]:
+def _drop(connection: Connection, which: LiteralString, parameters: dict[str, object]) -> list[str]:
     dropped = []
-    found = connection.execute(statement("expired_days"), {"days": retention_days}).fetchall()
+    found = connection.execute(statement(which), parameters).fetchall()
     for name, attached, pending in found:
         part = sql.Identifier(name)
         try:

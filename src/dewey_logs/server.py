@@ -55,6 +55,7 @@ def serve(
     stdio: bool,
     metrics_port: int,
     retention_days: int,
+    retention_bytes: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
 
@@ -76,7 +77,7 @@ def serve(
         log_to_stderr()  # before the server is made: the SDK would configure root logging itself
         with (
             open_backend() as backend,
-            Maintenance(owner_url or url, retention_days, registry),
+            Maintenance(owner_url or url, retention_days, retention_bytes, registry),
             metrics_served(ROLE, registry, host, metrics_port, url_of(bound)),
         ):
             log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
@@ -160,9 +161,16 @@ class Maintenance:
     Every Dewey runs it; an advisory lock inside leaves one of them the work.
     """
 
-    def __init__(self, owner_url: str, retention_days: int, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        owner_url: str,
+        retention_days: int,
+        retention_bytes: int | None,
+        registry: CollectorRegistry,
+    ) -> None:
         self._owner_url = owner_url
         self._retention_days = retention_days
+        self._retention_bytes = retention_bytes
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         self._succeeded = Gauge(
@@ -177,7 +185,7 @@ class Maintenance:
     def run_once(self) -> bool:
         """Do what is due; return False, and say why in the log, when the store did not let us."""
         try:
-            done = maintain(self._owner_url, self._retention_days)
+            done = maintain(self._owner_url, self._retention_days, self._retention_bytes)
         except DeweyError as exc:
             self._failed.inc()
             log.warning("maintenance failed", extra={"action": "maintain", "reason": str(exc)})

@@ -49,26 +49,27 @@ class Placed(NamedTuple):
     refused: Sequence[Reject] = ()
 
 
-Way = Callable[[Connection, Sequence[LogRow]], Placed]
+Patterns = Mapping[bytes, int]  # id of a row → what kind of message it has
+Way = Callable[[Connection, Sequence[LogRow], Patterns], Placed]
 
 
-def fresh(connection: Connection, rows: Sequence[LogRow]) -> Placed:
+def fresh(connection: Connection, rows: Sequence[LogRow], patterns: Patterns) -> Placed:
     """Store rows that are not known; raises KnownRow when one is after all."""
-    _copy(connection, "copy_fresh", rows)
+    _copy(connection, "copy_fresh", rows, patterns)
     return Placed(rows)
 
 
-def staged(connection: Connection, rows: Sequence[LogRow]) -> Placed:
+def staged(connection: Connection, rows: Sequence[LogRow], patterns: Patterns) -> Placed:
     """Store those rows that are not known yet."""
-    return Placed(_through_staging(connection, rows))
+    return Placed(_through_staging(connection, rows, patterns))
 
 
-def isolated(connection: Connection, rows: Sequence[LogRow]) -> Placed:
+def isolated(connection: Connection, rows: Sequence[LogRow], patterns: Patterns) -> Placed:
     """Store what can be stored; the rows that PostgreSQL refuses become rejects."""
 
     def attempt(part: Sequence[LogRow]) -> Sequence[LogRow]:
         with connection.transaction():  # a savepoint
-            stored = _through_staging(connection, part)
+            stored = _through_staging(connection, part, patterns)
             connection.execute("TRUNCATE dewey_incoming")
         return stored
 
@@ -86,12 +87,14 @@ def no_moved_copies(connection: Connection, stored: Iterable[LogRow]) -> None:
         raise KnownRow
 
 
-def _through_staging(connection: Connection, rows: Sequence[LogRow]) -> list[LogRow]:
+def _through_staging(
+    connection: Connection, rows: Sequence[LogRow], patterns: Patterns
+) -> list[LogRow]:
     moved = _place_moved(connection, [row for row in rows if row.moved])
     coming = [row for row in rows if not row.moved or row.id in moved]
     if not coming:
         return []
-    _copy(connection, "copy_incoming", coming)
+    _copy(connection, "copy_incoming", coming, patterns)
     new = _ids(connection, "store_incoming", {"moved": _uuids(moved)})
     return [row for row in coming if row.id in new]
 
@@ -171,9 +174,9 @@ def _rows_judged() -> Iterator[None]:
         raise
 
 
-def _copy(connection: Connection, name: str, rows: Sequence[LogRow]) -> None:
+def _copy(connection: Connection, name: str, rows: Sequence[LogRow], patterns: Patterns) -> None:
     with _rows_judged(), connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
-        for chunk in chunks(rows):
+        for chunk in chunks(rows, patterns):
             copy.write(chunk)
 
 

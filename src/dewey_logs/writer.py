@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import psycopg
 
-from dewey_logs import deadletters, ledger, ways
+from dewey_logs import deadletters, ledger, rollups, ways
 from dewey_logs.clears import cleared
 from dewey_logs.copydata import RowRefused
 from dewey_logs.database import Connection, connect
@@ -48,6 +48,7 @@ class Writer:
         self._connection: Connection | None = None
         self._clock = (0, 0.0)  # the database's time, and ours when it said so
         self._moved_exist = False
+        self._rollups = rollups.Rollups()
         self._lock = threading.Lock()
 
     def write(self, batch: Batch) -> WriteResult:
@@ -129,17 +130,21 @@ class Writer:
         careful = batch.maybe_known or any(row.moved for row in rows)
         way: ways.Way = ways.staged if careful else ways.fresh
         bound: tuple[int, int] | None = None
+        patterns = self._rollups.patterns(rows)
         for _ in range(ATTEMPTS):
             try:
                 with connection.transaction():  # the one place where a batch is committed
                     gone = cleared(connection, rows) if batch.heed_clears else set()
                     coming = [row for row in rows if row.id not in gone] if gone else rows
-                    placed = way(connection, coming) if coming else ways.Placed(())
+                    placed = way(connection, coming, patterns) if coming else ways.Placed(())
                     rejects = (*batch.rejects, *refused, *placed.refused)
                     _keep_rejects(connection, batch, rejects, expired)
                     numbers = _numbers(batch, placed, expired, rejects, gone)
                     told = batch if bound is None else ledger.late(batch, bound, placed.stored)
-                    self._settle(connection, told, numbers, bound)
+                    new = self._rollups.unknown(placed.stored, patterns)
+                    _keep_patterns(connection, new)
+                    counts = rollups.deltas(placed.stored, patterns)
+                    self._settle(connection, told, numbers, counts, bound)
                     if self._moved_exist:
                         ways.no_moved_copies(connection, placed.stored)
             except ways.KnownRow:
@@ -155,6 +160,7 @@ class Writer:
                 bound = exc.bound
                 way = way if way is ways.isolated else ways.staged
             else:
+                self._rollups.told(new, self._clock[0] // DAY_US)
                 new_rejects = len(rejects) - len(batch.rejects)
                 return WriteResult(
                     stored=len(placed.stored),
@@ -183,13 +189,15 @@ class Writer:
         connection: Connection,
         batch: Batch,
         numbers: Iterable[ledger.Entry],
+        counts: Mapping[str, object],
         heeded: tuple[int, int] | None,
     ) -> None:
-        """Write ledger and checkpoint, and learn the database's time: the last statement.
+        """Write ledger, rollups and checkpoint, and learn the database's time: the last statement.
 
         `heeded` is the bound that the batch was told by, None before one was met.
         """
-        row = connection.execute(statement("settle"), ledger.parameters(batch, numbers)).fetchone()
+        parameters = {**ledger.parameters(batch, numbers), **counts}
+        row = connection.execute(statement("settle"), parameters).fetchone()
         assert row is not None
         now_us, self._moved_exist, had_before, ms, seq = row
         self._clock = (now_us, self._monotonic())
@@ -223,6 +231,17 @@ def _with_days(connection: Connection, rows: Sequence[LogRow]) -> tuple[list[Log
         [row for row in rows if row.created_at_us // DAY_US not in without],
         [reject_of(row, why) for row in rows if row.created_at_us // DAY_US in without],
     )
+
+
+def _keep_patterns(connection: Connection, new: Sequence[rollups.Template]) -> None:
+    if new:
+        parameters = {
+            "patterns": [item.pattern for item in new],
+            "templates": [item.template for item in new],
+            "times_us": [item.row.created_at_us for item in new],
+            "samples": "{" + ",".join(item.row.id.hex() for item in new) + "}",
+        }
+        connection.execute(statement("store_patterns"), parameters)
 
 
 def _keep_rejects(

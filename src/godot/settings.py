@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dewey_mcp_port: int
     metrics_port: int
     retention_days: int
+    retention_bytes: int | None
     data_dir: Path
     origins: Mapping[str, str]  # field -> variable | file | endpoint | default
 
@@ -109,7 +110,6 @@ _STORE_URLS = "postgresql://… (http(s)://…/mcp is not built yet)"
 UNSUPPORTED = (
     "GODOT_TOKENS_FILE",
     "GODOT_ALLOWED_HOSTS",
-    "LOG_RETENTION_BYTES",
     "LOG_PARTITION_INTERVAL",
     "LOG_SEARCH_INDEX",
 )
@@ -165,6 +165,13 @@ TABLE: tuple[Setting, ...] = (
     Setting("DEWEY_MCP_PORT", "dewey_mcp_port", _integer(0, 65_535), "9061", "0 to 65535"),
     Setting("GODOT_METRICS_PORT", "metrics_port", _integer(0, 65_535), "9464", "0 to 65535"),
     Setting("LOG_RETENTION_DAYS", "retention_days", _integer(1, 3_650), "7", "1 to 3650 days"),
+    Setting(
+        "LOG_RETENTION_BYTES",
+        "retention_bytes",
+        _integer(2**20, 2**60),
+        None,
+        "1048576 to 1152921504606846976 bytes",
+    ),
     Setting("GODOT_DATA_DIR", "data_dir", Path, None, "a folder"),
 )
 

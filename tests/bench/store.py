@@ -86,7 +86,9 @@ def batches(rows: Sequence[LogRow], size: int, maybe_known: bool = False) -> lis
 
 def copy_seconds(url: str, rows: Sequence[LogRow], size: int = 1_000) -> float:
     """Return the seconds of bare COPYs of encoded rows, one commit each."""
-    buffers = [b"".join(chunks(rows[start : start + size])) for start in range(0, len(rows), size)]
+    patterns = {row.id: 1 for row in rows}
+    parts = (rows[start : start + size] for start in range(0, len(rows), size))
+    buffers = [b"".join(chunks(part, patterns)) for part in parts]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = on")
         began = time.perf_counter()
@@ -108,7 +110,7 @@ def text_rows_seconds(url: str, rows: Sequence[LogRow]) -> float:
 
 def binary_rows_seconds(url: str, rows: Sequence[LogRow]) -> float:
     """Return the seconds of binary COPY, psycopg writing row by row."""
-    types = ("timestamptz", "uuid", "log_level", "text", "text", "text", "jsonb")
+    types = ("timestamptz", "uuid", "int8", "log_level", "text", "text", "text", "jsonb")
     return _row_by_row(url, rows, COPY_FRESH, types)
 
 
@@ -130,6 +132,7 @@ def _row_by_row(url: str, rows: Sequence[LogRow], command: str, types: Sequence[
                         (
                             EPOCH + timedelta(microseconds=row.created_at_us),
                             uuid.UUID(bytes=row.id),
+                            1,
                             row.level,
                             row.component,
                             row.trace_id,

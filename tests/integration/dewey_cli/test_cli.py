@@ -54,9 +54,9 @@ def test_maintenance_drops_what_retention_says_and_tells_it(dewey_url: str) -> N
     assert code == 0
     dropped = [line.split("\t") for line in out.splitlines()]
     assert {verb for verb, _ in dropped} == {"dropped"}
-    assert err == f"made 0, dropped {len(dropped)} days; 0 ledger rows fewer\n"
+    assert err == f"made 0, dropped {len(dropped)} days; 0 rows merged\n"
     again = _run("maintain", "--once", DEWEY_URL=dewey_url, LOG_RETENTION_DAYS="3")
-    assert again == (0, "", "made 0, dropped 0 days; 0 ledger rows fewer\n")
+    assert again == (0, "", "made 0, dropped 0 days; 0 rows merged\n")
 
 
 def test_maintenance_goes_on_until_it_is_told_to_stop(dewey_url: str) -> None:
@@ -68,7 +68,7 @@ def test_maintenance_goes_on_until_it_is_told_to_stop(dewey_url: str) -> None:
     )
     assert process.stderr is not None
     with process.stderr:
-        assert process.stderr.readline() == "made 0, dropped 0 days; 0 ledger rows fewer\n"
+        assert process.stderr.readline() == "made 0, dropped 0 days; 0 rows merged\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 

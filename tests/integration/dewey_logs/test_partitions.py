@@ -147,3 +147,20 @@ def test_days_are_listed_with_their_size(dewey_url):
     listed = days(dewey_url)
     assert [one.name for one in listed] == [name(offset) for offset in range(-7, 4)]
     assert all(one.size_bytes > 0 for one in listed)
+
+
+def test_the_oldest_days_go_when_the_log_has_grown_too_large(dewey_url, database, maker):
+    with open_store(dewey_url, retention_days=30) as store:
+        for ago in (3, 2, 1, 0):
+            at = maker.now_us - ago * DAY_US
+            store.write(
+                batch([maker.row(created_at_us=at + n, message="x" * 900) for n in range(300)])
+            )
+    sizes = {one.name: one.size_bytes for one in days(dewey_url)}
+    newer = sum(size for day_name, size in sizes.items() if day_name >= name(-1))
+    assert drop_expired(dewey_url, 7, newer + sizes[name(-2)] // 2) == [
+        name(offset) for offset in range(-7, -1)
+    ]
+    assert drop_expired(dewey_url, 7, newer) == []
+    assert drop_expired(dewey_url, 7, 1) == [name(-1)], "today stays, however large"
+    assert database.one("SELECT count(*) FROM logs") == 300

@@ -36,24 +36,25 @@ def fields(data):
 
 
 def test_every_field_has_its_place_and_format():
-    found, rest = fields(encode(ROW))
+    found, rest = fields(encode(ROW, -5))
     assert found == [
-        struct.pack(">q", 1), ROW.id, b"INFO", b"api", None, "größe".encode(), b'\x01{"a":1}',
+        struct.pack(">q", 1), ROW.id, struct.pack(">q", -5), b"INFO", b"api", None,
+        "größe".encode(), b'\x01{"a":1}',
     ]  # fmt: skip
     assert rest == b""
 
 
 def test_missing_data_is_null():
-    assert fields(encode(msgspec.structs.replace(ROW, data=None, trace_id="t")))[0][4:] == [
+    assert fields(encode(msgspec.structs.replace(ROW, data=None, trace_id="t"), 0))[0][5:] == [
         b"t", "größe".encode(), None,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [0, 1, CHUNK_ROWS, CHUNK_ROWS + 1, 1_000])
 def test_the_chunks_are_one_file_with_head_and_tail(count):
-    whole = b"".join(chunks([ROW] * count))
+    whole = b"".join(chunks([ROW] * count, {ROW.id: 7}))
     assert whole.startswith(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-    assert whole[19:] == encode(ROW) * count + b"\xff\xff"
+    assert whole[19:] == encode(ROW, 7) * count + b"\xff\xff"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,6 @@ def test_the_chunks_are_one_file_with_head_and_tail(count):
 )  # fmt: skip
 def test_what_cannot_be_sent_is_refused_with_a_reason(change):
     with pytest.raises(RowRefused) as caught:
-        encode(msgspec.structs.replace(ROW, **change))
+        encode(msgspec.structs.replace(ROW, **change), 0)
     assert caught.value.reason
     assert caught.value.sqlstate is None
