@@ -110,9 +110,11 @@ ON CONFLICT (pattern) DO NOTHING;
 -- began anew; runs of first deliveries never overlap, so the nearest one below is the one to ask. The
 -- bound: what lies below it is merged.
 WITH numbers AS (
-    INSERT INTO logs_ledger (stream, producer, kind, seqs)
-    SELECT %(ledger)s::text, producer, kind, seqs::int8multirange
-    FROM unnest(%(producers)s::bigint[], %(kinds)s::text[], %(seqs)s::text[]) l(producer, kind, seqs)
+    INSERT INTO logs_ledger (stream, producer, kind, seqs, born)
+    SELECT %(ledger)s::text, producer, kind, seqs::int8multirange,
+           timestamptz 'epoch' + born_ms * interval '1 millisecond'
+    FROM unnest(%(producers)s::bigint[], %(kinds)s::text[], %(seqs)s::text[], %(born_ms)s::bigint[])
+         l(producer, kind, seqs, born_ms)
 ), minutes AS (
     INSERT INTO logs_rollup (minute, level, component, n, bytes)
     SELECT timestamptz 'epoch' + minute * interval '1 minute', level::log_level, component, n, bytes
@@ -206,11 +208,11 @@ LIMIT %(rows)s;
 SELECT count(*) FROM (SELECT FROM logs WHERE {matching} LIMIT %(rows)s) found;
 
 -- name: account_numbers
--- Beside the numbers: the highest one of long ago, and the highest one from before the stream as it
--- is now.
+-- Beside the numbers: the highest one of long ago, and the highest one that was committed, or sent,
+-- before the stream as it is now.
 SELECT producer, kind, range_agg(seqs)::text,
        max(upper(seqs)) FILTER (WHERE at <= now() - %(settling)s * interval '1 second') - 1,
-       max(upper(seqs)) FILTER (WHERE at <= began) - 1
+       max(upper(seqs)) FILTER (WHERE least(at, born) <= began) - 1
 FROM logs_ledger,
      (SELECT max(began_at) AS began FROM logs_streams WHERE stream = %(stream)s AND epoch > 1) s
 WHERE stream IN (%(stream)s, '')
@@ -221,15 +223,16 @@ GROUP BY producer, kind;
 -- bound on everything is told entry by entry.
 WITH epochs AS (
     SELECT epoch, true AS current, entries_added AS added, last_ms, last_seq,
-           entries_added AS counted
+           entries_added AS counted, began_at
     FROM logs_streams WHERE stream = %(stream)s
     UNION ALL
-    SELECT epoch, false, entries_added, last_ms, last_seq, coalesce(counted, entries_added)
+    SELECT epoch, false, entries_added, last_ms, last_seq, coalesce(counted, entries_added), began_at
     FROM logs_epochs WHERE stream = %(stream)s
 )
 SELECT e.epoch, e.current, e.added, e.last_ms, e.last_seq, s.settled, s.vanished,
        coalesce(p.bound_ms, 0), coalesce(p.bound_seq, 0), e.counted,
-       dewey_beyond(%(stream)s, e.epoch, e.last_ms, e.last_seq)
+       dewey_beyond(%(stream)s, e.epoch, e.last_ms, e.last_seq),
+       (extract(epoch FROM e.began_at) * 1000)::bigint
 FROM epochs e
 CROSS JOIN LATERAL dewey_settled(
     %(stream)s, e.epoch, CASE WHEN e.current THEN %(ms)s::numeric END,

@@ -28,7 +28,7 @@ class Epoch(msgspec.Struct, frozen=True):
     `settled` counts entries outside the region that was asked for; `vanished` those whose payload
     was trimmed while they were pending and that nobody settled. Of what lies before `bound` only
     these sums are left. `counted` entries had been added up to `last`, and at least `beyond` were
-    settled or vanished after that.
+    settled or vanished after that. `began_ms` is when its first batch was committed.
     """
 
     number: int
@@ -40,16 +40,17 @@ class Epoch(msgspec.Struct, frozen=True):
     bound: tuple[int, int] = (0, 0)
     counted: int = 0
     beyond: int = 0
+    began_ms: int = 0
 
 
 class Accounts(msgspec.Struct, frozen=True):
     """The ledger at one moment.
 
     `numbers`: producer → kind → inclusive ranges. `old`: producer → the highest number committed
-    longer ago than the settling time. `before`: producer → the highest number committed before the
-    current epoch began, where there was another. `runs` are the current epoch's runs that reach
-    into the region; that epoch counts only what lies before it. `strays` are runs in the region
-    that are counted to an earlier epoch.
+    longer ago than the settling time. `before`: producer → the highest number committed, or sent,
+    before the current epoch began, where there was another. `runs` are the current epoch's runs
+    that reach into the region; that epoch counts only what lies before it. `strays` are runs in the
+    region that are counted to an earlier epoch.
     """
 
     numbers: dict[int, dict[str, tuple[Range, ...]]]
@@ -116,10 +117,12 @@ def _epoch(
     bound_seq: int,
     counted: int,
     beyond: int,
+    began_ms: int,
 ) -> Epoch:
     """Make one of a row; ids are numeric in PostgreSQL."""
     last, bound = (int(last_ms), int(last_seq)), (int(bound_ms), int(bound_seq))
-    return Epoch(number, current, added, last, settled, vanished, bound, counted, beyond)
+    sums = (settled, vanished, bound, counted, beyond)
+    return Epoch(number, current, added, last, *sums, began_ms)
 
 
 def neighbours(

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from dewey_logs.rows import Batch, Dropped, EntryRun, LogRow
+from dewey_logs.rows import Batch, Dropped, EntryRun, LogRow, Reject
 
 Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "cleared", "dropped"]
 
@@ -33,11 +33,15 @@ class BelowBound(Exception):
 
 
 class Entry(NamedTuple):
-    """One row of the ledger; `seqs` is the text of an int8multirange."""
+    """One row of the ledger; `seqs` is the text of an int8multirange.
+
+    `born_ms` is when its lowest number was given out, in Unix milliseconds, None where unknown.
+    """
 
     producer: int
     kind: Kind
     seqs: str
+    born_ms: int | None = None
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -51,19 +55,24 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def entries(kind: Kind, numbered: Iterable[tuple[int | None, int | None]]) -> list[Entry]:
-    """Return one ledger row for each producer of these (producer, sequence) pairs.
+def entries(kind: Kind, records: Iterable[LogRow | Reject]) -> list[Entry]:
+    """Return one ledger row for each producer of these records.
 
-    Foreign records have neither number: the ledger of entries accounts for them.
+    Foreign records have no numbers: the ledger of entries accounts for them.
     """
-    by_producer: defaultdict[int, list[int]] = defaultdict(list)
-    for producer, sequence in numbered:
-        if producer is not None and sequence is not None:
-            by_producer[producer].append(sequence)
+    by_producer: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
+    for record in records:
+        if record.producer is not None and record.sequence is not None:
+            by_producer[record.producer].append((record.sequence, record.id))
     return [
-        Entry(producer, kind, _text(ranges(numbers)))
-        for producer, numbers in sorted(by_producer.items())
+        Entry(producer, kind, _text(ranges(number for number, _ in numbered)), _ms(min(numbered)))
+        for producer, numbered in sorted(by_producer.items())
     ]
+
+
+def _ms(numbered: tuple[int, bytes]) -> int:
+    """Return when a number was given out: a record's id begins with it."""
+    return int.from_bytes(numbered[1][:6])
 
 
 def dropped_entries(receipts: Iterable[Dropped]) -> list[Entry]:
@@ -130,15 +139,16 @@ def _text(inclusive: Iterable[tuple[int, int]]) -> str:
 
 def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
     """Return the parameters of the statement `settle`: columns as arrays, one row each."""
-    producers, kinds, seqs = _columns(numbers)
+    rows = list(numbers)
     last_ms, last_seq = batch.last_generated or (None, None)
     first_ms, first_seq = batch.first_entry or (None, None)
     floor_ms, floor_seq = batch.floor or (None, None)
     runs = batch.runs
     return {
-        "producers": producers,
-        "kinds": kinds,
-        "seqs": seqs,
+        "producers": [row.producer for row in rows],
+        "kinds": [row.kind for row in rows],
+        "seqs": [row.seqs for row in rows],
+        "born_ms": [row.born_ms for row in rows],
         "ledger": batch.stream,
         "stream": batch.stream if runs or batch.entries_added is not None else None,
         "added": batch.entries_added,
@@ -156,14 +166,3 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
         "lasts_seq": [str(run.last[1]) for run in runs],
         "counts": [run.n for run in runs],
     }
-
-
-def _columns(rows: Iterable[Entry]) -> tuple[list[int], list[Kind], list[str]]:
-    producers: list[int] = []
-    kinds: list[Kind] = []
-    seqs: list[str] = []
-    for row in rows:
-        producers.append(row.producer)
-        kinds.append(row.kind)
-        seqs.append(row.seqs)
-    return producers, kinds, seqs

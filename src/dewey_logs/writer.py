@@ -272,10 +272,10 @@ def _numbers(
         else:
             again.append(row)
     return [
-        *ledger.entries("stored", ((row.producer, row.sequence) for row in stored)),
-        *ledger.entries("duplicate", ((row.producer, row.sequence) for row in again)),
-        *ledger.entries("rejected", ((r.producer, r.sequence) for r in rejects)),
-        *ledger.entries("expired", ((row.producer, row.sequence) for row in expired)),
-        *ledger.entries("cleared", ((row.producer, row.sequence) for row in cleared_rows)),
+        *ledger.entries("stored", stored),
+        *ledger.entries("duplicate", again),
+        *ledger.entries("rejected", rejects),
+        *ledger.entries("expired", expired),
+        *ledger.entries("cleared", cleared_rows),
         *ledger.dropped_entries(batch.dropped),
     ]

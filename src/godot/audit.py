@@ -14,7 +14,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from dewey_logs import Accounts, Epoch
+from dewey_logs import Accounts
+from godot.former import Former, is_remade
 from godot.ranges import Range, common, count, highest, minus, union
 from godot.settled import Settled
 from godot.stream.ids import ZERO, StreamID
@@ -99,7 +100,7 @@ class Audit(msgspec.Struct, frozen=True):
 
 def audit(inventory: Inventory, accounts: Accounts) -> Audit:
     """Compute the account; `accounts` must have been read after `inventory`."""
-    former = _former(inventory, accounts)
+    former = Former(inventory, accounts)
     entries, unsettled, hollow = _entries(inventory, accounts)
     cause = _cause(entries)
     held = _held_numbers(inventory.held)
@@ -108,20 +109,21 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
     uncounted = 0
     for producer in sorted({*announced, *accounts.numbers, *held}):
         info = announced.get(producer)
+        kinds = accounts.numbers.get(producer, {})
         totals, lost = _numbers(
-            accounts.numbers.get(producer, {}),
+            kinds,
             in_stream=held[producer][True],
             sent=info.sent_sequence if info else 0,
             old=accounts.old.get(producer, 0),
             hollow=hollow > 0,
             plausible_gap=entries.added or ENDLESS,
-            deleted_from=None if former is None else former.get(producer, 0) + 1,
+            deleted_from=former.end(producer) + 1 if former.existed else None,
         )
         name = f"{producer:010x}"
+        gone = former.gone(producer, lost, kinds.get("dropped", ()))
+        uncounted += count(gone)
         for low, high in lost:
-            gone = former is not None and low <= former.get(producer, 0) + 1
-            uncounted += high - low + 1 if gone else 0
-            ranges.append(LostRange(name, low, high, GONE if gone else cause))
+            ranges.append(LostRange(name, low, high, GONE if (low, high) in gone else cause))
         totals = msgspec.structs.replace(
             totals, unaccounted=count(common(lost, held[producer][False]))
         )
@@ -146,39 +148,6 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
         unaccounted=max(0, bug),
     )
     return Audit(total, entries, tuple(producers), tuple(ranges), undecided)
-
-
-def _remade(inventory: Inventory, current: Epoch) -> bool:
-    """Say whether the stream is another one than the ledger's newest checkpoint is of.
-
-    The ledger is read later, so while records flow its checkpoint is ahead of us in both numbers.
-    Fewer entries and a later id (or none at all) can only be a stream that was made again; so can
-    one that holds more entries from after the checkpoint than its counter says were added since.
-    """
-    if not current.added:
-        return False
-    if inventory.added > current.added:
-        since = sum(item.id > current.last for item in inventory.held)
-        return since > inventory.added - current.added
-    return inventory.upto > current.last or not inventory.added
-
-
-def _former(inventory: Inventory, accounts: Accounts) -> dict[int, int] | None:
-    """Return each producer's highest number from before the stream was deleted; None if never.
-
-    What was added between the last checkpoint and the deletion was counted by nobody, so numbers
-    lost right after those are named, but entries cannot bear witness for or against them.
-    """
-    epochs = accounts.epochs
-    current = next((epoch for epoch in epochs if epoch.current), None)
-    if current is None:
-        return None if inventory.added else {}
-    if _remade(inventory, current):
-        return {
-            producer: max((ranges[-1][1] for ranges in kinds.values() if ranges), default=0)
-            for producer, kinds in accounts.numbers.items()
-        }
-    return accounts.before if len(epochs) > 1 else None
 
 
 def _numbers(
@@ -240,7 +209,7 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
     """
     past = [epoch for epoch in accounts.epochs if not epoch.current]
     current = next((epoch for epoch in accounts.epochs if epoch.current), None)
-    if current is not None and _remade(inventory, current):
+    if current is not None and is_remade(inventory, current):
         past.append(current)  # and nothing of the new stream is committed as such yet
         current = None
     settled_ids, strays = Settled(accounts.runs), Settled(accounts.strays)

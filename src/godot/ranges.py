@@ -52,7 +52,7 @@ def common(one: Ranges, other: Ranges) -> list[Range]:
     return minus(one, minus(one, other))
 
 
-def count(one: Ranges) -> int:
+def count(one: Iterable[Range]) -> int:
     return sum(high - low + 1 for low, high in one)
 
 

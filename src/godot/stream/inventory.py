@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import redis
 
-from clientlib import parse_record_id
+from clientlib import RecordId, parse_record_id
 from godot.errors import StreamLost
 from godot.settings import Settings
 from godot.stream.connection import ask, close, connect
@@ -32,13 +32,15 @@ END = StreamID(2**64 - 1, 2**64 - 1)
 class Held(msgspec.Struct, frozen=True, gc=False):
     """One entry of the stream: its record's numbers (None: not ours), and whether it still waits.
 
-    Waiting means that no worker has had it, or that one has and did not acknowledge it.
+    Waiting means that no worker has had it, or that one has and did not acknowledge it. `born_ms`
+    is when the record was made, by its id.
     """
 
     id: StreamID
     producer: int | None
     sequence: int | None
     waiting: bool
+    born_ms: int
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -85,7 +87,7 @@ def _take(client: redis.Redis, key: str, group: str) -> Inventory:
     upto = StreamID.parse(info[b"last-generated-id"])
     pending = set(_pending(client, key, group))
     held = tuple(
-        Held(entry.id, *_numbers(entry), entry.id > delivered or entry.id in pending)
+        _held(entry, entry.id > delivered or entry.id in pending)
         for entry in _pages(client, key, upto)
     )
     # once more: what was given to a worker meanwhile and then trimmed is in its hands, not lost
@@ -120,15 +122,21 @@ def _pages(client: redis.Redis, key: str, upto: StreamID) -> Iterator[Entry]:
         start = f"({page[-1].id}"
 
 
-def _numbers(entry: Entry) -> tuple[int | None, int | None]:
+def _held(entry: Entry, waiting: bool) -> Held:
+    found = _record_id(entry)
+    if found is None:
+        return Held(entry.id, None, None, waiting, 0)
+    return Held(entry.id, found.producer, found.sequence, waiting, found.ms)
+
+
+def _record_id(entry: Entry) -> RecordId | None:
     raw: Any = entry.fields.get(b"id")
     if raw is None and b"json" in entry.fields:
         with suppress(msgspec.DecodeError, UnicodeDecodeError, AttributeError):
             raw = msgspec.json.decode(entry.fields[b"json"]).get("id")
     if not isinstance(raw, bytes | str):
-        return None, None
+        return None
     try:  # as the worker reads it: however a UUID is written, it is the same id
-        found = parse_record_id(str(uuid.UUID(hex=raw if isinstance(raw, str) else raw.decode())))
+        return parse_record_id(str(uuid.UUID(hex=raw if isinstance(raw, str) else raw.decode())))
     except ValueError:
-        return None, None
-    return (None, None) if found is None else (found.producer, found.sequence)
+        return None

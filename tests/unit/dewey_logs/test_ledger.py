@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewey_logs import Batch, Dropped, EntryRun
+from dewey_logs import Batch, Dropped, EntryRun, Reject, Source
 from dewey_logs.ledger import Entry, dropped_entries, entries, parameters, ranges
 
 
@@ -18,9 +18,17 @@ def test_ranges_hold_exactly_the_numbers_and_never_touch(numbers):
     assert all(a[1] + 1 < b[0] for a, b in pairwise(found))
 
 
+def reject(producer: int | None, sequence: int | None, ms: int = 0) -> Reject:
+    return Reject(ms.to_bytes(6) + bytes(10), "", Source("1-1", {}), None, producer, sequence)
+
+
 def test_each_producer_has_one_entry_and_foreign_records_none():
-    found = entries("stored", [(7, 3), (5, 1), (7, 4), (None, None), (7, 9), (5, None)])
-    assert found == [Entry(5, "stored", "{[1,1]}"), Entry(7, "stored", "{[3,4],[9,9]}")]
+    pairs = [(7, 4), (5, 1), (7, 3), (None, None), (7, 9), (5, None)]
+    found = entries("stored", (reject(*pair, 1_000 + n) for n, pair in enumerate(pairs)))
+    assert found == [
+        Entry(5, "stored", "{[1,1]}", 1_001),
+        Entry(7, "stored", "{[3,4],[9,9]}", 1_002),  # when its lowest number was given out
+    ]
 
 
 def test_receipts_keep_only_what_a_producer_can_have():

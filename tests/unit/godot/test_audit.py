@@ -25,7 +25,7 @@ def held(
 ) -> list[Held]:
     """Return entries number `first` to `last`; their sequence numbers are the same, or shifted."""
     return [
-        Held(entry(n), producer, None if producer is None else n + shift, waiting)
+        Held(entry(n), producer, None if producer is None else n + shift, waiting, 1_000 + n)
         for n in range(first, last + 1)
     ]
 
@@ -288,7 +288,7 @@ def test_a_foreign_entry_acknowledged_by_a_stranger_is_unaccounted():
 
 
 def test_a_forged_id_is_implausible_and_no_loss():
-    forged = Held(entry(11), P, 2**36 - 1, waiting=False)
+    forged = Held(entry(11), P, 2**36 - 1, waiting=False, born_ms=1_011)
     found = audit(
         inventory([*held(1, 10, waiting=False), forged], added=11, sent={P: 10}),
         accounts(
@@ -314,7 +314,7 @@ def test_a_forged_announcement_is_implausible_and_no_loss():
 
 def test_a_forged_id_within_reach_is_unaccounted_because_nothing_was_trimmed():
     found = audit(
-        inventory([*held(1, 10, waiting=True), Held(entry(11), Q, 5, waiting=True)], added=11),
+        inventory([*held(1, 10, waiting=True), Held(entry(11), Q, 5, True, 1_011)], added=11),
         accounts(),
     )
     assert found.total.unaccounted == 4
@@ -423,6 +423,56 @@ def test_a_gap_that_began_after_the_stream_was_made_again_gets_no_such_pardon():
         accounts({P: {"stored": ((1, 110), (115, 140))}}, ledger, before={P: 100}),
     )
     assert (found.total.lost, found.total.unaccounted) == (4, 4)
+
+
+def sent_again(n: int, number: int) -> Held:
+    """Return an entry that waits, whose record was made before the stream was."""
+    return Held(entry(n), P, number, waiting=True, born_ms=900)
+
+
+def test_a_gap_behind_numbers_that_were_sent_before_the_deletion_went_with_the_stream():
+    """They wait again in the new stream, or were committed there: their ids say when they began."""
+    ledger = (
+        epoch(1, current=False, added=100, last=entry(100), settled=100),
+        epoch(2, added=7, last=entry(207), settled=7, began_ms=1_200),
+    )
+    waiting = [*(sent_again(200 + n, n) for n in range(1, 7)), *held(207, 207, waiting=True)]
+    last = 207
+    for look, known in (
+        (
+            inventory(waiting, added=7, upto=entry(last), sent={P: last}),
+            accounts({}, (ledger[0], epoch(2, added=7, last=entry(last), began_ms=1_200))),
+        ),
+        (
+            inventory(added=7, upto=entry(last), sent={P: last}),
+            accounts({P: {"stored": ((1, 6), (last, last))}}, ledger, before={P: 6}),
+        ),
+    ):
+        found = audit(look, known)
+        assert [(r.first, r.last, r.cause) for r in found.ranges] == [(7, 206, GONE)]
+        assert (found.total.lost, found.total.unaccounted) == (200, 0)
+
+
+def test_numbers_that_were_dropped_do_not_end_what_went_with_the_stream():
+    ledger = (
+        epoch(1, current=False, added=3, last=entry(3), settled=3),
+        epoch(2, added=2, last=entry(12), settled=2, began_ms=1_010),
+    )
+    kinds: dict[str, Any] = {"stored": ((1, 3), (11, 12)), "dropped": ((4, 5), (8, 8))}
+    found = audit(
+        inventory(added=2, upto=entry(12), sent={P: 12}),
+        accounts({P: kinds}, ledger, before={P: 3}),
+    )
+    assert [(r.first, r.last) for r in found.ranges] == [(6, 7), (9, 10)]
+    assert (found.total.lost, found.total.unaccounted) == (4, 0)
+
+
+def test_what_an_unseen_new_stream_holds_again_tells_where_the_old_one_ended():
+    waiting = [sent_again(201, 20), Held(entry(202), P, 31, waiting=True, born_ms=1_202)]
+    known = accounts({P: {"stored": ((1, 10),)}}, (epoch(added=10, last=entry(10), settled=10),))
+    found = audit(inventory(waiting, added=2, upto=entry(202), sent={P: 31}), known)
+    assert [(r.first, r.last, r.cause) for r in found.ranges] == [(11, 19, GONE), (21, 30, GONE)]
+    assert (found.total.lost, found.total.unaccounted) == (19, 0)
 
 
 @pytest.mark.parametrize("look", [inventory(added=0), inventory(added=0, upto=ZERO)])
