@@ -7,16 +7,59 @@ CREATE TABLE IF NOT EXISTS dewey_migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 );
 
--- name: missing_days
--- The accepted window and three days ahead, but nothing that retention would drop at once.
-SELECT day, dewey_partition_name(day)
-FROM dewey_window() w,
-     generate_series(
-         now() - least(w.back_seconds, %(keep_seconds)s) * interval '1 second',
-         now() + greatest(w.ahead_seconds, 3 * 86400) * interval '1 second',
-         interval '24 hours') day
-WHERE NOT dewey_has_partition(day)
-ORDER BY day;
+-- name: missing_partitions
+-- The accepted window and three days ahead, but nothing that retention would drop at once. Of shorter
+-- partitions those from now on, a day ahead: what comes late makes its own.
+SELECT at
+FROM (SELECT value::interval AS length FROM logs_settings WHERE name = 'partition_interval') chosen,
+     dewey_window() w,
+     LATERAL (
+         SELECT generate_series(
+             now() - least(w.back_seconds, %(keep_seconds)s) * interval '1 second',
+             now() + greatest(w.ahead_seconds, 3 * 86400) * interval '1 second',
+             interval '24 hours') AS at
+         WHERE length = interval '24 hours'
+         UNION ALL
+         SELECT generate_series(now(), now() + interval '24 hours', length)
+         WHERE length < interval '24 hours') times
+WHERE NOT dewey_has_partition(at)
+ORDER BY at;
+
+-- name: choose
+INSERT INTO logs_settings AS s VALUES (%(name)s, %(value)s)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE s.value <> excluded.value
+RETURNING 1;
+
+-- name: partitions_to_index
+-- Those that lack an index for search and are due for it: over for ten minutes; or, with `live`, all; or
+-- beyond what a query can read in a second, while records come so slowly that sorting each of them in
+-- costs little. An index that is not valid was cut short.
+WITH chosen AS (
+    SELECT value = 'live' AS live FROM logs_settings WHERE name = 'search_index'
+), pace AS (
+    SELECT coalesce(sum(n), 0) / 600.0 AS per_second FROM logs_rollup
+    WHERE minute >= now() - interval '10 minutes'
+)
+SELECT p.name, i.name, i.definition, x.indexrelid IS NOT NULL AS broken
+FROM dewey_partitions() p
+CROSS JOIN chosen CROSS JOIN pace
+CROSS JOIN LATERAL dewey_search_indexes(p.name) i
+LEFT JOIN pg_stat_user_tables s ON s.relid = p.part
+LEFT JOIN (pg_index x JOIN pg_class c ON c.oid = x.indexrelid)
+       ON x.indrelid = p.part AND c.relname = i.name::name
+WHERE NOT p.pending AND x.indisvalid IS NOT TRUE AND pg_relation_size(p.part) > 0
+  AND (live OR p.high < now() - interval '10 minutes'
+       OR s.n_live_tup > %(many_rows)s AND per_second < %(slow)s)
+ORDER BY p.low, i.name;
+
+-- name: partitions_to_vacuum
+-- Those that are over, and were not vacuumed since.
+SELECT p.name
+FROM dewey_partitions() p
+LEFT JOIN pg_stat_user_tables s ON s.relid = p.part
+WHERE NOT p.pending AND p.high < now() - interval '10 minutes' AND pg_relation_size(p.part) > 0
+  AND (s.last_vacuum IS NULL OR s.last_vacuum < p.high)
+ORDER BY p.low;
 
 -- name: take_maintenance
 SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('maintenance'));
@@ -24,28 +67,26 @@ SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('maintenance'));
 -- name: leave_maintenance
 SELECT pg_advisory_unlock(hashtext('dewey'), hashtext('maintenance'));
 
--- name: expired_days
+-- name: expired_partitions
 -- Days that ended longer ago than retention; among them those whose DETACH or DROP was cut short.
 SELECT c.relname, i.inhrelid IS NOT NULL AS attached, coalesce(i.inhdetachpending, false) AS pending
 FROM pg_class c
 LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
 WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
-  AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}$'
+  AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}(_[0-9]{2})?$'
   AND (i.inhparent = 'logs'::regclass OR i.inhrelid IS NULL)
-  AND to_date(substr(c.relname, 6), 'YYYYMMDD') + 1
+  AND to_date(substr(c.relname, 6, 8), 'YYYYMMDD') + 1
       <= (now() AT TIME ZONE 'UTC') - make_interval(days => %(days)s)
 ORDER BY pending DESC, c.relname;
 
--- name: days_beyond
--- The oldest days that have to go so that no more than so many bytes are left. Each day counts with
--- what is newer than it: the first that fits, and all after it, stay. Today and later days always do.
-SELECT relname, true AS attached, pending
-FROM (SELECT c.relname, i.inhdetachpending AS pending,
-             sum(pg_total_relation_size(c.oid)) OVER (ORDER BY c.relname DESC) AS total
-      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-      WHERE i.inhparent = 'logs'::regclass) days
-WHERE total > %(bytes)s AND relname < dewey_partition_name(now())
-ORDER BY pending DESC, relname;
+-- name: partitions_beyond
+-- The oldest ones that have to go so that no more than so many bytes are left. Each counts with what is
+-- newer than it: the first that fits, and all after it, stay. What is not over yet always does.
+SELECT name, true AS attached, pending
+FROM (SELECT *, sum(pg_total_relation_size(part)) OVER (ORDER BY low DESC) AS total
+      FROM dewey_partitions()) parts
+WHERE total > %(bytes)s AND high <= now()
+ORDER BY pending DESC, low;
 
 -- name: make_incoming
 -- The staging table of one connection. Spelled out: LIKE would need a right to read logs.
@@ -158,19 +199,23 @@ SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
 FROM stream
 LEFT JOIN logs_ledger_past p ON p.stream = %(stream)s::text AND p.epoch = stream.epoch;
 
--- name: make_days
+-- name: make_partitions
 SELECT us, dewey_ensure_partition(timestamptz 'epoch' + us * interval '1 microsecond')
 FROM unnest(%(times_us)s::bigint[]) t(us);
 
 -- name: now_us
 SELECT (extract(epoch FROM now()) * 1000000)::bigint;
 
--- name: list_days
+-- name: list_partitions
 -- What `dewey partitions` shows; rows are the planner's estimate, -1 before the first ANALYZE.
-SELECT c.relname, c.reltuples::bigint, pg_total_relation_size(c.oid)
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'logs'::regclass AND NOT i.inhdetachpending
-ORDER BY c.relname;
+SELECT name, low, high, c.reltuples::bigint, pg_total_relation_size(part), pg_indexes_size(part),
+       NOT EXISTS (SELECT FROM dewey_search_indexes(name) i
+                   WHERE NOT EXISTS (SELECT FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
+                                     WHERE x.indrelid = part AND x.indisvalid
+                                       AND n.relname = i.name::name))
+FROM dewey_partitions() JOIN pg_class c ON c.oid = part
+WHERE NOT pending
+ORDER BY low;
 
 -- name: window
 SELECT back_seconds, ahead_seconds FROM dewey_window();
@@ -250,6 +295,9 @@ WHERE stream = %(stream)s AND (last_ms, last_seq) >= (%(ms)s::numeric, %(seq)s::
   AND delivery <> 'late'
 ORDER BY first_ms, first_seq;
 
+-- name: take_sealing
+SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('sealing'));
+
 -- name: take_merging
 SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('merge'));
 
@@ -263,9 +311,7 @@ SELECT dewey_merge_rollups();
 -- name: forget_rollups
 -- Those of days that are gone: before the oldest one that is still there.
 WITH edge AS (
-    SELECT min(to_date(substr(c.relname, 6), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC') AS at
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = 'logs'::regclass
+    SELECT min(low) AS at FROM dewey_partitions()
 ), minutes AS (
     DELETE FROM logs_rollup USING edge WHERE minute < edge.at
 ), hours AS (

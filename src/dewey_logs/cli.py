@@ -1,7 +1,5 @@
 """The `dewey` command: the store's server, its schema and its days.
 
-Settings are those of the whole system, read here a second time because Dewey imports nothing of
-Godot: the variable, then the file named by `NAME_FILE`, then a running stack's endpoint.json.
 Importing this imports click alone; the drivers come with the command that needs them.
 """
 
@@ -10,24 +8,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
+from dewey_logs.settings import Reader, WrongSetting
+
 FAILURE, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
-MAINTAIN_EVERY_S = 3600.0
-MIN_RETENTION_BYTES = 2**20
-
-
-class WrongSetting(click.ClickException):
-    """A variable with a value that cannot be used."""
-
-    exit_code = USAGE
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"error: {self.message}", err=True)
 
 
 class _Group(click.Group):
@@ -52,10 +41,13 @@ class _Group(click.Group):
             click.echo(f"error: {exc}", err=True)
             if isinstance(exc, SchemaProblem) and ctx.invoked_subcommand != "migrate":
                 click.echo("run: dewey migrate", err=True)
-            code = {Unavailable: UNREACHABLE, BadFilter: USAGE, BadAddress: USAGE}.get(
-                type(exc), FAILURE
-            )
-            raise click.exceptions.Exit(code) from exc
+            raise click.exceptions.Exit(
+                UNREACHABLE
+                if isinstance(exc, Unavailable)
+                else USAGE
+                if isinstance(exc, BadFilter | BadAddress | WrongSetting)
+                else FAILURE
+            ) from exc
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,6 +75,7 @@ def serve(stdio: bool) -> None:
         metrics_port=metrics_port,
         retention_days=retention_days,
         retention_bytes=read.retention_bytes(),
+        layout=read.layout(),
     )
 
 
@@ -91,11 +84,15 @@ def serve(stdio: bool) -> None:
     "--check", is_flag=True, help="Change nothing; exit with 4 when something is missing."
 )
 def migrate(check: bool) -> None:
-    """Bring the schema up to date; safe from many hosts at once."""
-    url = Reader(os.environ).owner_url()
+    """Bring the schema up to date; safe from many hosts at once.
+
+    Also keeps what LOG_SEARCH_INDEX and LOG_PARTITION_INTERVAL say.
+    """
+    read = Reader(os.environ)
+    url, layout = read.owner_url(), read.layout()
     from dewey_logs import migrations
 
-    names = migrations.check(url) if check else migrations.migrate(url)
+    names = migrations.check(url) if check else migrations.migrate(url, layout)
     for name in names:
         click.echo(name)
     if check:
@@ -110,11 +107,15 @@ def migrate(check: bool) -> None:
     "--verify", is_flag=True, help="Change nothing: recount every record; exit with 4 on a mistake."
 )
 def maintain(once: bool, verify: bool) -> None:
-    """Make the coming days, drop those past LOG_RETENTION_DAYS or _BYTES, merge old rows."""
+    """Make coming partitions, seal and vacuum what is over, drop what retention ends, merge rows.
+
+    Retention is LOG_RETENTION_DAYS and LOG_RETENTION_BYTES. Runs until SIGTERM: sealing every
+    minute, the rest every hour.
+    """
     read = Reader(os.environ)
     url, retention_days = read.owner_url(), read.retention_days()
-    retention_bytes = read.retention_bytes()
-    from dewey_logs import maintenance
+    retention_bytes, layout = read.retention_bytes(), read.layout()
+    from dewey_logs import maintenance, sealing
 
     if verify:
         differences = 0
@@ -126,34 +127,52 @@ def maintain(once: bool, verify: bool) -> None:
         )
         raise click.exceptions.Exit(4 if differences else 0)
 
-    def run() -> None:
-        made, dropped, merged = maintenance.maintain(url, retention_days, retention_bytes)
-        for verb, names in (("made", made), ("dropped", dropped)):
-            for name in names:
-                click.echo(f"{verb}\t{name}")
-        click.echo(f"made {len(made)}, dropped {len(dropped)} days; {merged} rows merged", err=True)
+    def everything() -> None:
+        done = maintenance.maintain(url, retention_days, retention_bytes, layout)
+        _print_done(done._asdict())
+        click.echo(
+            f"made {len(done.made)}, dropped {len(done.dropped)} partitions; "
+            f"{done.merged} rows merged; {len(done.indexed)} indexes built, "
+            f"{len(done.vacuumed)} partitions vacuumed",
+            err=True,
+        )
 
-    run() if once else _every(MAINTAIN_EVERY_S, run)
+    if once:
+        everything()
+    else:
+        _forever(everything, lambda: _print_done(sealing.seal(url)._asdict()))
 
 
-def _every(interval_s: float, work: Callable[[], None]) -> None:
+def _print_done(done: Mapping[str, object]) -> None:
+    for verb, names in done.items():
+        for name in names if isinstance(names, list) else ():
+            click.echo(f"{verb}\t{name}")
+
+
+def _forever(hourly: Callable[[], None], every_minute: Callable[[], None]) -> None:
     """Work now and then, until SIGTERM; while the store is away, say so and try again."""
     import signal
     import threading
 
     from dewey_logs.errors import Unavailable
+    from dewey_logs.maintenance import EVERY_S, SEAL_EVERY_S
 
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    due = time.monotonic()
     while not stopping.is_set():
         try:
-            work()
+            if time.monotonic() >= due:
+                hourly()
+                due = time.monotonic() + EVERY_S
+            else:
+                every_minute()
         except Unavailable as exc:
             click.echo(f"error: {exc}", err=True)
-        stopping.wait(interval_s)
+        stopping.wait(SEAL_EVERY_S)
 
 
-@dewey.command()
+@dewey.command("partitions")
 @click.option(
     "-o",
     "--output",
@@ -161,16 +180,23 @@ def _every(interval_s: float, work: Callable[[], None]) -> None:
     default=lambda: os.environ.get("GODOT_OUTPUT") or ("text" if sys.stdout.isatty() else "plain"),
     help="How to print; default: text on a terminal, plain in a pipe, or GODOT_OUTPUT.",
 )
-def partitions(output: str) -> None:
-    """List the days of the store: rows (estimated) and bytes."""
+def list_partitions(output: str) -> None:
+    """List the partitions of the store: rows (estimated), bytes, and whether search has indexes."""
     url = Reader(os.environ).owner_url()
-    from dewey_logs.partitions import days
+    from dewey_logs.partitions import partitions
 
     rows = [
-        {"partition": day.name, "estimated_rows": day.estimated_rows, "bytes": day.size_bytes}
-        for day in days(url)
+        {
+            "partition": part.name,
+            "estimated_rows": part.estimated_rows,
+            "bytes": part.size_bytes,
+            "index_bytes": part.index_bytes,
+            "indexed": part.indexed,
+        }
+        for part in partitions(url)
     ]
-    _print_rows(rows, ("partition", "estimated_rows", "bytes"), output)
+    columns = ("partition", "estimated_rows", "bytes", "index_bytes", "indexed")
+    _print_rows(rows, columns, output)
 
 
 def _print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], output: str) -> None:
@@ -194,71 +220,3 @@ def _print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], ou
     separator = {"text": "  ", "csv": ","}.get(output, "\t")
     for line in table:
         click.echo(separator.join(line).rstrip())
-
-
-class Reader:
-    """Reads settings out of an environment."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def text(self, name: str) -> str | None:
-        """Return a variable, or what stands in the file that NAME_FILE names."""
-        if self._environ.get(name):
-            return self._environ[name]
-        file = self._environ.get(f"{name}_FILE")
-        if not file:
-            return None
-        try:
-            return Path(file).read_text("utf-8").strip() or None
-        except (OSError, UnicodeDecodeError) as exc:
-            raise WrongSetting(f"{name}_FILE={file}: cannot be read ({exc})") from exc
-
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        text = self.text(name)
-        if text is None:
-            return default
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise WrongSetting(f"{name}={text!r} is not usable: allowed is {low} to {high}")
-        return value
-
-    def retention_days(self) -> int:
-        return self.integer("LOG_RETENTION_DAYS", 7, 1, 3_650)
-
-    def retention_bytes(self) -> int | None:
-        """Return how large the log may grow, None without a limit."""
-        return self.integer("LOG_RETENTION_BYTES", 0, MIN_RETENTION_BYTES, 2**60) or None
-
-    def store_url(self) -> str:
-        """Return DEWEY_URL, else that of the stack that runs on this machine."""
-        url = self.text("DEWEY_URL") or self._announced()
-        if url is None:
-            raise WrongSetting(
-                "DEWEY_URL is not set and no stack runs here: "
-                "give a postgresql:// address, or start one with godot up"
-            )
-        return url
-
-    def owner_url(self) -> str:
-        return self.text("DEWEY_OWNER_URL") or self.store_url()
-
-    def _announced(self) -> str | None:
-        try:
-            said = json.loads((self._data_dir() / "endpoint.json").read_bytes())
-        except (OSError, ValueError):
-            return None
-        url = said.get("dewey_url") if isinstance(said, dict) else None
-        return url if isinstance(url, str) else None
-
-    def _data_dir(self) -> Path:
-        given = self._environ.get("GODOT_DATA_DIR")
-        if given:
-            return Path(given)
-        if os.geteuid() == 0:
-            return Path("/var/lib/godot")
-        base = self._environ.get("XDG_DATA_HOME")
-        return (Path(base) if base else Path.home() / ".local" / "share") / "godot"

@@ -1,28 +1,33 @@
-"""What has to be done now and then, by one process at a time: days made and dropped, rows merged.
+"""What has to be done now and then, by one process at a time: partitions made, sealed and dropped.
 
-Nothing here may hold writers or readers up: partitions.py says how days come and go without a lock
-that anybody notices, and merging only deletes rows of long ago and inserts their sum.
+Nothing here may hold writers or readers up: partitions.py and sealing.py say how that goes without
+a lock that anybody notices, and merging only deletes rows of long ago and inserts their sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import LiteralString, NamedTuple
 
 from dewey_logs import partitions
 from dewey_logs.database import connect, conninfo, errors_translated
+from dewey_logs.layout import AS_BEFORE, Layout
+from dewey_logs.sealing import choose, seal
 from dewey_logs.statements import statement
 
+EVERY_S = 3600.0
+SEAL_EVERY_S = 60.0
 SHOWN = 1_000
 
 
 class Maintained(NamedTuple):
-    """What a run did: names of days, and how many rows ledger and rollups have fewer."""
+    """What a run did: names of partitions and indexes, and how many rows merging has saved."""
 
     made: list[str]
     dropped: list[str]
     merged: int
+    indexed: list[str]
+    vacuumed: list[str]
 
 
 class Difference(NamedTuple):
@@ -34,15 +39,22 @@ class Difference(NamedTuple):
     found: int
 
 
-def maintain(owner_url: str, retention_days: int, retention_bytes: int | None = None) -> Maintained:
+def maintain(
+    owner_url: str,
+    retention_days: int,
+    retention_bytes: int | None = None,
+    layout: Layout = AS_BEFORE,
+) -> Maintained:
     """Do everything once, as the owner; safe from many processes at a time.
 
     Raises Unavailable or SchemaProblem; what was done until then stays done.
     """
+    choose(owner_url, layout)
     made = partitions.ensure(owner_url, retention_days)
     dropped = partitions.drop_expired(owner_url, retention_days, retention_bytes)
     forget(owner_url, retention_days)
-    return Maintained(made, dropped, merge_ledger(owner_url) + merge_rollups(owner_url))
+    merged = merge_ledger(owner_url) + merge_rollups(owner_url)
+    return Maintained(made, dropped, merged, *seal(owner_url))
 
 
 def merge_ledger(owner_url: str) -> int:
@@ -80,15 +92,14 @@ def forget(owner_url: str, retention_days: int) -> None:
 
 
 def verify(url: str) -> Iterator[Difference]:
-    """Recount every day against its rollups, oldest first; yield where they differ.
+    """Recount every partition against its rollups, oldest first; yield where they differ.
 
-    Reads every record: about two seconds a million. Both are read in one snapshot for each day, so
-    that traffic makes no difference.
+    Reads every record: about two seconds a million. Both are read in one snapshot for each
+    partition, so that traffic makes no difference.
     """
-    days = partitions.days(url)
+    parts = partitions.partitions(url)
     with connect(conninfo(url, "dewey-verify")) as connection, errors_translated():
-        for day in days:
-            since = datetime.strptime(day.name, "logs_%Y%m%d").replace(tzinfo=UTC)
-            parameters = {"since": since, "until": since + timedelta(days=1), "rows": SHOWN}
+        for part in parts:
+            parameters = {"since": part.low, "until": part.high, "rows": SHOWN}
             for row in connection.execute(statement("recount"), parameters):
                 yield Difference(*row)

@@ -17,6 +17,8 @@ import psycopg
 from dewey_logs import partitions
 from dewey_logs.database import Connection, connect, conninfo, errors_translated
 from dewey_logs.errors import SchemaProblem
+from dewey_logs.layout import AS_BEFORE, Layout
+from dewey_logs.sealing import choose
 from dewey_logs.sqlstates import Verdict, first_line, verdict_on
 from dewey_logs.statements import folder, statement
 
@@ -44,11 +46,17 @@ def available(where: Path | None = None) -> list[Migration]:
     return found
 
 
-def migrate(url: str, *, where: Path | None = None) -> list[str]:
-    """Apply what is missing, make the days ahead, and return the names of what was applied.
+def migrate(
+    url: str,
+    layout: Layout = AS_BEFORE,
+    *,
+    where: Path | None = None,
+) -> list[str]:
+    """Apply what is missing, make the partitions ahead; return the names of what was applied.
 
-    `url` is the owner's. Raises SchemaProblem for an edited migration, one that fails, a server
-    that is too old or a missing right; nothing of the failed migration stays.
+    `url` is the owner's. `where` is a folder of other files; then nothing but those is applied.
+    Raises SchemaProblem for an edited migration, one that fails, a server that is too old or a
+    missing right; nothing of the failed migration stays.
     """
     with connect(conninfo(url, "dewey-migrate"), lock_timeout=WAIT_FOR_OTHERS_MS) as connection:
         with errors_translated():
@@ -59,7 +67,9 @@ def migrate(url: str, *, where: Path | None = None) -> list[str]:
             connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
         for migration in missing:
             _apply(connection, migration, schema)
-        partitions.ensure(connection)
+        if where is None:
+            choose(connection, layout)
+            partitions.ensure(connection)
     return [migration.name for migration in missing]
 
 

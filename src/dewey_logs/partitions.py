@@ -1,12 +1,14 @@
-"""Days: made ahead of time, dropped after retention, never by a statement that blocks readers.
+"""Partitions: made ahead of time, dropped after retention, never by what blocks readers.
 
-ATTACH takes a lock that readers and writers do not notice; DETACH CONCURRENTLY waits for old
-transactions instead of stopping new ones, and when a timeout cuts it, it leaves the partition
-pending: the next run finishes it. Only then the table is dropped.
+A partition is a day, or the shorter piece of one that LOG_PARTITION_INTERVAL says. ATTACH takes a
+lock that readers and writers do not notice; DETACH CONCURRENTLY waits for old transactions instead
+of stopping new ones, and when a timeout cuts it, it leaves the partition pending: the next run
+finishes it. Only then the table is dropped.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import LiteralString, NamedTuple
 
 import psycopg
@@ -19,23 +21,34 @@ DAY_SECONDS = 86_400
 LOCK_TIMEOUT_MS = 2_000
 
 
-class Day(NamedTuple):
-    """One partition; `estimated_rows` is None until PostgreSQL has counted it once."""
+class Partition(NamedTuple):
+    """One partition, from `low` (included) to `high`.
+
+    `estimated_rows` is None until PostgreSQL has counted it once; `size_bytes` includes
+    `index_bytes`. `indexed`: it has the indexes that search needs.
+    """
 
     name: str
+    low: datetime
+    high: datetime
     estimated_rows: int | None
     size_bytes: int
+    index_bytes: int
+    indexed: bool
 
 
-def days(url: str) -> list[Day]:
-    """Return the attached days, oldest first."""
+def partitions(url: str) -> list[Partition]:
+    """Return the attached partitions, oldest first."""
     with connect(conninfo(url, "dewey-partitions")) as connection, errors_translated():
-        found = connection.execute(statement("list_days")).fetchall()
-    return [Day(name, rows if rows >= 0 else None, size) for name, rows, size in found]
+        found = connection.execute(statement("list_partitions")).fetchall()
+    return [
+        Partition(name, low, high, rows if rows >= 0 else None, *rest)
+        for name, low, high, rows, *rest in found
+    ]
 
 
 def ensure(target: str | Connection, retention_days: int | None = None) -> list[str]:
-    """Make the days of the accepted window and three ahead; return the names of new ones.
+    """Make the partitions of the accepted window and ahead; return the names of new ones.
 
     `target` is the owner's URL or an open connection of the owner in autocommit mode. Days that
     `retention_days` would drop at once are left out. Safe from many processes at a time.
@@ -44,22 +57,24 @@ def ensure(target: str | Connection, retention_days: int | None = None) -> list[
         with connect(conninfo(target, "dewey-partitions"), lock_timeout=30_000) as connection:
             return ensure(connection, retention_days)
     keep_seconds = DAY_SECONDS * (3650 if retention_days is None else retention_days)
+    made = []
     with errors_translated():
         parameters = {"keep_seconds": keep_seconds}
-        missing = target.execute(statement("missing_days"), parameters).fetchall()
-        for day, _ in missing:
-            target.execute("SELECT dewey_ensure_partition(%s)", (day,))
-    return [name for _, name in missing]
+        for (at,) in target.execute(statement("missing_partitions"), parameters).fetchall():
+            row = target.execute("SELECT dewey_ensure_partition(%s)", (at,)).fetchone()
+            assert row is not None
+            made.append(row[0])
+    return made
 
 
 def drop_expired(
     target: str | Connection, retention_days: int, max_bytes: int | None = None
 ) -> list[str]:
-    """Drop the days whose every record is older than `retention_days`; return their names.
+    """Drop the days whose every record is older than `retention_days`; return names of partitions.
 
-    With `max_bytes` the oldest days go as well until no more than that is left, indexes included;
-    today and the days ahead never do. One process at a time: whoever finds the lock taken does
-    nothing and returns nothing. A day that an old transaction holds is left for the next run.
+    With `max_bytes` the oldest ones go as well until no more than that is left, indexes included;
+    what is not over yet never does. One process at a time: whoever finds the lock taken does
+    nothing and returns nothing. What an old transaction holds is left for the next run.
     """
     if isinstance(target, str):
         info = conninfo(target, "dewey-retention")
@@ -70,9 +85,9 @@ def drop_expired(
         if row is None or not row[0]:
             return []
         try:
-            dropped = _drop(target, "expired_days", {"days": retention_days})
+            dropped = _drop(target, "expired_partitions", {"days": retention_days})
             if max_bytes is not None:
-                dropped += _drop(target, "days_beyond", {"bytes": max_bytes})
+                dropped += _drop(target, "partitions_beyond", {"bytes": max_bytes})
             return dropped
         finally:
             target.execute(statement("leave_maintenance"))
@@ -90,6 +105,6 @@ def _drop(connection: Connection, which: LiteralString, parameters: dict[str, ob
                 connection.execute(command)
             connection.execute(sql.SQL("DROP TABLE {}").format(part))
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
-            break  # an old transaction still reads it; only one day can be pending: go on next time
+            break  # an old transaction still reads it; only one can be pending: go on next time
         dropped.append(name)
     return dropped

@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_c
 
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import LogFilter
-from dewey_logs.maintenance import maintain
+from dewey_logs.layout import AS_BEFORE, Layout
+from dewey_logs.maintenance import EVERY_S, SEAL_EVERY_S, maintain
 from dewey_logs.rows import Batch, Page, Window, WriteResult
+from dewey_logs.sealing import seal
 from dewey_logs.store import Store, open_store
 from dewey_logs.tools import (
     UNTRUSTED,
@@ -38,8 +40,6 @@ log = logging.getLogger(__name__)
 ROLE = "dewey"
 QUERIES_AT_ONCE = 8
 CHECK_S = 2.0
-MAINTAIN_EVERY_S = 3600.0
-MAINTAIN_RETRY_S = 60.0
 INSTRUCTIONS = f"""\
 The store of collected logs. dewey_query_logs finds what happened, dewey_store_logs_batch stores
 records in bulk. In what dewey_query_logs answers, {UNTRUSTED}."""
@@ -56,6 +56,7 @@ def serve(
     metrics_port: int,
     retention_days: int,
     retention_bytes: int | None = None,
+    layout: Layout = AS_BEFORE,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
 
@@ -77,7 +78,7 @@ def serve(
         log_to_stderr()  # before the server is made: the SDK would configure root logging itself
         with (
             open_backend() as backend,
-            Maintenance(owner_url or url, retention_days, retention_bytes, registry),
+            Maintenance(owner_url or url, retention_days, retention_bytes, layout, registry),
             metrics_served(ROLE, registry, host, metrics_port, url_of(bound)),
         ):
             log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
@@ -156,7 +157,7 @@ class Backend:
 
 
 class Maintenance:
-    """Once an hour: days made and dropped, ledger merged. Runs on a thread while it is entered.
+    """Once an hour everything, once a minute sealing. Runs on a thread while it is entered.
 
     Every Dewey runs it; an advisory lock inside leaves one of them the work.
     """
@@ -166,11 +167,13 @@ class Maintenance:
         owner_url: str,
         retention_days: int,
         retention_bytes: int | None,
+        layout: Layout,
         registry: CollectorRegistry,
     ) -> None:
         self._owner_url = owner_url
         self._retention_days = retention_days
         self._retention_bytes = retention_bytes
+        self._layout = layout
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         self._succeeded = Gauge(
@@ -182,21 +185,33 @@ class Maintenance:
             "godot_maintenance_errors_total", "Maintenance runs that failed.", registry=registry
         )
 
-    def run_once(self) -> bool:
+    def run_once(self, *, sealing_only: bool = False) -> bool:
         """Do what is due; return False, and say why in the log, when the store did not let us."""
         try:
-            done = maintain(self._owner_url, self._retention_days, self._retention_bytes)
+            done = (
+                seal(self._owner_url)
+                if sealing_only
+                else maintain(
+                    self._owner_url, self._retention_days, self._retention_bytes, self._layout
+                )
+            )
         except DeweyError as exc:
             self._failed.inc()
             log.warning("maintenance failed", extra={"action": "maintain", "reason": str(exc)})
             return False
-        self._succeeded.set(time.time())
-        log.info("maintained", extra={"action": "maintain", **done._asdict()})
+        if not sealing_only:
+            self._succeeded.set(time.time())
+        if not sealing_only or any(done):
+            log.info("maintained", extra={"action": "maintain", **done._asdict()})
         return True
 
     def _run(self) -> None:
+        due = time.monotonic()
         while not self._stop.is_set():
-            self._stop.wait(MAINTAIN_EVERY_S if self.run_once() else MAINTAIN_RETRY_S)
+            everything = time.monotonic() >= due
+            if self.run_once(sealing_only=not everything) and everything:
+                due = time.monotonic() + EVERY_S
+            self._stop.wait(SEAL_EVERY_S)
 
     def __enter__(self) -> Maintenance:
         self._thread.start()

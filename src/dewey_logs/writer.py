@@ -24,7 +24,7 @@ from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
 from dewey_logs.sqlstates import translated
 from dewey_logs.statements import statement
 
-DAY_US = 86_400_000_000
+HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 ATTEMPTS = 8  # a known row, missing day, bad row, copy resent, group anew, bound; two to spare
 
 _log = logging.getLogger("dewey_logs.writer")
@@ -152,7 +152,7 @@ class Writer:
             except RowRefused:
                 way = ways.isolated
             except ways.MissingDay:
-                rows, impossible = _with_days(connection, rows)
+                rows, impossible = _with_partitions(connection, rows)
                 refused += impossible
             except ledger.DeliveredBefore:
                 batch = ledger.redelivered(batch)
@@ -221,15 +221,20 @@ def _require_durability(connection: Connection) -> None:
         )
 
 
-def _with_days(connection: Connection, rows: Sequence[LogRow]) -> tuple[list[LogRow], list[Reject]]:
-    """Make every day of the batch; return the rows that have one, and the rest as refused."""
-    times = {row.created_at_us // DAY_US: row.created_at_us for row in rows}
-    made = connection.execute(statement("make_days"), {"times_us": list(times.values())})
-    without = {us // DAY_US for us, name in made if name is None}
-    why = RowRefused("created_at is too far from now: no partition is made for such a day", "23514")
+def _with_partitions(
+    connection: Connection, rows: Sequence[LogRow]
+) -> tuple[list[LogRow], list[Reject]]:
+    """Make every partition of the batch; return the rows that have one, and the rest as refused.
+
+    No partition is shorter than an hour.
+    """
+    times = {row.created_at_us // HOUR_US: row.created_at_us for row in rows}
+    made = connection.execute(statement("make_partitions"), {"times_us": list(times.values())})
+    without = {us // HOUR_US for us, name in made if name is None}
+    why = RowRefused("created_at is too far from now: no partition is made there", "23514")
     return (
-        [row for row in rows if row.created_at_us // DAY_US not in without],
-        [reject_of(row, why) for row in rows if row.created_at_us // DAY_US in without],
+        [row for row in rows if row.created_at_us // HOUR_US not in without],
+        [reject_of(row, why) for row in rows if row.created_at_us // HOUR_US in without],
     )
 
 

@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int
     retention_days: int
     retention_bytes: int | None
+    search_index: str | None
+    partition_interval: str | None
     data_dir: Path
     origins: Mapping[str, str]  # field -> variable | file | endpoint | default
 
@@ -103,6 +105,17 @@ def _store_url(text: str) -> str:
     return text
 
 
+def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+_INDEXES = ("live", "sealed")  # these two are read by Dewey: dewey_logs/layout.py
+_INTERVALS = ("1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d")
 _REDIS_URLS = "redis://host:port/db, rediss://… or unix:///path?db=0"
 _STORE_URLS = "postgresql://… (http(s)://…/mcp is not built yet)"
 
@@ -110,8 +123,6 @@ _STORE_URLS = "postgresql://… (http(s)://…/mcp is not built yet)"
 UNSUPPORTED = (
     "GODOT_TOKENS_FILE",
     "GODOT_ALLOWED_HOSTS",
-    "LOG_PARTITION_INTERVAL",
-    "LOG_SEARCH_INDEX",
 )
 
 TABLE: tuple[Setting, ...] = (
@@ -171,6 +182,14 @@ TABLE: tuple[Setting, ...] = (
         _integer(2**20, 2**60),
         None,
         "1048576 to 1152921504606846976 bytes",
+    ),
+    Setting("LOG_SEARCH_INDEX", "search_index", _one_of(_INDEXES), None, ", ".join(_INDEXES)),
+    Setting(
+        "LOG_PARTITION_INTERVAL",
+        "partition_interval",
+        _one_of(_INTERVALS),
+        None,
+        ", ".join(_INTERVALS),
     ),
     Setting("GODOT_DATA_DIR", "data_dir", Path, None, "a folder"),
 )

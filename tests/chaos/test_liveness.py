@@ -44,7 +44,7 @@ def test_a_locked_day_stops_the_records_of_that_day_only():
         sources = start(here, "1", Load(programs=0))
         watch(here, time.monotonic() + 1.0)
         with here.session() as holder, holder.transaction():
-            name = here.sql("SELECT dewey_partition_name(%s)", (at,))[0][0]
+            name = here.sql("SELECT dewey_partition_of(%s)", (at,))[0][0]
             holder.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
             ago, specials = datetime.now(UTC) - at, sources.specials
             late = make(specials.rng, specials.producer, "late", ago=ago)

@@ -155,7 +155,7 @@ def day_missing(scene: Scene) -> Steps:
     world = scene.world
     ago = [timedelta(days=n) for n in (1, 2, 3, 4)] + [timedelta(hours=-20)]
     scene.rng.shuffle(ago)
-    days = {day.name for day in partitions.days(world.postgres.url("dewey"))}
+    days = {day.name for day in partitions.partitions(world.postgres.url("dewey"))}
     for distance in ago:
         name = f"logs_{datetime.now(UTC) - distance:%Y%m%d}"
         if name in days and _dropped_empty(scene, sql.Identifier(name)):
@@ -205,7 +205,7 @@ def move_partitions(scene: Scene) -> Steps:
         at = datetime.now(UTC) + timedelta(days=days)
         with scene.world.session() as connection:
             connection.execute("SET lock_timeout = '2s'")
-            name = connection.execute("SELECT dewey_partition_name(%s)", (at,)).fetchone()
+            name = connection.execute("SELECT dewey_partition_of(%s)", (at,)).fetchone()
             assert name is not None
             part = sql.Identifier(name[0])
             with contextlib.suppress(psycopg.Error):  # busy, or another's detaching is not done

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from dewey_logs.cli import dewey
 from godot.embedded.postgres import Postgres
 
+DONE = "made 0, dropped {} partitions; 0 rows merged; 0 indexes built, 0 partitions vacuumed\n"
+
 
 def _run(*arguments: str, **env: str) -> tuple[int, str, str]:
     result = CliRunner(env=env).invoke(dewey, arguments)
@@ -46,7 +48,7 @@ def test_days_are_listed_in_every_form(dewey_url: str) -> None:
     )
     assert [int(row["bytes"]) for row in table] == [item["bytes"] for item in items]
     text = _run("partitions", "-o", "text", DEWEY_URL=dewey_url)[1].splitlines()
-    assert text[0].split() == ["PARTITION", "ESTIMATED-ROWS", "BYTES"]
+    assert text[0].split() == ["PARTITION", "ESTIMATED-ROWS", "BYTES", "INDEX-BYTES", "INDEXED"]
 
 
 def test_maintenance_drops_what_retention_says_and_tells_it(dewey_url: str) -> None:
@@ -54,9 +56,9 @@ def test_maintenance_drops_what_retention_says_and_tells_it(dewey_url: str) -> N
     assert code == 0
     dropped = [line.split("\t") for line in out.splitlines()]
     assert {verb for verb, _ in dropped} == {"dropped"}
-    assert err == f"made 0, dropped {len(dropped)} days; 0 rows merged\n"
+    assert err == DONE.format(len(dropped))
     again = _run("maintain", "--once", DEWEY_URL=dewey_url, LOG_RETENTION_DAYS="3")
-    assert again == (0, "", "made 0, dropped 0 days; 0 rows merged\n")
+    assert again == (0, "", DONE.format(0))
 
 
 def test_maintenance_goes_on_until_it_is_told_to_stop(dewey_url: str) -> None:
@@ -68,7 +70,7 @@ def test_maintenance_goes_on_until_it_is_told_to_stop(dewey_url: str) -> None:
     )
     assert process.stderr is not None
     with process.stderr:
-        assert process.stderr.readline() == "made 0, dropped 0 days; 0 rows merged\n"
+        assert process.stderr.readline() == DONE.format(0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 
@@ -93,6 +95,8 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path, dewey_url: str) -> None:
     ("env", "complaint"),
     [
         ({"LOG_RETENTION_DAYS": "0"}, "LOG_RETENTION_DAYS='0' is not usable: allowed is 1 to 3650"),
+        ({"LOG_SEARCH_INDEX": "x"}, "LOG_SEARCH_INDEX='x' is not usable: allowed is live, sealed"),
+        ({"LOG_PARTITION_INTERVAL": "5h"}, "LOG_PARTITION_INTERVAL='5h' is not usable: allowed is"),
         ({"LOG_RETENTION_DAYS": "x"}, "LOG_RETENTION_DAYS='x' is not usable: allowed is 1 to 3650"),
         ({"DEWEY_URL": ""}, "DEWEY_URL is not set and no stack runs here"),
     ],

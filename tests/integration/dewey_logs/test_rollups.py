@@ -161,6 +161,7 @@ def test_what_was_there_before_is_counted_by_the_migration(postgres_server, tmp_
         url = postgres_server.url(name)
         migrate(url, where=where)
         with psycopg.connect(url, autocommit=True) as old:
+            old.execute("SELECT dewey_ensure_partition(now())")
             old.execute(
                 "INSERT INTO logs (created_at, id, level, component, message)"
                 " SELECT now(), gen_random_uuid(), 'WARN', 'old', 'über ' || n"

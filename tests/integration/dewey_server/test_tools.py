@@ -12,6 +12,7 @@ import pytest
 from mcp import Client
 from prometheus_client import CollectorRegistry
 
+from dewey_logs.layout import AS_BEFORE
 from dewey_logs.server import Backend, Maintenance, build
 
 
@@ -114,7 +115,7 @@ def test_maintenance_makes_the_days_that_are_missing(dewey_url):
             " WHERE inhparent = 'logs'::regclass"
         ).fetchone() or ("",)
         connection.execute(f"DROP TABLE {last}")  # a name from the catalogue
-        maintenance = Maintenance(dewey_url, 7, None, registry)
+        maintenance = Maintenance(dewey_url, 7, None, AS_BEFORE, registry)
         assert maintenance.run_once()
         assert connection.execute("SELECT to_regclass(%s)", (last,)).fetchone() != (None,)
     name = "godot_retention_last_success_timestamp_seconds"
@@ -123,7 +124,7 @@ def test_maintenance_makes_the_days_that_are_missing(dewey_url):
 
 def test_maintenance_that_cannot_reach_the_store_is_counted_and_raises_nothing():
     registry = CollectorRegistry()
-    maintenance = Maintenance("postgresql://nobody@127.0.0.1:1/none", 7, None, registry)
+    maintenance = Maintenance("postgresql://nobody@127.0.0.1:1/none", 7, None, AS_BEFORE, registry)
     assert not maintenance.run_once()
     assert registry.get_sample_value("godot_maintenance_errors_total") == 1
 

@@ -1,0 +1,218 @@
+"""Search indexes come when a partition is over; partitions are as short as was chosen."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from dewey_logs import LogFilter, open_store
+from dewey_logs import sealing as dewey_sealing
+from dewey_logs.errors import SchemaProblem
+from dewey_logs.layout import Layout
+from dewey_logs.maintenance import verify
+from dewey_logs.partitions import drop_expired, ensure, partitions
+from dewey_logs.sealing import choose, seal
+from tests.integration.dewey_logs.conftest import DAY_US, batch, eventually
+
+HOUR_US = 3_600_000_000
+
+
+def name(offset_days: int) -> str:
+    return f"logs_{datetime.now(UTC) + timedelta(days=offset_days):%Y%m%d}"
+
+
+def today_us(hour: int, offset_days: int = 0) -> int:
+    """Return an hour of a day, by the clock, in microseconds."""
+    day = datetime.now(UTC).replace(hour=hour, minute=30) + timedelta(days=offset_days)
+    return int(day.timestamp()) * 1_000_000
+
+
+def indexed(url: str) -> set[str]:
+    return {part.name for part in partitions(url) if part.indexed}
+
+
+@pytest.fixture
+def store(dewey_url):
+    with open_store(dewey_url) as opened:
+        yield opened
+
+
+def test_a_day_that_is_over_is_indexed_and_vacuumed_once(store, dewey_url, database, maker):
+    store.write(batch([maker.row(created_at_us=maker.now_us - ago * DAY_US) for ago in (0, 1, 3)]))
+    assert indexed(dewey_url) == set()
+    done = seal(dewey_url)
+    assert done.indexed == [f"{name(ago)}_{kind}" for ago in (-3, -1) for kind in ("data", "text")]
+    assert done.vacuumed == [name(-3), name(-1)]
+    assert indexed(dewey_url) == {name(-3), name(-1)}, "today still fills, the others are empty"
+    assert seal(dewey_url) == ([], [])
+    store.write(batch([maker.row(created_at_us=maker.now_us - 2 * DAY_US)]))  # late
+    assert seal(dewey_url).indexed == [f"{name(-2)}_data", f"{name(-2)}_text"]
+
+
+def test_the_indexes_are_those_that_queries_use(store, dewey_url, database, maker):
+    store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US + n) for n in range(2_000)]))
+    seal(dewey_url)
+    database.connection.execute("SET enable_seqscan = off")
+    for clause, index in (
+        ("to_tsvector('simple', left(message, 8192)) @@ to_tsquery('simple', '77')", "_text"),
+        ("""data @> '{"i": 77}'""", "_data"),
+    ):
+        plan = database.rows(f"EXPLAIN SELECT id FROM {name(-1)} WHERE {clause}")
+        assert any(f"Bitmap Index Scan on {name(-1)}{index}" in line for (line,) in plan), plan
+
+
+def test_live_indexes_what_is_there_and_what_will_be(store, dewey_url, database, maker):
+    store.write(batch([maker.row()]))
+    choose(dewey_url, Layout(search_index="live"))
+    assert seal(dewey_url).indexed == [f"{name(0)}_data", f"{name(0)}_text"]
+    database.connection.execute(f"DROP TABLE {name(3)}")
+    ensure(dewey_url)
+    assert indexed(dewey_url) == {name(0), name(3)}
+    choose(dewey_url, Layout(search_index="sealed"))
+    database.connection.execute(f"DROP TABLE {name(3)}")
+    ensure(dewey_url)
+    assert indexed(dewey_url) == {name(0)}
+
+
+def test_a_large_partition_is_indexed_early_where_records_come_slowly(
+    store, dewey_url, database, maker, monkeypatch
+):
+    monkeypatch.setattr(dewey_sealing, "MANY_ROWS", 500)
+    monkeypatch.setattr(dewey_sealing, "SLOW_PER_SECOND", 1)
+    store.write(batch(maker.rows(600)))  # in ten minutes: one a second
+    database.connection.execute(f"ANALYZE {name(0)}")
+    eventually(
+        lambda: (
+            database.one("SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = %s", name(0))
+            > 500
+        )
+    )
+    assert seal(dewey_url).indexed == []
+    monkeypatch.setattr(dewey_sealing, "SLOW_PER_SECOND", 2)
+    assert seal(dewey_url).indexed == [f"{name(0)}_data", f"{name(0)}_text"]
+    assert seal(dewey_url).vacuumed == [], "it is not over"
+
+
+def test_writers_and_readers_go_on_while_a_partition_is_sealed(store, dewey_url, database, maker):
+    store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US + n) for n in range(3_000)]))
+    stop = threading.Event()
+    written: list[int] = []
+
+    def work() -> None:
+        with open_store(dewey_url) as other:
+            while not stop.is_set():
+                at = maker.now_us - DAY_US + 5_000 + len(written)
+                written.append(other.write(batch([maker.row(created_at_us=at)])).stored)
+
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        eventually(lambda: len(written) > 3)
+        with psycopg.connect(dewey_url) as old:  # a snapshot older than the index delays it
+            old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            old.execute("SELECT count(*) FROM logs").fetchall()
+            sealing = threading.Thread(target=seal, args=(dewey_url,))
+            sealing.start()
+            eventually(
+                lambda: database.rows(
+                    "SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%%'"
+                    " AND wait_event_type = 'Lock'"
+                )
+            )
+            before = len(written)
+            eventually(lambda: len(written) > before + 3)
+            assert store.query(LogFilter(limit=1)).returned == 1
+        sealing.join(30)
+    finally:
+        stop.set()
+        writer.join(30)
+    assert not sealing.is_alive()
+    assert indexed(dewey_url) == {name(-1)}
+    assert sum(written) == len(written)
+
+
+def test_an_index_that_was_cut_short_is_built_again(store, dewey_url, database, maker, monkeypatch):
+    store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US)]))
+    monkeypatch.setattr(dewey_sealing, "LOCK_TIMEOUT_MS", 100)
+    with psycopg.connect(dewey_url) as old:
+        old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        old.execute("SELECT count(*) FROM logs").fetchall()
+        assert seal(dewey_url).indexed == []
+    broken = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    assert database.one(broken) >= 1
+    assert indexed(dewey_url) == set()
+    assert seal(dewey_url).indexed == [f"{name(-1)}_data", f"{name(-1)}_text"]
+    assert database.one(broken) == 0
+
+
+def test_one_process_at_a_time_seals(store, dewey_url, maker):
+    store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US)]))
+    with psycopg.connect(dewey_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('dewey'), hashtext('sealing'))")
+        assert seal(dewey_url) == ([], [])
+    assert seal(dewey_url).indexed
+
+
+def test_shorter_partitions_are_made_from_now_on_and_for_late_records_of_today(
+    store, dewey_url, database, maker
+):
+    for part in partitions(dewey_url):
+        database.connection.execute(f"DROP TABLE {part.name}")
+    choose(dewey_url, Layout(partition_interval="6h"))
+    made = ensure(dewey_url)
+    assert ensure(dewey_url) == []
+    assert len(made) in (4, 5)  # from now to the same time tomorrow
+    now = datetime.now(UTC)
+    assert made[0] == f"logs_{now:%Y%m%d}_{now.hour // 6 * 6:02}"
+    times = [today_us(hour) for hour in range(24)] + [today_us(12, -2), today_us(12, 2)]
+    assert store.write(batch([maker.row(created_at_us=at) for at in times])).stored == len(times)
+    names = {part.name for part in partitions(dewey_url)}
+    assert {f"{name(0)}_{hour:02}" for hour in (0, 6, 12, 18)} <= names
+    assert name(-2) in names, "of a day that is over there is little: it stays whole"
+    assert f"{name(2)}_12" in names
+    assert not list(verify(dewey_url))
+
+
+def test_another_interval_leaves_what_there_is_and_never_overlaps(
+    store, dewey_url, database, maker
+):
+    choose(dewey_url, Layout(partition_interval="6h"))
+    database.connection.execute(f"DROP TABLE {name(1)}")
+    store.write(batch([maker.row(created_at_us=today_us(7, 1)), maker.row()]))
+    choose(dewey_url, Layout(partition_interval="1d"))
+    ensure(dewey_url)
+    store.write(batch([maker.row(created_at_us=today_us(hour, 1)) for hour in (0, 7, 23)]))
+    names = {part.name for part in partitions(dewey_url)}
+    assert {name(0), f"{name(1)}_00", f"{name(1)}_06", f"{name(1)}_23"} <= names
+    assert name(1) not in names
+    assert database.one("SELECT count(*) FROM logs") == 5
+
+
+def test_shorter_partitions_are_dropped_with_their_day(store, dewey_url, database, maker):
+    choose(dewey_url, Layout(partition_interval="1h"))
+    with database.connection.transaction():  # as if it had been today, when they were made
+        for hour in (3, 4):
+            at = datetime.fromtimestamp(today_us(hour, -9) / 1e6, UTC).replace(minute=0, second=0)
+            part = f"{name(-9)}_{hour:02}"
+            database.connection.execute(f"CREATE TABLE {part} (LIKE logs INCLUDING ALL)")
+            database.connection.execute(
+                f"ALTER TABLE logs ATTACH PARTITION {part}"
+                f" FOR VALUES FROM ('{at}') TO ('{at + timedelta(hours=1)}')"
+            )
+    assert drop_expired(dewey_url, 9) == []
+    assert drop_expired(dewey_url, 8) == [f"{name(-9)}_03", f"{name(-9)}_04"]
+
+
+def test_whoever_may_not_build_indexes_is_told_so(store, dewey_url, database, maker):
+    store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US)]))
+    database.connection.execute("CREATE ROLE stranger LOGIN")
+    try:
+        database.connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger")
+        url = dewey_url.replace("user=godot", "user=stranger")
+        with pytest.raises(SchemaProblem, match="must be owner of table"):
+            seal(url)
+    finally:
+        database.connection.execute("DROP OWNED BY stranger; DROP ROLE stranger")
