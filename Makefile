@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 ARGS ?=
 
-.PHONY: help up down test lint types format lock bench chaos chaos-test soak stress clean
+.PHONY: help up down test lint types format lock bench bench-store chaos chaos-test soak stress clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ types: $(VENV)/.dev ## mypy, strict
 
 bench: $(VENV)/.dev ## measure; one JSON line and one readable line each
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-store: $(VENV)/.dev ## measure writing: the store alone, one worker over two million records, layouts, retention
+	$(BIN)/python -m tests.bench store drain sustained layout $(ARGS)
 
 chaos: $(VENV)/.dev ## inject faults into real servers and account for every record; ARGS="--seed 7 --seconds 60"
 	$(BIN)/python -m tests.chaos $(ARGS)

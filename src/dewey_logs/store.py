@@ -87,6 +87,10 @@ class Store(Protocol):
         """Give open dead letters up, by their whole ids; return how many were open."""
         ...
 
+    def stream_gone(self, stream: str, at_ms: int) -> bool:
+        """Keep that a stream was found missing at that time of its server; return whether new."""
+        ...
+
     def close(self) -> None:
         """Close every connection."""
         ...
@@ -112,6 +116,10 @@ class PostgresStore:
     def write(self, batch: Batch) -> WriteResult:
         """Store a batch in one transaction; see Store.write."""
         return self._writer.write(batch)
+
+    def stream_gone(self, stream: str, at_ms: int) -> bool:
+        """Keep that a stream was found missing; see Store.stream_gone."""
+        return self._writer.stream_gone(stream, at_ms)
 
     def query(self, filter: LogFilter) -> Page:
         """Return one page; see Store.query."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import psycopg
 
@@ -73,18 +74,29 @@ class Writer:
 
     def drop_dead_letters(self, ids: Sequence[str]) -> int:
         """Give open dead letters up; see Store.drop_dead_letters."""
-        with self._lock:
-            try:
-                return deadletters.drop(self._connected(), ids)
-            except psycopg.Error as exc:
-                self._discard()
-                raise translated(exc) from exc
+        with self._ready() as connection:
+            return deadletters.drop(connection, ids)
+
+    def stream_gone(self, stream: str, at_ms: int) -> bool:
+        """Keep that a stream was found missing; see Store.stream_gone."""
+        with self._ready() as connection:
+            row = connection.execute(
+                "SELECT dewey_stream_gone(%s, %s::numeric)", (stream, str(at_ms))
+            ).fetchone()
+        assert row is not None
+        return bool(row[0])
 
     def check(self) -> None:
         """Connect if need be; raises NotDurable, Unavailable or SchemaProblem."""
+        with self._ready():
+            pass
+
+    @contextmanager
+    def _ready(self) -> Iterator[Connection]:
+        """Give the connection, alone; after any error the next one opens another."""
         with self._lock:
             try:
-                self._connected()
+                yield self._connected()
             except psycopg.Error as exc:
                 self._discard()
                 raise translated(exc) from exc

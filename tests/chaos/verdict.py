@@ -81,7 +81,8 @@ def audited(world: World) -> audits.Audit:
         with open_store(settings.dewey_url) as store:
             accounts = store.accounts(held.stream, region, 2 * settings.reclaim_idle_ms / 1000)
         found.append(audits.audit(held, accounts))
-        return not found[-1].total.settling and not found[-1].total.in_stream
+        last = found[-1]
+        return not (last.total.settling or last.total.in_stream or last.undecided)
 
     wait_until(settled, SETTLE_PATIENCE_S)
     return found[-1]

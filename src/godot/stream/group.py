@@ -24,13 +24,6 @@ return 1
 """
 
 
-class Ensured(NamedTuple):
-    """Whether the group had to be made, and whether not even the stream was there."""
-
-    created: bool
-    stream_was_gone: bool
-
-
 class Progress(NamedTuple):
     """How many entries a stream ever had, its last id, its first entry (None: it is empty), and how
     many it holds.
@@ -54,27 +47,45 @@ class Consumer:
         self.group = group
         self.name = name
 
-    def ensure_group(self) -> Ensured:
+    def missing_at(self) -> int | None:
+        """Return when the stream was found missing, in milliseconds of Redis.
+
+        None: it exists, or this user may not ask for the time.
+        """
+        if self._groups() is not None:
+            return None
+        with translated(self.client):
+            try:
+                seconds, micros = self.client.time()
+            except redis.exceptions.NoPermissionError:
+                return None
+        # asked before the second look: every entry to come is later than that
+        return int(seconds * 1000 + micros // 1000) if self._groups() is None else None
+
+    def ensure_group(self) -> bool:
         """Create stream and group when they are missing; return whether it had to.
 
         At id 0, not `$`: entries added before the group existed would otherwise be skipped.
         Raises StreamFull when it is missing and Redis has no memory to create it; a full Redis
         refuses the command even for a group that exists, so that is looked at first.
         """
-        try:
-            groups = ask(self.client, "XINFO", "GROUPS", self.stream)
-        except StreamLost:
-            groups = None
-        if groups and any(group[b"name"] == self.group.encode() for group in groups):
-            return Ensured(created=False, stream_was_gone=False)
+        if self.group.encode() in (self._groups() or ()):
+            return False
         with translated(self.client):
             try:
                 self.client.xgroup_create(self.stream, self.group, id="0", mkstream=True)
             except redis.ResponseError as exc:
                 if not str(exc).startswith("BUSYGROUP"):
                     raise
-                return Ensured(created=False, stream_was_gone=groups is None)
-            return Ensured(created=True, stream_was_gone=groups is None)
+                return False
+            return True
+
+    def _groups(self) -> list[bytes] | None:
+        """Return the names of the stream's groups, None when there is no stream."""
+        try:
+            return [group[b"name"] for group in ask(self.client, "XINFO", "GROUPS", self.stream)]
+        except StreamLost:
+            return None
 
     def refuses_memory(self) -> bool:
         """Say whether Redis is full, by a harmless command that it then refuses."""

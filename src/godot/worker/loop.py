@@ -191,8 +191,10 @@ class Worker:
             self._intake.expect_own()
             self._group_seen = False
             self._pause("stream cannot be used", exc)
+        except DeweyError as exc:
+            self._pause("store cannot be used yet", exc)
 
-    def _pause(self, message: str, exc: GodotError) -> None:
+    def _pause(self, message: str, exc: GodotError | DeweyError) -> None:
         delay_s = self._breaker.failed()
         log.warning(
             message,
@@ -207,8 +209,11 @@ class Worker:
     def _ensure_group(self, pipeline: Pipeline) -> None:
         for warning in guard.check(self._client):
             log.warning(warning, extra={"action": "guard"})
+        missing_ms = self._consumer.missing_at()
+        if missing_ms is not None:  # kept before it is made again: another may be first to commit
+            self.store.stream_gone(self._consumer.stream, missing_ms)
         try:
-            created, stream_was_gone = self._consumer.ensure_group()
+            created = self._consumer.ensure_group()
         except StreamFull:
             self._store_without_group(pipeline)
             return
@@ -217,7 +222,7 @@ class Worker:
             log.info("group created", extra={"action": "group_created"})
         if self._had_group and (created or self._lost_group):
             self._intake.expect_known()
-        pipeline.expect_another_stream(known=stream_was_gone or self._lost_stream)
+        pipeline.expect_another_stream(known=self._lost_stream and missing_ms is None)
         self._lost_group = self._lost_stream = False
         self._group_seen = self._had_group = True
 

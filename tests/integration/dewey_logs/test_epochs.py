@@ -181,3 +181,31 @@ def test_a_worker_stopped_inside_its_transaction_holds_up_nobody(dewey_url, data
         store.write(settled(40, 400))
     eventually(lambda: checkpoint(database) == [(1, 40, 400)])
     assert database.one("SELECT max(added) FROM logs_ledger_entries") == 40
+
+
+def test_a_stream_that_was_found_missing_is_another_one_afterwards(store, database):
+    """However much is added and trimmed before the first commit: no counter could tell that."""
+    store.write(settled(10, 100))
+    assert store.stream_gone("s", 200)
+    assert not store.stream_gone("s", 210), "two workers saw it"
+    late = msgspec.structs.replace(settled(900, 1_000, first=900), first_entry=(900, 0))
+    store.write(msgspec.structs.replace(late, entries_present=3))
+    assert epochs(database) == [1, 2]
+    assert checkpoint(database) == [(2, 900, 1_000)]
+    assert not store.stream_gone("s", 220), "said late, by one who saw the same"
+    assert store.stream_gone("s", 1_001)
+    former = "SELECT epoch, entries_added, counted FROM logs_epochs ORDER BY epoch"
+    assert database.rows(former) == [(1, 10, 10), (2, 900, 900)]
+
+
+def test_a_batch_read_before_the_stream_was_missing_belongs_to_its_own_life(store, database):
+    store.write(settled(10, 100))
+    store.stream_gone("s", 200)
+    store.write(settled(12, 150))
+    assert epochs(database) == [1, 1]
+    assert database.rows("SELECT epoch, entries_added FROM logs_epochs") == [(1, 12)]
+
+
+def test_a_missing_stream_that_nobody_knew_is_no_news(store, database):
+    assert not store.stream_gone("s", 200)
+    assert database.rows("SELECT FROM logs_streams") == []

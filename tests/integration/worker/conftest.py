@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -105,6 +106,13 @@ class Bench:
 
     def stored(self) -> int:
         return self.sql("SELECT count(*) FROM logs")[0][0]
+
+    def consumers(self) -> int:
+        """Return how many consumers the group has, 0 without one."""
+        with contextlib.suppress(redis.ResponseError, IndexError):
+            group: Any = self.redis.xinfo_groups(self.settings.stream)[0]
+            return int(group["consumers"])
+        return 0
 
     def pending(self) -> int:
         try:

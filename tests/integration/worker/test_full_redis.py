@@ -51,9 +51,8 @@ def test_a_full_redis_recovers_by_trimming_settled_entries_only(small: Bench, wo
         assert small.redis.xlen(small.settings.stream) == accepted, "another group has not read it"
         small.redis.xgroup_destroy(small.settings.stream, "another")
         eventually(lambda: small.redis.xlen(small.settings.stream) < accepted, "room to be made")
-        made = worker.registry.get_sample_value("godot_worker_made_room_entries_total")
-        assert made is not None
-        assert made > 0
+        made = "godot_worker_made_room_entries_total"
+        eventually(lambda: worker.registry.get_sample_value(made), "it to be counted")
         small.append(small.records(10))
         eventually(lambda: small.stored() == accepted + 10, "records to flow again")
 

@@ -43,7 +43,7 @@ def test_entries_of_a_read_whose_answer_was_lost_come_first_afterwards(
     proxy, through = proxied
     patient = msgspec.structs.replace(through, reclaim_idle_ms=3_600_000)
     with working(patient) as worker:
-        eventually(lambda: worker.ready()["redis"], "the worker to work")
+        eventually(lambda: worker.ready()["redis"] and bench.consumers(), "the worker to read")
         proxy.swallow_replies = True
         bench.append(bench.records(50))
         eventually(lambda: bench.pending() > 0, "a delivery nobody hears of")
