@@ -32,15 +32,12 @@ class _Group(click.Group):
                 BadAddress,
                 BadFilter,
                 DeweyError,
-                SchemaProblem,
                 Unavailable,
             )
 
             if not isinstance(exc, DeweyError):
                 raise
             click.echo(f"error: {exc}", err=True)
-            if isinstance(exc, SchemaProblem) and ctx.invoked_subcommand != "migrate":
-                click.echo("run: dewey migrate", err=True)
             raise click.exceptions.Exit(
                 UNREACHABLE
                 if isinstance(exc, Unavailable)
@@ -67,8 +64,8 @@ def serve(stdio: bool) -> None:
 
     server.serve(
         url=url,
-        reader_url=read.text("DEWEY_READER_URL"),
-        owner_url=read.text("DEWEY_OWNER_URL"),
+        reader_url=read.reader_url(),
+        owner_url=read.owner_url(),
         host=read.text("DEWEY_HOST") or "127.0.0.1",
         port=port,
         stdio=stdio,
@@ -84,15 +81,19 @@ def serve(stdio: bool) -> None:
     "--check", is_flag=True, help="Change nothing; exit with 4 when something is missing."
 )
 def migrate(check: bool) -> None:
-    """Bring the schema up to date; safe from many hosts at once.
+    """Bring schema and roles up to date; safe from many hosts at once.
 
-    Also keeps what LOG_SEARCH_INDEX and LOG_PARTITION_INTERVAL say.
+    Makes the roles dewey_owner, dewey_writer and dewey_reader if it may, and gives them their
+    rights. Also keeps what LOG_SEARCH_INDEX and LOG_PARTITION_INTERVAL say.
     """
     read = Reader(os.environ)
     url, layout = read.owner_url(), read.layout()
     from dewey_logs import migrations
 
-    names = migrations.check(url) if check else migrations.migrate(url, layout)
+    def remark(line: str) -> None:
+        click.echo(f"note: {line}", err=True)
+
+    names = migrations.check(url) if check else migrations.migrate(url, layout, remark=remark)
     for name in names:
         click.echo(name)
     if check:

@@ -15,6 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dewey_logs.errors import BadAddress, SchemaProblem
+from dewey_logs.logins import OWNER, Login
 from dewey_logs.sqlstates import translated, translated_connect
 
 OLDEST_SERVER = 150_000  # PostgreSQL 15
@@ -83,9 +84,14 @@ def apply_settings(connection: Connection, settings: dict[str, str | int]) -> No
 
 
 @contextmanager
-def errors_translated() -> Iterator[None]:
+def errors_translated(connection: Connection, login: Login = OWNER) -> Iterator[None]:
     """Turn what psycopg raises into Dewey's errors; for work that is not about single rows."""
     try:
         yield
     except psycopg.Error as exc:
-        raise translated(exc) from exc
+        raise translated(exc, login, user_of(connection)) from exc
+
+
+def user_of(connection: Connection | None) -> str:
+    """Return who is logged in, nothing when the connection is gone."""
+    return "" if connection is None or connection.closed else connection.info.user

@@ -72,7 +72,7 @@ def merge_rollups(owner_url: str) -> int:
 
 def _merge(owner_url: str, name: LiteralString) -> int:
     """Run a merging statement; whoever finds another process merging does nothing."""
-    with connect(conninfo(owner_url, "dewey-merge")) as connection, errors_translated():
+    with connect(conninfo(owner_url, "dewey-merge")) as connection, errors_translated(connection):
         taken = connection.execute(statement("take_merging")).fetchone()
         if taken is None or not taken[0]:
             return 0
@@ -86,7 +86,10 @@ def _merge(owner_url: str, name: LiteralString) -> int:
 
 def forget(owner_url: str, retention_days: int) -> None:
     """Remove what is told of days that are gone; after `partitions.drop_expired`."""
-    with connect(conninfo(owner_url, "dewey-retention")) as connection, errors_translated():
+    with (
+        connect(conninfo(owner_url, "dewey-retention")) as connection,
+        errors_translated(connection),
+    ):
         connection.execute(statement("forget_rollups"))
         connection.execute(statement("forget_patterns"), {"days": retention_days})
 
@@ -98,7 +101,7 @@ def verify(url: str) -> Iterator[Difference]:
     partition, so that traffic makes no difference.
     """
     parts = partitions.partitions(url)
-    with connect(conninfo(url, "dewey-verify")) as connection, errors_translated():
+    with connect(conninfo(url, "dewey-verify")) as connection, errors_translated(connection):
         for part in parts:
             parameters = {"since": part.low, "until": part.high, "rows": SHOWN}
             for row in connection.execute(statement("recount"), parameters):

@@ -2,24 +2,27 @@
 
 Many hosts may migrate at once: an advisory lock lets one work while the others wait and then find
 nothing to do. A file that was edited after it ran is refused before anything else happens: from
-there on nobody would know which schema a database has.
+there on nobody would know which schema a database has. At the end everybody's rights are set anew
+(dewey_grant in 0007_roles.sql), so that roles made in between need nothing but another run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import LiteralString, NamedTuple
 
 import psycopg
 
 from dewey_logs import partitions
-from dewey_logs.database import Connection, connect, conninfo, errors_translated
-from dewey_logs.errors import SchemaProblem
+from dewey_logs.database import Connection, connect, conninfo, errors_translated, user_of
+from dewey_logs.errors import SchemaProblem, Unavailable
 from dewey_logs.layout import AS_BEFORE, Layout
+from dewey_logs.logins import OWNER
 from dewey_logs.sealing import choose
-from dewey_logs.sqlstates import Verdict, first_line, verdict_on
+from dewey_logs.sqlstates import NO_RIGHT, Verdict, first_line, translated, verdict_on
 from dewey_logs.statements import folder, statement
 
 WAIT_FOR_OTHERS_MS = 600_000
@@ -51,15 +54,18 @@ def migrate(
     layout: Layout = AS_BEFORE,
     *,
     where: Path | None = None,
+    remark: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
     """Apply what is missing, make the partitions ahead; return the names of what was applied.
 
     `url` is the owner's. `where` is a folder of other files; then nothing but those is applied.
-    Raises SchemaProblem for an edited migration, one that fails, a server that is too old or a
-    missing right; nothing of the failed migration stays.
+    `remark` is called with a line for each thing that this login may not do and that is not
+    necessary: make the roles, hand the tables over, grant them the schema. Raises SchemaProblem for
+    an edited migration, one that fails, a server that is too old or a missing right, Unavailable
+    for an outage or a full disk; nothing of the failed migration stays.
     """
     with connect(conninfo(url, "dewey-migrate"), lock_timeout=WAIT_FOR_OTHERS_MS) as connection:
-        with errors_translated():
+        with errors_translated(connection):
             schema = _schema(connection)
             connection.execute("SELECT pg_advisory_lock(hashtext('dewey'), hashtext('migrate'))")
             connection.execute(statement("make_migrations_table"))
@@ -67,6 +73,8 @@ def migrate(
             connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
         for migration in missing:
             _apply(connection, migration, schema)
+        for line in _grant(connection):
+            remark(line)
         if where is None:
             choose(connection, layout)
             partitions.ensure(connection)
@@ -78,10 +86,19 @@ def check(url: str, *, where: Path | None = None) -> list[str]:
 
     Raises SchemaProblem when one that ran was edited since, Unavailable when there is no answer.
     """
-    with connect(conninfo(url, "dewey-migrate")) as connection, errors_translated():
+    with connect(conninfo(url, "dewey-migrate")) as connection, errors_translated(connection):
         row = connection.execute("SELECT to_regclass('dewey_migrations')").fetchone()
         applied = _applied(connection) if row and row[0] else {}
     return [migration.name for migration in _missing(available(where), applied)]
+
+
+def _grant(connection: Connection) -> list[str]:
+    """Give the roles their rights, all or none; return what could not be done."""
+    with errors_translated(connection), connection.transaction():
+        row = connection.execute("SELECT to_regproc('dewey_grant') IS NOT NULL").fetchone()
+        if row is None or not row[0]:  # a folder of older files
+            return []
+        return [line for (line,) in connection.execute("SELECT dewey_grant()")]
 
 
 def _schema(connection: Connection) -> str:
@@ -120,9 +137,10 @@ def _apply(connection: Connection, migration: Migration, schema: str) -> None:
                 (migration.name, migration.checksum),
             )
     except psycopg.Error as exc:
-        if verdict_on(exc) is Verdict.OUTAGE:
-            with errors_translated():
-                raise
-        raise SchemaProblem(
-            f"migration {migration.name} failed and was undone: {first_line(exc)} [{exc.sqlstate}]"
-        ) from exc
+        if exc.sqlstate is None:  # the connection is gone, and nobody knows what was committed last
+            raise translated(exc) from exc
+        said = f"migration {migration.name} failed and was undone: {first_line(exc)}"
+        if exc.sqlstate == NO_RIGHT:
+            raise SchemaProblem(OWNER.lacks(user_of(connection), said)) from exc
+        kind = Unavailable if verdict_on(exc) is Verdict.OUTAGE else SchemaProblem
+        raise kind(f"{said} [{exc.sqlstate}]") from exc

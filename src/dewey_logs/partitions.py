@@ -39,7 +39,7 @@ class Partition(NamedTuple):
 
 def partitions(url: str) -> list[Partition]:
     """Return the attached partitions, oldest first."""
-    with connect(conninfo(url, "dewey-partitions")) as connection, errors_translated():
+    with connect(conninfo(url, "dewey-partitions")) as connection, errors_translated(connection):
         found = connection.execute(statement("list_partitions")).fetchall()
     return [
         Partition(name, low, high, rows if rows >= 0 else None, *rest)
@@ -58,7 +58,7 @@ def ensure(target: str | Connection, retention_days: int | None = None) -> list[
             return ensure(connection, retention_days)
     keep_seconds = DAY_SECONDS * (3650 if retention_days is None else retention_days)
     made = []
-    with errors_translated():
+    with errors_translated(target):
         parameters = {"keep_seconds": keep_seconds}
         for (at,) in target.execute(statement("missing_partitions"), parameters).fetchall():
             row = target.execute("SELECT dewey_ensure_partition(%s)", (at,)).fetchone()
@@ -80,7 +80,7 @@ def drop_expired(
         info = conninfo(target, "dewey-retention")
         with connect(info, lock_timeout=LOCK_TIMEOUT_MS) as connection:
             return drop_expired(connection, retention_days, max_bytes)
-    with errors_translated():
+    with errors_translated(target):
         row = target.execute(statement("take_maintenance")).fetchone()
         if row is None or not row[0]:
             return []

@@ -16,9 +16,10 @@ import psycopg
 from psycopg import sql
 
 from dewey_logs.cursors import make_cursor, read_cursor
-from dewey_logs.database import Connection
+from dewey_logs.database import Connection, user_of
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import Conditions, LogFilter, bounds, check_paging, conditions
+from dewey_logs.logins import READER
 from dewey_logs.rows import LogRecordView, Page
 from dewey_logs.sqlstates import first_line, translated
 from dewey_logs.statements import statement
@@ -51,7 +52,7 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
         else:
             matched, capped = len(rows), False
     except psycopg.Error as exc:
-        raise _explained(exc) from exc
+        raise _explained(exc, connection) from exc
     views = tuple(LogRecordView(*row) for row in rows)
     after = None
     if truncated:
@@ -114,7 +115,7 @@ def _strategy(wanted: LogFilter) -> str:
     return "walk" if wanted.data is None else "containment"
 
 
-def _explained(error: psycopg.Error) -> DeweyError:
+def _explained(error: psycopg.Error, connection: Connection) -> DeweyError:
     if isinstance(error, psycopg.errors.QueryCanceled):
         return QueryTimeout(
             "the query ran out of time: narrow since or component, or use search, which is quicker "
@@ -122,4 +123,4 @@ def _explained(error: psycopg.Error) -> DeweyError:
         )
     if (error.sqlstate or "")[:2] in ("22", "54"):  # a broken regular expression, a number too big
         return BadFilter(f"the filter cannot be used: {first_line(error)}")
-    return translated(error)
+    return translated(error, READER, user_of(connection))

@@ -19,6 +19,7 @@ from dewey_logs.database import Connection, apply_settings, connect, errors_tran
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.errors import Unavailable
 from dewey_logs.filters import LogFilter
+from dewey_logs.logins import READER
 from dewey_logs.query import page
 from dewey_logs.rows import Page, StoreTotals, Window
 from dewey_logs.statements import statement
@@ -124,7 +125,7 @@ class Readers:
             pool = self._opened()
             connection = self._taken_from(pool)
             try:
-                with errors_translated():
+                with errors_translated(connection, READER):
                     return work(connection)
             except Unavailable:
                 if not connection.closed:

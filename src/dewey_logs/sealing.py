@@ -45,7 +45,7 @@ def choose(target: str | Connection, layout: Layout) -> None:
         "search_index": layout.search_index,
         "partition_interval": None if interval is None else PARTITION_INTERVALS[interval],
     }
-    with errors_translated():
+    with errors_translated(target):
         for name, value in chosen.items():
             if value is not None:
                 target.execute(statement("choose"), {"name": name, "value": value})
@@ -58,7 +58,7 @@ def seal(owner_url: str) -> Sealed:
     the next run. Raises Unavailable or SchemaProblem.
     """
     info = conninfo(owner_url, "dewey-seal")
-    with connect(info, lock_timeout=LOCK_TIMEOUT_MS) as connection, errors_translated():
+    with connect(info, lock_timeout=LOCK_TIMEOUT_MS) as connection, errors_translated(connection):
         row = connection.execute(statement("take_sealing")).fetchone()
         if row is None or not row[0]:
             return Sealed([], [])

@@ -73,7 +73,7 @@ class Reader:
 
     def store_url(self) -> str:
         """Return DEWEY_URL, else that of the stack that runs on this machine."""
-        url = self.text("DEWEY_URL") or self._announced()
+        url = self.text("DEWEY_URL") or self._announced("dewey_url")
         if url is None:
             raise WrongSetting(
                 "DEWEY_URL is not set and no stack runs here: "
@@ -81,15 +81,27 @@ class Reader:
             )
         return url
 
-    def owner_url(self) -> str:
-        return self.text("DEWEY_OWNER_URL") or self.store_url()
+    def reader_url(self) -> str | None:
+        """Return DEWEY_READER_URL, else the stack's unless another store was given."""
+        return self.text("DEWEY_READER_URL") or self._beside_store("dewey_reader_url")
 
-    def _announced(self) -> str | None:
+    def owner_url(self) -> str:
+        """Return DEWEY_OWNER_URL, else the stack's like `reader_url`, else the store's."""
+        return (
+            self.text("DEWEY_OWNER_URL")
+            or self._beside_store("dewey_owner_url")
+            or self.store_url()
+        )
+
+    def _beside_store(self, key: str) -> str | None:
+        return None if self.text("DEWEY_URL") else self._announced(key)
+
+    def _announced(self, key: str) -> str | None:
         try:
             said = json.loads((self._data_dir() / "endpoint.json").read_bytes())
         except (OSError, ValueError):
             return None
-        url = said.get("dewey_url") if isinstance(said, dict) else None
+        url = said.get(key) if isinstance(said, dict) else None
         return url if isinstance(url, str) else None
 
     def _data_dir(self) -> Path:

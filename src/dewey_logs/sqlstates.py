@@ -13,6 +13,9 @@ import enum
 import psycopg
 
 from dewey_logs.errors import DeweyError, SchemaProblem, Unavailable
+from dewey_logs.logins import OWNER, Login
+
+NO_RIGHT = "42501"
 
 
 class Verdict(enum.Enum):
@@ -58,6 +61,7 @@ _CONNECT_TEXTS = (
     ("is not permitted to log in", "28000"),
     ('role "', "28000"),
     ('database "', "3D000"),
+    ('permission denied for database "', NO_RIGHT),
 )
 
 
@@ -86,10 +90,15 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def translated(error: psycopg.Error) -> DeweyError:
-    """Return the error that callers of Dewey know, for one that is not about a row."""
+def translated(error: psycopg.Error, login: Login = OWNER, user: str = "") -> DeweyError:
+    """Return the error that callers of Dewey know, for one that is not about a row.
+
+    `login` and `user` say who would need the right, if a missing one is the reason.
+    """
     state = error.sqlstate
     found = verdict_on(error)
+    if state == NO_RIGHT and user:
+        return SchemaProblem(login.lacks(user, first_line(error)))
     if found is Verdict.SCHEMA:
         advice = (
             "run `dewey migrate`" if state in _NOT_MIGRATED else "look at the database's set-up"

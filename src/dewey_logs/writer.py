@@ -18,8 +18,9 @@ import psycopg
 from dewey_logs import deadletters, ledger, rollups, ways
 from dewey_logs.clears import cleared
 from dewey_logs.copydata import RowRefused
-from dewey_logs.database import Connection, connect
-from dewey_logs.errors import NotDurable, Unavailable, Unclassified
+from dewey_logs.database import Connection, connect, user_of
+from dewey_logs.errors import DeweyError, NotDurable, Unavailable, Unclassified
+from dewey_logs.logins import WRITER
 from dewey_logs.rejects import reject_of, store_rejects
 from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
 from dewey_logs.sqlstates import translated
@@ -66,8 +67,7 @@ class Writer:
                 )
                 raise
             except psycopg.Error as exc:
-                self._discard()
-                raise translated(exc) from exc
+                raise self._failed(exc) from exc
             except BaseException:
                 self._discard()
                 raise
@@ -98,8 +98,7 @@ class Writer:
             try:
                 yield self._connected()
             except psycopg.Error as exc:
-                self._discard()
-                raise translated(exc) from exc
+                raise self._failed(exc) from exc
             except BaseException:
                 self._discard()
                 raise
@@ -126,6 +125,12 @@ class Writer:
             assert row is not None
             self._clock = (row[0], self._monotonic())
         return self._connection
+
+    def _failed(self, error: psycopg.Error) -> DeweyError:
+        """Give the connection up; return what callers know the error as."""
+        found = translated(error, WRITER, user_of(self._connection))
+        self._discard()
+        return found
 
     def _discard(self) -> None:
         connection, self._connection = self._connection, None

@@ -56,7 +56,7 @@ ERRORS: tuple[ErrorRule, ...] = (
         "start a stack with: godot up, or set DEWEY_URL",
     ),
     ErrorRule("dewey_logs.errors", "NotDurable", "GD-2007", FAILURE, "set both in postgresql.conf"),
-    ErrorRule("dewey_logs.errors", "SchemaProblem", "GD-2004", FAILURE, "run: dewey migrate"),
+    ErrorRule("dewey_logs.errors", "SchemaProblem", "GD-2004", FAILURE, ""),  # it says itself
     ErrorRule("dewey_logs.errors", "QueryTimeout", "GD-2005", FAILURE, "narrow --since or --until"),
     ErrorRule("godot.errors", "StreamLost", "GD-2006", FAILURE, "start a worker: it makes it anew"),
     ErrorRule("godot.embedded.process", "ChildFailed", "GD-4001", FAILURE, ""),

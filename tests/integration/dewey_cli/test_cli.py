@@ -3,15 +3,18 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
 from dewey_logs.cli import dewey
+from dewey_logs.settings import Reader
 from godot.embedded.postgres import Postgres
 
 DONE = "made 0, dropped {} partitions; 0 rows merged; 0 indexes built, 0 partitions vacuumed\n"
@@ -82,6 +85,47 @@ def test_the_url_of_a_stack_that_runs_here_needs_no_variable(
     assert _run("migrate", GODOT_DATA_DIR=str(tmp_path))[0] == 0
 
 
+def test_a_running_stack_is_the_owners_and_the_readers_too_unless_another_store_is_given(
+    tmp_path: Path,
+) -> None:
+    announced = {
+        "dewey_url": "postgresql:///a",
+        "dewey_reader_url": "postgresql:///b",
+        "dewey_owner_url": "postgresql:///c",
+    }
+    (tmp_path / "endpoint.json").write_text(json.dumps(announced))
+
+    def urls(**env: str) -> tuple[str | None, ...]:
+        read = Reader({"GODOT_DATA_DIR": str(tmp_path), **env})
+        return read.store_url(), read.reader_url(), read.owner_url()
+
+    assert urls() == ("postgresql:///a", "postgresql:///b", "postgresql:///c")
+    assert urls(DEWEY_URL="postgresql:///d") == ("postgresql:///d", None, "postgresql:///d")
+    assert urls(DEWEY_OWNER_URL="postgresql:///d")[2] == "postgresql:///d"
+
+
+def test_what_migrating_could_not_do_is_a_line_for_each_thing(
+    postgres_server: Postgres,
+    dewey_url: str,  # by which the roles are there already
+) -> None:
+    name = "t_of_a_keeper"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute("CREATE ROLE keeper LOGIN")
+        connection.execute(f"CREATE DATABASE {name} OWNER keeper")
+        try:
+            code, out, err = _run("migrate", DEWEY_OWNER_URL=postgres_server.url(name, "keeper"))
+        finally:
+            connection.execute(f"DROP DATABASE {name}")
+            connection.execute("DROP ROLE keeper")
+    assert code == 0
+    assert out.startswith("0001_start\n")
+    note, applied = err.splitlines()
+    assert note == (
+        "note: keeper may not hand over to dewey_owner: only keeper can migrate and maintain"
+    )
+    assert re.fullmatch(r"applied \d+", applied)
+
+
 def test_a_secret_may_stand_in_a_file(tmp_path: Path, dewey_url: str) -> None:
     secret = tmp_path / "url"
     secret.write_text(f"{dewey_url}\n")
@@ -122,7 +166,7 @@ def test_a_database_without_a_schema_names_the_command_that_makes_it(
 ) -> None:
     code, _, err = _run("partitions", DEWEY_URL=postgres_server.url())
     assert code == 1
-    assert err.endswith("run: dewey migrate\n")
+    assert err.endswith("; run `dewey migrate`\n")
 
 
 def test_help_does_not_wait_for_the_server() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -226,11 +227,20 @@ def test_a_database_that_was_never_migrated_says_so(own_server, maker):
 
 def test_a_right_that_is_missing_is_named(own_server, url, eyes, maker):
     eyes.connection.execute("DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN")
-    with (
-        open_store(own_server.url(user="guest")) as store,
-        pytest.raises(SchemaProblem, match="permission denied for table logs"),
-    ):
-        store.write(batch(maker.rows(1)))
+    with open_store(own_server.url(user="guest")) as store:
+        with pytest.raises(SchemaProblem) as writing:
+            store.write(batch(maker.rows(1)))
+        with pytest.raises(SchemaProblem) as reading:
+            store.query(LogFilter())
+    assert re.fullmatch(
+        "guest, who logs in by DEWEY_URL, lacks a right: permission denied for .*"
+        r" \[42501\]; GRANT dewey_writer TO guest",
+        str(writing.value),
+    )
+    assert str(reading.value) == (
+        "guest, who logs in by DEWEY_READER_URL (or DEWEY_URL), lacks a right: permission denied"
+        " for table logs [42501]; GRANT dewey_reader TO guest"
+    )
     eyes.connection.execute("DROP OWNED BY guest; DROP ROLE guest")
 
 

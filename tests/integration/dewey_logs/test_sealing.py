@@ -210,7 +210,7 @@ def test_whoever_may_not_build_indexes_is_told_so(store, dewey_url, database, ma
     store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US)]))
     database.connection.execute("CREATE ROLE stranger LOGIN")
     try:
-        database.connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger")
+        database.connection.execute("GRANT dewey_reader TO stranger")
         url = dewey_url.replace("user=godot", "user=stranger")
         with pytest.raises(SchemaProblem, match="must be owner of table"):
             seal(url)

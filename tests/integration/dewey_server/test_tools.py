@@ -17,8 +17,10 @@ from dewey_logs.server import Backend, Maintenance, build
 
 
 @pytest.fixture(params=["auto", "legacy"])
-def call(request: pytest.FixtureRequest, dewey_url: str) -> Iterator[Any]:
-    with Backend(dewey_url, None, None, 7) as backend:
+def call(
+    request: pytest.FixtureRequest, writer_url: str, reader_url: str, dewey_url: str
+) -> Iterator[Any]:
+    with Backend(writer_url, reader_url, dewey_url, 7) as backend:
         server = build(backend, CollectorRegistry())
 
         async def one(name, arguments):

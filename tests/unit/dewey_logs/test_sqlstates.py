@@ -7,6 +7,7 @@ import pytest
 from psycopg import errors
 
 from dewey_logs import SchemaProblem, Unavailable
+from dewey_logs.logins import OWNER, READER, WRITER
 from dewey_logs.sqlstates import Verdict, translated, translated_connect, verdict, verdict_on
 
 OUTAGES = """
@@ -73,11 +74,29 @@ def test_messages_are_one_line_and_say_what_to_do():
 
 
 @pytest.mark.parametrize(
+    ("login", "setting", "remedy"),
+    [
+        (WRITER, "DEWEY_URL", "GRANT dewey_writer TO app"),
+        (READER, "DEWEY_READER_URL", "GRANT dewey_reader TO app"),
+        (OWNER, "DEWEY_OWNER_URL", "GRANT dewey_owner TO app"),
+    ],
+)
+def test_a_right_that_is_missing_names_login_setting_and_remedy(login, setting, remedy):
+    said = str(translated(errors.InsufficientPrivilege("permission denied for x"), login, "app"))
+    assert said.startswith(f"app, who logs in by {setting}")
+    assert "permission denied for x [42501]" in said
+    assert said.endswith(remedy)
+    error = errors.InsufficientPrivilege("permission denied for x")
+    assert str(translated(error, login, "my app")).endswith(remedy.replace("app", '"my app"'))
+
+
+@pytest.mark.parametrize(
     ("text", "kind"),
     [
         ('FATAL:  password authentication failed for user "x"', SchemaProblem),
         ('FATAL:  role "x" does not exist', SchemaProblem),
         ('FATAL:  database "x" does not exist', SchemaProblem),
+        ('FATAL:  permission denied for database "x"', SchemaProblem),
         ("fe_sendauth: no password supplied", SchemaProblem),
         ("FATAL:  sorry, too many clients already", Unavailable),
         ("FATAL:  the database system is starting up", Unavailable),
