@@ -19,6 +19,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from dewey_logs.migrations import migrate
+from godot.embedded.plan import LOGINS, READER, WRITER
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
@@ -75,17 +76,39 @@ def _template(postgres_server: Postgres) -> str:
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE dewey_template")
     migrate(postgres_server.url("dewey_template"))
+    for login, role in LOGINS.items():
+        postgres_server.create_login(login, role)
     return "dewey_template"
 
 
 @pytest.fixture
 def dewey_url(postgres_server: Postgres, _template: str) -> Iterator[str]:
-    """A migrated database of the test's own, made from a template in a few milliseconds."""
+    """A migrated database of the test's own, made from a template in a few milliseconds.
+
+    The address is its owner's.
+    """
     name = f"t_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
         yield postgres_server.url(name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def logged_in(url: str, login: str) -> str:
+    """Return the address of the same database for another login; see `writer_url`."""
+    return url.replace("user=godot", f"user={login}")
+
+
+@pytest.fixture
+def writer_url(dewey_url: str) -> str:
+    """The test's database for a login that may only do what a worker does."""
+    return logged_in(dewey_url, WRITER)
+
+
+@pytest.fixture
+def reader_url(dewey_url: str) -> str:
+    """The test's database for a login that may only read."""
+    return logged_in(dewey_url, READER)
 
 
 @pytest.fixture

@@ -136,8 +136,24 @@ TABLE: tuple[Setting, ...] = (
         "redis_url",
     ),
     Setting("DEWEY_URL", "dewey_url", _store_url, None, _STORE_URLS, True, "dewey_url"),
-    Setting("DEWEY_READER_URL", "dewey_reader_url", _store_url, None, _STORE_URLS, True),
-    Setting("DEWEY_OWNER_URL", "dewey_owner_url", _store_url, None, _STORE_URLS, True),
+    Setting(
+        "DEWEY_READER_URL",
+        "dewey_reader_url",
+        _store_url,
+        None,
+        _STORE_URLS,
+        True,
+        "dewey_reader_url",
+    ),
+    Setting(
+        "DEWEY_OWNER_URL",
+        "dewey_owner_url",
+        _store_url,
+        None,
+        _STORE_URLS,
+        True,
+        "dewey_owner_url",
+    ),
     Setting("GODOT_STREAM", "stream", _word, "logs", "a key name without spaces", False, "stream"),
     Setting("GODOT_GROUP", "group", _word, "dewey", "a group name without spaces", False, "group"),
     Setting(
@@ -207,6 +223,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             raise SettingsError(f"{variable} is not supported yet")
     data_dir = Path(env.get("GODOT_DATA_DIR") or default_data_dir()).absolute()
     endpoint = read_endpoint(data_dir)
+    if env.get("DEWEY_URL") or env.get("DEWEY_URL_FILE"):  # another store than the stack's
+        endpoint = {key: value for key, value in endpoint.items() if not key.startswith("dewey_")}
     values: dict[str, Any] = {"data_dir": data_dir}
     origins = {"data_dir": "variable" if env.get("GODOT_DATA_DIR") else "default"}
     for setting in TABLE:

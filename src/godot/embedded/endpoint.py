@@ -29,7 +29,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started_at: str
     data_dir: str
-    # set when PostgreSQL is our own: the reader's and the owner's address are that one, too
+    # the same store for other logins; None: as the writer, which `dewey_url` is for
     dewey_reader_url: str | None = None
     dewey_owner_url: str | None = None
 

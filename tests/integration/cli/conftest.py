@@ -12,32 +12,48 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from click.testing import CliRunner
 
 from godot.cli import godot
+from godot.embedded.plan import READER, WRITER
 from godot.settings import Settings
 from godot.worker import intake, loop
+from tests.conftest import logged_in
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
 def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
-    """What a shell would have exported to reach the test's own stream and database."""
+    """What a shell would have exported to reach the test's own stream and database.
+
+    Each login has no more rights than it needs.
+    """
     assert settings.dewey_url is not None
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "TZ": "UTC",
         "GODOT_REDIS_URL": settings.redis_url,
-        "DEWEY_URL": settings.dewey_url,
+        "DEWEY_URL": logged_in(settings.dewey_url, WRITER),
+        "DEWEY_READER_URL": logged_in(settings.dewey_url, READER),
+        "DEWEY_OWNER_URL": settings.dewey_url,
         "GODOT_STREAM": settings.stream,
         "GODOT_DATA_DIR": str(settings.data_dir),
         "GODOT_METRICS_PORT": "0",
         "GODOT_MCP_PORT": "0",
     }
+
+
+def _with(environment: dict[str, str], variables: dict[str, str]) -> dict[str, str]:
+    """Return the environment with these variables; a store that is given is one for all logins."""
+    if "DEWEY_URL" in variables:
+        others = ("DEWEY_READER_URL", "DEWEY_OWNER_URL")
+        environment = {k: v for k, v in environment.items() if k not in others}
+    return environment | variables
 
 
 @pytest.fixture
@@ -47,7 +63,7 @@ def run(environment: dict[str, str]) -> Run:
     ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [sys.executable, "-m", "godot", *arguments],
-            env=environment | variables,
+            env=_with(environment, variables),
             input=stdin,
             capture_output=True,
             timeout=60,
@@ -65,7 +81,7 @@ def here(environment: dict[str, str]) -> Run:
         *arguments: str, stdin: bytes = b"", **variables: str
     ) -> subprocess.CompletedProcess[bytes]:
         found = CliRunner().invoke(
-            godot, arguments, env=environment | variables, input=stdin, prog_name="godot"
+            godot, arguments, env=_with(environment, variables), input=stdin, prog_name="godot"
         )
         if found.exception is not None and not isinstance(found.exception, SystemExit):
             raise found.exception
@@ -85,7 +101,7 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
         started.append(
             subprocess.Popen(
                 [sys.executable, "-m", "godot", *arguments],
-                env=environment | variables,
+                env=_with(environment, variables),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -110,7 +126,9 @@ def working(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     @contextmanager
     def worker(where: Settings = settings) -> Iterator[loop.Worker]:
         stop = threading.Event()
-        found = loop.Worker(where, stop)
+        assert where.dewey_url is not None
+        url = logged_in(where.dewey_url, WRITER)
+        found = loop.Worker(msgspec.structs.replace(where, dewey_url=url), stop)
         thread = threading.Thread(target=found.run)
         thread.start()
         try:

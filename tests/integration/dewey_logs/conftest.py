@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from dewey_logs import Batch, LogRow, Reject, Source, Store, open_store
+from tests.integration.dewey_logs.servers import Servers, installations
 
 DAY_US = 86_400_000_000
 
@@ -96,6 +98,20 @@ class Database:
         }
 
 
+@pytest.fixture(scope="session")
+def servers(server_folder: Path) -> Iterator[Servers]:
+    """A PostgreSQL of each version that is found here."""
+    (server_folder / "servers").mkdir(mode=0o711)
+    found = Servers(server_folder / "servers")
+    yield found
+    found.close()
+
+
+@pytest.fixture(params=installations(), ids=lambda version: f"postgresql-{version}")
+def version(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 def batch(rows: list[LogRow], **more: Any) -> Batch:
     return Batch(**{"stream": "test", "rows": tuple(rows), **more})
 
@@ -119,8 +135,9 @@ def maker() -> Maker:
 
 
 @pytest.fixture
-def store(dewey_url: str) -> Iterator[Store]:
-    with open_store(dewey_url) as opened:
+def store(writer_url: str, reader_url: str) -> Iterator[Store]:
+    """A store with no more rights than its logins need."""
+    with open_store(writer_url, reader_url=reader_url) as opened:
         yield opened
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from psycopg.conninfo import conninfo_to_dict
 
 from godot.embedded import instance
 from godot.embedded.endpoint import ENDPOINT_FILE, read, running, variables
@@ -16,6 +17,12 @@ from godot.embedded.process import ChildFailed
 from godot.embedded.valkey import Valkey
 from godot.errors import StackProblem
 from tests.integration.embedded.runs import Start, until
+
+LOGIN_OF = {
+    "DEWEY_URL": "godot_writer",
+    "DEWEY_READER_URL": "godot_reader",
+    "DEWEY_OWNER_URL": "godot",
+}
 
 
 def test_a_stack_is_published_when_ready_and_stops_in_order_without_a_trace(
@@ -51,7 +58,7 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_one_finds_the_data(
     endpoint = run.wait_ready()
     with pytest.raises(StackProblem, match=f"already runs over .*process {run.process.pid}"):
         instance.Lock(data_dir)
-    with psycopg.connect(endpoint.dewey_url) as connection:
+    with psycopg.connect(endpoint.dewey_owner_url or "") as connection:
         connection.execute("CREATE TABLE keepsake AS SELECT 17 AS n")
     with redis.Redis.from_url(endpoint.redis_url) as client:
         client.set("keepsake", "17")
@@ -62,7 +69,7 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_one_finds_the_data(
     until(lambda: read(data_dir) not in (None, endpoint), "the second stack is published")
     assert not instance.wait_gone(processes.values(), 0.0)
     endpoint = again.wait_ready()
-    with psycopg.connect(endpoint.dewey_url) as connection:
+    with psycopg.connect(endpoint.dewey_owner_url or "") as connection:
         assert connection.execute("SELECT n FROM keepsake").fetchone() == (17,)
     with redis.Redis.from_url(endpoint.redis_url) as client:
         assert client.get("keepsake") == b"17"
@@ -136,16 +143,23 @@ def test_servers_that_are_given_are_used_and_left_as_they_are(
     valkey_server: Valkey,
     redis_url: str,
     dewey_url: str,
+    reader_url: str,
     stream_name: str,
 ) -> None:
     assert valkey_server.child is not None
     with redis.Redis.from_url(redis_url) as client:
         keys = set(client.keys("*"))
         config = client.config_get("*")
-        given = {"GODOT_REDIS_URL": redis_url, "DEWEY_URL": dewey_url, "GODOT_STREAM": stream_name}
+        given = {
+            "GODOT_REDIS_URL": redis_url,
+            "DEWEY_URL": dewey_url,
+            "DEWEY_READER_URL": reader_url,
+            "GODOT_STREAM": stream_name,
+        }
         run = start("1", env=given)
         endpoint = run.wait_ready()
         assert (endpoint.redis_url, endpoint.dewey_url) == (redis_url, dewey_url)
+        assert (endpoint.dewey_reader_url, endpoint.dewey_owner_url) == (reader_url, None)
         assert endpoint.stream == stream_name
         assert set(run.everything()) == {"supervisor", "worker-1", "mcp", "dewey"}
         assert run.end() == 0
@@ -164,13 +178,16 @@ def test_an_address_left_over_from_elsewhere_does_not_lead_a_store_of_our_own_as
     run = start("1", env={"DEWEY_OWNER_URL": foreign, "DEWEY_READER_URL": foreign})
     endpoint = run.wait_ready()
     found = variables(endpoint)
-    assert found["DEWEY_OWNER_URL"] == found["DEWEY_READER_URL"] == endpoint.dewey_url
+    assert found["DEWEY_OWNER_URL"] == endpoint.dewey_owner_url
+    assert found["DEWEY_READER_URL"] == endpoint.dewey_reader_url
     child = run.everything()["worker-1"]
     given = Path(f"/proc/{child.pid}/environ").read_bytes().split(b"\0")
-    for name in ("DEWEY_URL", "DEWEY_OWNER_URL", "DEWEY_READER_URL"):
-        assert f"{name}={endpoint.dewey_url}".encode() in given
+    own = conninfo_to_dict(endpoint.dewey_url)
+    for name, login in LOGIN_OF.items():
+        assert f"{name}={found[name]}".encode() in given
+        assert conninfo_to_dict(found[name]) == {**own, "user": login}
     has_schema = "SELECT to_regclass('logs') IS NOT NULL"
-    with psycopg.connect(endpoint.dewey_url) as connection:
+    with psycopg.connect(endpoint.dewey_owner_url or "") as connection:
         assert connection.execute(has_schema).fetchone() == (True,)
     with psycopg.connect(foreign) as connection:
         assert connection.execute(has_schema).fetchone() == (False,)

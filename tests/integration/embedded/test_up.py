@@ -69,7 +69,7 @@ def test_a_stack_stores_what_programs_send_survives_its_murder_and_ends_on_ctrl_
     sent = _godot(data_dir, "emit", "seen from outside", "-c", "elsewhere")
     assert sent.returncode == 0, sent.stderr
     across = "SELECT count(DISTINCT component) FROM logs GROUP BY trace_id ORDER BY 1 DESC LIMIT 1"
-    with psycopg.connect(endpoint.dewey_url, autocommit=True) as connection:
+    with psycopg.connect(endpoint.dewey_reader_url or "", autocommit=True) as connection:
         find = "SELECT component FROM logs WHERE message = 'seen from outside'"
         until(lambda: connection.execute(find).fetchone() == ("elsewhere",), "it is stored")
         until(

@@ -86,6 +86,30 @@ def test_a_running_stack_is_found_by_its_endpoint_file(tmp_path: Path):
     assert found.origins["redis_url"] == "endpoint"
 
 
+def test_a_store_that_is_given_has_nothing_of_the_running_stack(tmp_path: Path):
+    announced = {
+        "redis_url": "unix:///x.sock?db=0",
+        "dewey_url": "postgresql:///dewey?user=w",
+        "dewey_reader_url": "postgresql:///dewey?user=r",
+        "dewey_owner_url": "postgresql:///dewey?user=o",
+    }
+    (tmp_path / "endpoint.json").write_text(json.dumps(announced), "utf-8")
+    here = {"GODOT_DATA_DIR": str(tmp_path)}
+
+    def stores(**environ: str) -> tuple[str | None, ...]:
+        found = load({**here, **environ})
+        return (found.dewey_url, found.dewey_reader_url, found.dewey_owner_url)
+
+    assert stores() == tuple(announced.values())[1:]
+    assert stores(DEWEY_URL="postgresql://a/b") == ("postgresql://a/b", None, None)
+    assert load({**here, "DEWEY_URL": "postgresql://a/b"}).redis_url == announced["redis_url"]
+    assert stores(DEWEY_READER_URL="postgresql://replica/b") == (
+        "postgresql:///dewey?user=w",
+        "postgresql://replica/b",
+        "postgresql:///dewey?user=o",
+    )
+
+
 def test_a_batch_cannot_be_larger_than_the_largest(tmp_path: Path):
     with pytest.raises(SettingsError, match="GODOT_BATCH_MAX"):
         load({"GODOT_DATA_DIR": str(tmp_path), "GODOT_BATCH_SIZE": "50", "GODOT_BATCH_MAX": "10"})
