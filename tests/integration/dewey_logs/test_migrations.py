@@ -107,6 +107,17 @@ def test_a_migration_that_fails_leaves_nothing_half_done(dewey_url, database, ow
     assert migrate(dewey_url, where=own_files) == ["0099_bad"]
 
 
+def test_a_migration_that_cannot_be_recorded_is_undone(dewey_url, database, own_files):
+    (own_files / "0099_sly.sql").write_text(
+        "CREATE TABLE half (a int);"
+        "ALTER TABLE dewey_migrations ADD CONSTRAINT no_more CHECK (name <> '0099_sly');"
+    )
+    with pytest.raises(SchemaProblem, match=r"0099_sly failed and was undone: .*no_more"):
+        migrate(dewey_url, where=own_files)
+    assert database.one("SELECT to_regclass('half')") is None
+    assert database.one("SELECT count(*) FROM pg_constraint WHERE conname = 'no_more'") == 0
+
+
 def test_a_database_of_a_newer_dewey_is_left_alone(dewey_url, database):
     database.connection.execute("INSERT INTO dewey_migrations VALUES ('9999_future', 'x')")
     assert check(dewey_url) == []
