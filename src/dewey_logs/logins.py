@@ -1,6 +1,6 @@
 """Who logs in for what: a setting, the role whose rights that login needs, and how to give them.
 
-The roles and their rights are made by the migrations (sql/migrations/0007_roles.sql).
+The roles and their rights are made by the migrations (sql/migrations/0008_roles.sql).
 """
 
 from __future__ import annotations

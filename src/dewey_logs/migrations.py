@@ -3,7 +3,7 @@
 Many hosts may migrate at once: an advisory lock lets one work while the others wait and then find
 nothing to do. A file that was edited after it ran is refused before anything else happens: from
 there on nobody would know which schema a database has. At the end everybody's rights are set anew
-(dewey_grant in 0007_roles.sql), so that roles made in between need nothing but another run.
+(dewey_grant in 0008_roles.sql), so that roles made in between need nothing but another run.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ INSERT INTO dewey_rights (kind, name, writer, reader) VALUES
     ('FUNCTION', 'dewey_ensure_partition', 'EXECUTE', NULL),
     ('FUNCTION', 'dewey_known_under', 'EXECUTE', NULL),
     ('FUNCTION', 'dewey_epoch', 'EXECUTE', NULL),
+    ('FUNCTION', 'dewey_stream_gone', 'EXECUTE', NULL),
     ('FUNCTION', 'dewey_alone', NULL, 'EXECUTE'),
     ('FUNCTION', 'dewey_settled', NULL, 'EXECUTE'),
     ('FUNCTION', 'dewey_beyond', NULL, 'EXECUTE'),
