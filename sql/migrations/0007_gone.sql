@@ -5,8 +5,12 @@
 CREATE FUNCTION dewey_stream_gone(p_stream text, p_ms numeric) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH s AS (
-        SELECT * FROM logs_streams
-        WHERE stream = p_stream AND entries_added > 0 AND last_ms < p_ms
+        SELECT * FROM logs_streams l
+        WHERE stream = p_stream AND l.last_ms < p_ms
+          AND (entries_added > 0 OR EXISTS (SELECT FROM logs_ledger_entries e
+                                            WHERE e.stream = l.stream AND e.epoch = l.epoch))
+          AND NOT EXISTS (SELECT FROM logs_ledger_entries e
+                          WHERE e.stream = l.stream AND e.epoch = l.epoch AND e.last_ms >= p_ms)
         FOR UPDATE
     ), ended AS (
         INSERT INTO logs_epochs (stream, epoch, entries_added, last_ms, last_seq, began_ms, began_seq,

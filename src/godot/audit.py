@@ -210,7 +210,9 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
     past = [epoch for epoch in accounts.epochs if not epoch.current]
     current = next((epoch for epoch in accounts.epochs if epoch.current), None)
     if current is not None and is_remade(inventory, current):
-        past.append(current)  # and nothing of the new stream is committed as such yet
+        # what is committed of the new stream was counted to the old one so far
+        here = Settled(accounts.runs).count_after(StreamID(*current.last))
+        past.append(msgspec.structs.replace(current, beyond=max(0, current.beyond - here)))
         current = None
     settled_ids, strays = Settled(accounts.runs), Settled(accounts.strays)
     # merged since we looked at the stream: counted already

@@ -42,6 +42,11 @@ class Settled:
             if entry <= inventory.upto and entry not in held and not self._in_new(entry)
         )
 
+    def count_after(self, entry: StreamID) -> int:
+        """Count the entries of runs that begin behind an entry."""
+        alone = {e for e in self._again | self._vanished if e > entry and not self._in_new(e)}
+        return len(alone) + sum(n for first, _, n in self._new if first > entry)
+
     def vanished(self, inventory: Inventory) -> int:
         return sum(
             1 for e in self._vanished if e <= inventory.upto and not self.covers(StreamID(*e))

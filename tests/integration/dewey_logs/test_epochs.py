@@ -206,6 +206,17 @@ def test_a_batch_read_before_the_stream_was_missing_belongs_to_its_own_life(stor
     assert database.rows("SELECT epoch, entries_added FROM logs_epochs") == [(1, 12)]
 
 
+def test_entries_settled_without_a_reading_are_of_the_stream_that_is_gone_too(store, database):
+    store.write(settled(10, 100))
+    store.stream_gone("s", 200)
+    store.write(Batch(stream="s", runs=(EntryRun((300, 0), (320, 0), 8),)))
+    assert not store.stream_gone("s", 250), "said late"
+    assert store.stream_gone("s", 400)
+    assert not store.stream_gone("s", 500), "nothing was in it"
+    store.write(settled(5, 600))
+    assert sorted(epochs(database)) == [1, 2, 3]
+
+
 def test_a_missing_stream_that_nobody_knew_is_no_news(store, database):
     assert not store.stream_gone("s", 200)
     assert database.rows("SELECT FROM logs_streams") == []

@@ -425,6 +425,16 @@ def test_a_gap_that_began_after_the_stream_was_made_again_gets_no_such_pardon():
     assert (found.total.lost, found.total.unaccounted) == (4, 4)
 
 
+def test_what_an_unseen_new_stream_has_settled_is_not_counted_to_the_old_one_too():
+    """No worker has said yet that it is another stream; they settle entries of it all the same."""
+    ledger = epoch(added=8, last=entry(8), settled=8, beyond=16)
+    runs = (new(101, 114), again(115), again(116))
+    look = inventory(held(101, 116, waiting=False), added=16, upto=entry(116), sent={P: 116})
+    found = audit(look, accounts({P: {"stored": ((1, 8), (101, 116))}}, (ledger,), runs))
+    assert (found.entries.added, found.entries.settled, found.entries.lost) == (24, 24, 0)
+    assert (found.total.lost, found.total.unaccounted) == (92, 0)
+
+
 def sent_again(n: int, number: int) -> Held:
     """Return an entry that waits, whose record was made before the stream was."""
     return Held(entry(n), P, number, waiting=True, born_ms=900)
