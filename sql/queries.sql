@@ -235,6 +235,62 @@ FROM (
     LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
     WHERE i.inhparent = 'logs'::regclass) days;
 
+-- name: search_partitions
+-- Oldest first; `rows` is an estimate, 0 only where nothing is.
+SELECT p.low, p.high,
+       NOT EXISTS (SELECT FROM dewey_search_indexes(p.name) i
+                   WHERE NOT EXISTS (SELECT FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
+                                     WHERE x.indrelid = p.part AND x.indisvalid
+                                       AND n.relname = i.name::name)),
+       CASE WHEN pg_relation_size(p.part) > 0
+            THEN greatest(c.reltuples, s.n_live_tup, 1)::bigint ELSE 0 END
+FROM dewey_partitions() p
+JOIN pg_class c ON c.oid = p.part
+LEFT JOIN pg_stat_user_tables s ON s.relid = p.part
+WHERE NOT p.pending
+ORDER BY p.low;
+
+-- name: set_locally
+SELECT set_config(name, value, true) FROM unnest(%(names)s::text[], %(values)s::text[]) s(name, value);
+
+-- name: search_hits
+-- Bounds are those of one partition or less, so that no other is looked at. How many match, up to a limit, and the keys of the next ones.
+WITH hits AS MATERIALIZED (
+    SELECT created_at, id FROM logs
+    WHERE {matching} AND {following} AND created_at >= %(low)s AND created_at < %(high)s
+    LIMIT %(hits)s
+)
+SELECT counted.n, k.created_at, k.id
+FROM (SELECT count(*)::int AS n FROM hits) counted
+LEFT JOIN LATERAL (SELECT * FROM hits ORDER BY created_at {order}, id {order} LIMIT %(rows)s) k ON true
+ORDER BY k.created_at {order}, k.id {order};
+
+-- name: search_keys
+SELECT created_at, id FROM logs
+WHERE {matching} AND {following} AND created_at >= %(low)s AND created_at < %(high)s
+ORDER BY created_at {order}, id {order}
+LIMIT %(rows)s;
+
+-- name: search_rows
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs JOIN unnest(%(ats)s::timestamptz[], %(ids)s::uuid[]) k(created_at, id) USING (created_at, id)
+WHERE created_at >= %(low)s AND created_at < %(high)s
+ORDER BY k.created_at {order}, k.id {order};
+
+-- name: try_regex
+SELECT '' ~ %(regex)s;
+
+-- name: has_words
+-- Whether an index can narrow a search down: not when every record without some word matches.
+SELECT querytree(websearch_to_tsquery('simple', %(search)s)) NOT IN ('', 'T');
+
+-- name: search_page
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE {matching} AND {following} AND created_at >= %(low)s AND created_at < %(high)s
+ORDER BY logs.created_at {order}, logs.id {order}
+LIMIT %(rows)s;
+
 -- name: page_newest_first
 SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
 FROM logs

@@ -8,8 +8,7 @@ it runs out, the page is answered without it.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -21,6 +20,7 @@ from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import Conditions, LogFilter, bounds, check_paging, conditions
 from dewey_logs.logins import READER
 from dewey_logs.rows import LogRecordView, Page
+from dewey_logs.search import Found, Search
 from dewey_logs.sqlstates import first_line, translated
 from dewey_logs.statements import statement
 
@@ -42,32 +42,73 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
     if cursor is not None:
         _continue_after(following, wanted.order, cursor.at, cursor.id)
     try:
-        found = _rows(connection, wanted, matching, following)
-        rows = found[: wanted.limit]
-        truncated = len(found) > len(rows)
-        if cursor is not None:
-            matched, capped = cursor.matched, cursor.matched_capped
-        elif truncated:
-            matched, capped = _count(connection, matching, len(rows))
+        if _is_search(wanted):
+            if wanted.regex is not None:  # PostgreSQL alone knows its grammar; there may be no row
+                connection.execute(statement("try_regex"), {"regex": wanted.regex})
+            found = Search(
+                connection,
+                wanted,
+                between,
+                matching,
+                following,
+                cursor.at if cursor else None,
+                indexable=_indexable(connection, wanted),
+            ).run()
         else:
-            matched, capped = len(rows), False
+            found = _walked(connection, wanted, matching, following, counted=cursor is None)
     except psycopg.Error as exc:
         raise _explained(exc, connection) from exc
-    views = tuple(LogRecordView(*row) for row in rows)
-    after = None
+    views = tuple(LogRecordView(*row) for row in found.rows[: wanted.limit])
+    matched, capped = found.matched, found.capped
+    if cursor is not None:
+        matched, capped = cursor.matched, cursor.matched_capped
+    truncated = len(found.rows) > len(views)
+    end = None
     if truncated:
-        last = (datetime.fromisoformat(views[-1].created_at), UUID(views[-1].id).bytes)
-        after = make_cursor(wanted, last, between, matched, capped)
+        end = (datetime.fromisoformat(views[-1].created_at), UUID(views[-1].id).bytes)
+    elif found.reached is not None:
+        end = _before(found.reached, wanted.order)
     return Page(
         rows=views,
         returned=len(views),
-        truncated=truncated,
-        next_cursor=after,
+        truncated=truncated or found.reached is not None,
+        next_cursor=None if end is None else make_cursor(wanted, end, between, matched, capped),
         matched=matched,
         matched_capped=capped,
-        strategy=_strategy(wanted),
+        strategy=found.strategy,
         took_ms=(time.perf_counter() - began) * 1000,
+        scan_incomplete=not truncated and found.reached is not None,
+        scanned_to=None if truncated or found.reached is None else _text(found.reached),
     )
+
+
+def _is_search(wanted: LogFilter) -> bool:
+    """Say whether rows have to be looked into; those of a trace are few and have an index."""
+    if wanted.trace_id is not None:
+        return False
+    return any(
+        part is not None for part in (wanted.search, wanted.contains, wanted.regex, wanted.data)
+    )
+
+
+def _indexable(connection: Connection, wanted: LogFilter) -> bool:
+    if wanted.data:
+        return True
+    if wanted.search is None:
+        return False
+    row = connection.execute(statement("has_words"), {"search": wanted.search}).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _before(reached: datetime, order: str) -> tuple[datetime, bytes]:
+    """Return the key that stands just before what was not looked at."""
+    if order == "desc":
+        return reached, bytes(16)
+    return reached - timedelta(microseconds=1), b"\xff" * 16
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _continue_after(found: Conditions, order: str, at: datetime, key: bytes) -> None:
@@ -80,17 +121,27 @@ def _continue_after(found: Conditions, order: str, at: datetime, key: bytes) -> 
         found.add("created_at >= %(at)s")
 
 
-def _rows(
-    connection: Connection, wanted: LogFilter, matching: Conditions, following: Conditions
-) -> list[tuple[Any, ...]]:
-    """Return the page's rows and one more, if there is one."""
+def _walked(
+    connection: Connection,
+    wanted: LogFilter,
+    matching: Conditions,
+    following: Conditions,
+    *,
+    counted: bool,
+) -> Found:
+    """Return the rows of a page in the order of an index."""
     name = "page_newest_first" if wanted.order == "desc" else "page_oldest_first"
     query = sql.SQL(statement(name)).format(
         matching=sql.SQL(matching.where), following=sql.SQL(following.where)
     )
     values = {**matching.values, **following.values, "rows": wanted.limit + 1}
     with connection.transaction():
-        return connection.execute(query, values).fetchall()
+        rows = connection.execute(query, values).fetchall()
+    matched, capped = len(rows), False
+    if counted and len(rows) > wanted.limit:
+        matched, capped = _count(connection, matching, wanted.limit)
+    strategy = "walk" if wanted.trace_id is None else "trace"
+    return Found(rows, matched, capped, None, strategy)
 
 
 def _count(connection: Connection, matching: Conditions, at_least: int) -> tuple[int, bool]:
@@ -104,15 +155,6 @@ def _count(connection: Connection, matching: Conditions, at_least: int) -> tuple
         return at_least, True
     assert row is not None
     return min(row[0], MAX_MATCHED), row[0] > MAX_MATCHED
-
-
-def _strategy(wanted: LogFilter) -> str:
-    """Name the way that the filter asks for."""
-    if wanted.trace_id is not None:
-        return "trace"
-    if wanted.search is not None or wanted.contains is not None or wanted.regex is not None:
-        return "scan"
-    return "walk" if wanted.data is None else "containment"
 
 
 def _explained(error: psycopg.Error, connection: Connection) -> DeweyError:

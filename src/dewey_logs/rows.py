@@ -161,8 +161,10 @@ class LogRecordView(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """One page of a query, newest first unless the filter says otherwise.
 
-    `matched` is exact up to 1,000. With `matched_capped` it is a lower bound: 1,000, or what is on
-    this page when counting took too long.
+    `matched` is exact up to 1,000. With `matched_capped` it is a lower bound: 1,000, or what was
+    seen when counting took too long. With `scan_incomplete` only the records up to `scanned_to`
+    were looked at before the time was up: `next_cursor` goes on there. `strategy` is how they were
+    found: walk, trace, index, scan, index+scan.
     """
 
     rows: tuple[LogRecordView, ...]
@@ -173,3 +175,5 @@ class Page(msgspec.Struct, frozen=True):
     matched_capped: bool
     strategy: str
     took_ms: float
+    scan_incomplete: bool = False
+    scanned_to: str | None = None

@@ -1,0 +1,222 @@
+"""Words and data: through an index where there is one, in slices of time where there is none.
+
+Left alone, the planner walks a day backwards for a rare word and needs twenty seconds where the
+index needs two milliseconds. So every partition is asked on its own, in the order of the page. One
+with indexes says first how many hits it has: few are fetched through the index and sorted; of many
+the next ones are found by walking, and by sorting all hits where they lie far apart. One without is
+read in slices that grow while they are fast, under a budget: what was not reached is told, and the
+next page goes on there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from dewey_logs.database import Connection
+from dewey_logs.filters import Conditions, LogFilter
+from dewey_logs.statements import statement
+
+MAX_HITS = 20_000  # sorted in 40 ms; with more of them a walk finds a page within 100 ms
+MAX_COUNTED = 1_000
+BUDGET_S = 4.0  # for what no index covers; a statement may take 5 s
+WALK_MS = 300
+FIRST_SLICE_ROWS = 20_000
+QUICK_S, SLOW_S = 0.15, 0.6  # a slice takes between these, or the next one is longer or shorter
+
+BITMAPS_ONLY = ("enable_seqscan", "enable_indexscan", "enable_indexonlyscan")
+WALKS_ONLY = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+
+Row = tuple[Any, ...]
+
+
+class Found(NamedTuple):
+    """One page's rows and one more, if there is one.
+
+    `matched` is how many there are at least, exactly unless `capped`. Where the budget ended the
+    scan, `reached` is the time up to which everything was looked at.
+    """
+
+    rows: list[Row]
+    matched: int
+    capped: bool
+    reached: datetime | None
+    strategy: str
+
+
+class _Part(NamedTuple):
+    low: datetime
+    high: datetime
+    indexed: bool
+    rows: int
+
+
+class Search:
+    """One page of a search; `start` is where a cursor goes on, None at the beginning."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        wanted: LogFilter,
+        between: tuple[datetime | None, datetime | None],
+        matching: Conditions,
+        following: Conditions,
+        start: datetime | None,
+        *,
+        indexable: bool,
+    ) -> None:
+        self._connection = connection
+        self._newest_first = wanted.order == "desc"
+        self._missing = wanted.limit + 1
+        self._between = between
+        self._where = matching.where, following.where
+        self._values = {**matching.values, **following.values}
+        self._start = start
+        self._indexable = indexable
+        self._deadline = time.monotonic() + BUDGET_S
+        self._rows: list[Row] = []
+        self._used: dict[str, None] = {}
+
+    def run(self) -> Found:
+        """Return the page; raises psycopg.Error."""
+        matched, capped = 0, False
+        reached = None
+        for part in self._parts():
+            by_index = self._indexable and part.indexed
+            if len(self._rows) >= self._missing:
+                # the page is full; how many more there are is worth a look into an index only
+                if not by_index or matched > MAX_COUNTED:
+                    capped = True
+                    break
+                matched += self._hits(part, 0)[0]
+                continue
+            before = len(self._rows)
+            if by_index:
+                matched += self._by_index(part)
+            else:
+                reached = self._by_scan(part)
+                matched += len(self._rows) - before
+                capped |= len(self._rows) >= self._missing
+            if reached is not None:
+                break
+        capped |= reached is not None or matched > MAX_COUNTED
+        return Found(
+            self._rows, min(matched, MAX_COUNTED), capped, reached, "+".join(self._used) or "none"
+        )
+
+    def _parts(self) -> Iterator[_Part]:
+        """Yield what the window and the cursor leave of each partition, in the page's order."""
+        since, until = self._between
+        if self._start is not None and self._newest_first:
+            following = self._start + timedelta(microseconds=1)
+            until = following if until is None else min(until, following)
+        elif self._start is not None:
+            since = self._start if since is None else max(since, self._start)
+        found = [_Part(*row) for row in self._connection.execute(statement("search_partitions"))]
+        for part in reversed(found) if self._newest_first else found:
+            low = part.low if since is None else max(part.low, since)
+            high = part.high if until is None else min(part.high, until)
+            if low < high and part.rows:
+                yield part._replace(low=low, high=high)
+
+    def _by_index(self, part: _Part) -> int:
+        """Add the next rows of an indexed partition; return how many match, up to a limit."""
+        self._used["index"] = None
+        missing = self._missing - len(self._rows)
+        hits, keys = self._hits(part, missing)
+        if hits <= MAX_HITS:
+            self._rows += self._fetched(part, keys)
+            return hits
+        try:
+            self._rows += self._page(part, missing, WALKS_ONLY, WALK_MS)
+        except psycopg.errors.QueryCanceled:
+            keys = self._query("search_keys", part, missing, BITMAPS_ONLY)
+            self._rows += self._fetched(part, keys)
+        return hits
+
+    def _hits(self, part: _Part, missing: int) -> tuple[int, list[Row]]:
+        """Return how many match, up to MAX_HITS and one, and the keys of the next ones."""
+        found = self._query("search_hits", part, missing, BITMAPS_ONLY, hits=MAX_HITS + 1)
+        return found[0][0], [row[1:] for row in found if row[1] is not None]
+
+    def _fetched(self, part: _Part, keys: list[Row]) -> list[Row]:
+        if not keys:
+            return []
+        ats, ids = zip(*keys, strict=True)
+        return self._query("search_rows", part, 0, (), ats=list(ats), ids=list(ids))
+
+    def _by_scan(self, part: _Part) -> datetime | None:
+        """Add the next rows of a partition by reading it; return where the budget ended that."""
+        self._used["scan"] = None
+        span = self._first_span(part)
+        edge = part.high if self._newest_first else part.low
+        now = datetime.now(UTC)
+        while part.low < edge or not self._newest_first:
+            low, high = self._slice(part, edge, span, now)
+            if low >= high:
+                return None
+            began = time.monotonic()
+            left_ms = int((self._deadline - began) * 1000)
+            if left_ms <= 0:
+                return edge
+            missing = self._missing - len(self._rows)
+            try:
+                within = part._replace(low=low, high=high)
+                self._rows += self._page(within, missing, (), left_ms)
+            except psycopg.errors.QueryCanceled:
+                return edge
+            if len(self._rows) >= self._missing:
+                return None
+            edge = low if self._newest_first else high
+            took = time.monotonic() - began
+            span = span * 4 if took < QUICK_S else span / 2 if took > SLOW_S else span
+        return None
+
+    def _slice(
+        self, part: _Part, edge: datetime, span: timedelta, now: datetime
+    ) -> tuple[datetime, datetime]:
+        """Return the next slice; what lies in the future is one, for there is next to nothing."""
+        if self._newest_first:
+            return max(part.low, min(edge - span, now) if edge > now else edge - span), edge
+        return edge, part.high if edge >= now else min(part.high, edge + span)
+
+    def _first_span(self, part: _Part) -> timedelta:
+        filled = min(part.high, datetime.now(UTC)) - part.low
+        return max(timedelta(seconds=1), filled * min(1.0, FIRST_SLICE_ROWS / part.rows))
+
+    def _page(
+        self, part: _Part, missing: int, without: tuple[str, ...], timeout_ms: int
+    ) -> list[Row]:
+        return self._query("search_page", part, missing, without, timeout_ms)
+
+    def _query(
+        self,
+        name: LiteralString,
+        part: _Part,
+        missing: int,
+        without: tuple[str, ...],
+        timeout_ms: int | None = None,
+        **more: object,
+    ) -> list[Row]:
+        """Run one statement, without what the planner had better not think of."""
+        matching, following = self._where
+        query = sql.SQL(statement(name)).format(
+            matching=sql.SQL(matching),
+            following=sql.SQL(following),
+            order=sql.SQL("DESC" if self._newest_first else "ASC"),
+        )
+        with self._connection.transaction():
+            settings = dict.fromkeys(without, "off")
+            if timeout_ms is not None:
+                settings["statement_timeout"] = str(timeout_ms)
+            if settings:
+                chosen = {"names": list(settings), "values": list(settings.values())}
+                self._connection.execute(statement("set_locally"), chosen)
+            bounds = {"low": part.low, "high": part.high}
+            values = {**self._values, **bounds, "rows": missing, **more}
+            return self._connection.execute(query, values).fetchall()
