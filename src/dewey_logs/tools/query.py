@@ -118,6 +118,7 @@ def payload_of(page: Page) -> dict[str, Any]:
         "matched": f"{page.matched}+" if page.matched_capped else page.matched,
         "truncated": page.truncated,
         "next_cursor": page.next_cursor,
+        **({"scanned_to": page.scanned_to} if page.scan_incomplete else {}),
         "took_ms": round(page.took_ms, 1),
     }
 

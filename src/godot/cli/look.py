@@ -197,6 +197,8 @@ def _page_of(store: Store, wanted: LogFilter, limit: int) -> Page:
 
     page = store.query(wanted)
     while page.truncated and page.returned < limit:
+        if page.scan_incomplete:
+            note(f"read as far as {page.scanned_to} so far, {page.returned:,} found")
         rest = min(PAGE, limit - page.returned)
         more = store.query(replace(wanted, cursor=page.next_cursor, limit=rest))
         page = replace(
@@ -212,7 +214,7 @@ def _showing(page: Page, asc: bool) -> str:
     order = "oldest first" if asc else "newest first"
     matched = f"{page.matched:,}"
     if page.matched_capped:
-        matched = f"more than {max(page.matched, page.returned):,}"
+        matched = f"{max(page.matched, page.returned):,} or more"
     text = f"showing {page.returned:,} of {matched} ({order}, {page.took_ms:,.0f} ms)"
     if page.truncated:
         text += f"; more: --cursor {page.next_cursor} or a larger -n"

@@ -40,7 +40,7 @@ def test_the_answer_says_how_much_of_it_is_shown(here):
     assert [line.split("\t")[3] for line in done.stdout.decode().splitlines()] == [
         f"request number{i} done" for i in (1299, 1298, 1297)
     ]
-    assert b"showing 3 of more than 1,000 (newest first" in done.stderr
+    assert b"showing 3 of 1,000 or more (newest first" in done.stderr
     assert b"--cursor" in done.stderr
 
 

@@ -1,0 +1,183 @@
+"""Searching partitions with indexes and without: the same answers, and the plans that make them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from psycopg import sql
+
+from dewey_logs import LogFilter
+from dewey_logs import search as engine
+from dewey_logs.sealing import seal
+from tests.integration.dewey_logs.conftest import DAY_US, batch
+
+WORDS = ("alpha", "beta", "gamma")
+STEP_US = 60_000_000
+
+
+@pytest.fixture
+def full(store, dewey_url, maker):
+    """A store of four days: two indexed, one that holds late rows only, and today."""
+    rows = [
+        maker.row(
+            created_at_us=maker.now_us - ago * DAY_US - n * STEP_US,
+            message=f"{WORDS[n % 3]} number {n}" + (" needle" if n % 50 == 7 else ""),
+            data=b'{"n":%d,"kind":"%s"}' % (n, WORDS[n % 3].encode()),
+            component=f"c{n % 2}",
+        )
+        for ago in (3, 2, 0)
+        for n in range(300)
+    ]
+    store.write(batch(rows))
+    seal(dewey_url)
+    return store, rows
+
+
+def every_page(store, wanted):
+    """Follow the cursors; return all rows' ids, and the pages."""
+    pages = [store.query(wanted)]
+    while pages[-1].next_cursor:
+        pages.append(store.query(msgspec.structs.replace(wanted, cursor=pages[-1].next_cursor)))
+        assert len(pages) < 2_000
+    return [row.id for page in pages for row in page.rows], pages
+
+
+def expected(rows, holds, order):
+    found = sorted((row for row in rows if holds(row)), key=lambda r: (r.created_at_us, r.id))
+    texts = [f"{row.id.hex()}" for row in found]
+    return texts if order == "asc" else texts[::-1]
+
+
+SEARCHES = [
+    (LogFilter(search="needle"), lambda r: "needle" in r.message),
+    (LogFilter(search="beta"), lambda r: "beta" in r.message),
+    (LogFilter(search="alpha needle"), lambda r: "alpha" in r.message and "needle" in r.message),
+    (LogFilter(search='"number 7"'), lambda r: f"{r.message} ".find("number 7 ") >= 0),
+    (LogFilter(search="absent"), lambda r: False),
+    (LogFilter(search="-needle"), lambda r: "needle" not in r.message),
+    (
+        LogFilter(search="beta -needle", component=("c1",)),
+        lambda r: "beta" in r.message and "needle" not in r.message and r.component == "c1",
+    ),
+    (LogFilter(data={"kind": "gamma"}), lambda r: b"gamma" in r.data),
+    (LogFilter(data={"n": 57}), lambda r: b'"n":57,' in r.data),
+    (LogFilter(contains="ER 29"), lambda r: "er 29" in r.message),
+    (
+        LogFilter(regex="^alpha .*[05]$"),
+        lambda r: r.message.startswith("alpha") and r.message[-1] in "05",
+    ),
+]
+
+
+@pytest.mark.parametrize("order", ["desc", "asc"])
+@pytest.mark.parametrize("limit", [3, 1_000])
+@pytest.mark.parametrize("hits", [2, 20_000])
+def test_every_kind_of_search_finds_exactly_what_matches(full, monkeypatch, order, limit, hits):
+    """With hardly any hits allowed every indexed partition is walked."""
+    store, rows = full
+    monkeypatch.setattr(engine, "MAX_HITS", hits)
+    monkeypatch.setattr(engine, "FIRST_SLICE_ROWS", 20)
+    for wanted, holds in SEARCHES:
+        asked = msgspec.structs.replace(wanted, order=order, limit=limit)
+        ids, pages = every_page(store, asked)
+        assert [one.replace("-", "") for one in ids] == expected(rows, holds, order), wanted
+        assert not pages[-1].truncated
+        if limit == 1_000 and hits > 1_000:
+            assert (pages[0].matched, pages[0].matched_capped) == (len(ids), False)
+
+
+def test_hits_that_lie_far_apart_are_sorted_where_a_walk_takes_too_long(full, monkeypatch):
+    store, rows = full
+    monkeypatch.setattr(engine, "MAX_HITS", 2)
+    monkeypatch.setattr(engine, "WALK_MS", 1)
+    found = [r for r in rows if "needle" in r.message]
+    for _ in range(20):  # a millisecond is enough for some walks
+        ids, _ = every_page(store, LogFilter(search="needle", limit=4))
+        assert len(ids) == len(found)
+
+
+def test_windows_cut_partitions(full):
+    store, rows = full
+    edges = sorted(row.created_at_us for row in rows)
+    for low, high in itertools.pairwise((*edges[:: len(edges) // 4], edges[-1])):
+        since, until = (
+            datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="microseconds")
+            for us in (low, high)
+        )
+        page = store.query(LogFilter(search="beta", since=since, until=until, limit=1_000))
+        wanted = [r for r in rows if "beta" in r.message and low <= r.created_at_us < high]
+        assert page.returned == len(wanted)
+
+
+def test_the_count_goes_on_in_indexes_only(full):
+    store, _ = full
+    page = store.query(LogFilter(search="needle", order="asc", limit=2))
+    # two indexed days come first: counted; today has none
+    assert (page.returned, page.matched, page.matched_capped) == (2, 12, True)
+    assert page.strategy == "index"
+
+
+def test_what_the_budget_leaves_out_is_told_and_comes_with_the_next_page(full, monkeypatch):
+    store, rows = full
+    monkeypatch.setattr(engine, "FIRST_SLICE_ROWS", 20)
+    monkeypatch.setattr(engine, "QUICK_S", 0.0)  # slices do not grow
+    clock = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock) * 0.3)
+    for order in ("desc", "asc"):
+        ids, pages = every_page(store, LogFilter(contains="needle", order=order))
+        assert [one.replace("-", "") for one in ids] == expected(
+            rows, lambda r: "needle" in r.message, order
+        )
+        cut = [page for page in pages if page.scan_incomplete]
+        assert len(cut) > 2
+        assert all(page.truncated and page.scanned_to and page.matched_capped for page in cut)
+        reached = [page.scanned_to for page in cut]
+        assert reached == sorted(reached, reverse=order == "desc")
+
+
+def test_an_empty_store_is_searched_completely(store):
+    page = store.query(LogFilter(search="x"))
+    assert (page.rows, page.matched, page.matched_capped, page.strategy) == ((), 0, False, "none")
+
+
+def test_the_plans_are_those_that_were_measured(full):
+    """One partition at a time; hits through the index; never a sort of a day for one page."""
+    store, _ = full
+    plans: list[str] = []
+    original = engine.Search._query
+
+    def explained(self, name, part, missing, without, timeout_ms=None, **more):
+        execute = self._connection.execute
+
+        def spy(query, values=None):
+            if name.startswith("search_") and "set_config" not in str(query):
+                plan = execute(sql.SQL("EXPLAIN ") + query, values).fetchall()
+                plans.append("\n".join([name, *(line for (line,) in plan)]))
+            return execute(query, values)
+
+        self._connection.execute = spy
+        try:
+            return original(self, name, part, missing, without, timeout_ms, **more)
+        finally:
+            del self._connection.execute
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.Search, "_query", explained)
+        store.query(LogFilter(search="needle", limit=1_000))
+        store.query(LogFilter(data={"kind": "beta"}, limit=1_000))
+        patch.setattr(engine, "MAX_HITS", 2)
+        store.query(LogFilter(search="needle", limit=3, until="-1d"))
+    hits = [plan for plan in plans if plan.startswith("search_hits")]
+    walks = [plan for plan in plans if plan.startswith("search_page") and "Limit" in plan]
+    day = f"{datetime.now(UTC) - timedelta(days=2):%Y%m%d}"
+    assert any(f"Bitmap Index Scan on logs_{day}_text" in plan for plan in hits), hits
+    assert any(f"Bitmap Index Scan on logs_{day}_data" in plan for plan in hits), hits
+    assert walks
+    for plan in plans:
+        assert "NULLS LAST" not in plan
+        assert len(set(re.findall(r" on (logs_\d{8})", plan))) <= 1
