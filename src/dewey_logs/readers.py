@@ -14,6 +14,7 @@ from dewey_logs import accounts as ledger_accounts
 from dewey_logs import contents as log_contents
 from dewey_logs import deadletters
 from dewey_logs.accounts import Accounts, Neighbours
+from dewey_logs.cancellation import watched
 from dewey_logs.contents import Contents
 from dewey_logs.database import Connection, apply_settings, connect, errors_translated
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
@@ -125,7 +126,7 @@ class Readers:
             pool = self._opened()
             connection = self._taken_from(pool)
             try:
-                with errors_translated(connection, READER):
+                with errors_translated(connection, READER), watched(connection):
                     return work(connection)
             except Unavailable:
                 if not connection.closed:

@@ -18,6 +18,7 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 from psycopg import sql
 
+from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter
 from dewey_logs.statements import statement
@@ -169,6 +170,7 @@ class Search:
                 within = part._replace(low=low, high=high)
                 self._rows += self._page(within, missing, (), left_ms)
             except psycopg.errors.QueryCanceled:
+                give_up_if_cancelled()
                 return edge
             if len(self._rows) >= self._missing:
                 return None
@@ -204,6 +206,7 @@ class Search:
         **more: object,
     ) -> list[Row]:
         """Run one statement, without what the planner had better not think of."""
+        give_up_if_cancelled()
         matching, following = self._where
         query = sql.SQL(statement(name)).format(
             matching=sql.SQL(matching),

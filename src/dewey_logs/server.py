@@ -26,6 +26,7 @@ from dewey_logs.tools import (
     StrictServer,
     ToolMetrics,
     application,
+    asked,
     bind,
     offer_query,
     offer_store,
@@ -124,9 +125,7 @@ class Backend:
 
     async def query(self, wanted: LogFilter) -> Page:
         """Return a page of stored records."""
-        return await anyio.to_thread.run_sync(
-            self._store.query, wanted, limiter=self._reading, abandon_on_cancel=True
-        )
+        return await asked(partial(self._store.query, wanted), self._reading)
 
     async def window(self) -> Window:
         """Return the accepted window, which the store asks for once."""

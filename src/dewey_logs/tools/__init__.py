@@ -20,6 +20,7 @@ from dewey_logs.tools.metrics import ToolMetrics
 from dewey_logs.tools.query import UNTRUSTED, offer_query
 from dewey_logs.tools.store import offer_store
 from dewey_logs.tools.strict import StrictServer, ToolFunction
+from dewey_logs.tools.threads import asked
 
 __all__ = [
     "UNTRUSTED",
@@ -29,6 +30,7 @@ __all__ = [
     "ToolMetrics",
     "answer",
     "application",
+    "asked",
     "bind",
     "offer_query",
     "offer_store",

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from clientlib import LogRecord
 from dewey_logs import DeweyError, LogFilter, Page, Store, open_store
+from dewey_logs.tools import asked
 from godot.delivery import Delivery
 from godot.errors import GodotError, StoreUnavailable
 from godot.settings import Settings
@@ -66,9 +67,7 @@ class Backends:
         store = self._store
         if store is None:
             raise StoreUnavailable("there is no store: set DEWEY_URL or start `godot up`")
-        return await anyio.to_thread.run_sync(
-            functools.partial(store.query, wanted), limiter=self._reading, abandon_on_cancel=True
-        )
+        return await asked(functools.partial(store.query, wanted), self._reading)
 
     def check(self) -> dict[str, bool]:
         """Ask both sides whether they answer; blocks."""

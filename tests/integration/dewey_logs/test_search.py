@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import msgspec
 import pytest
 from psycopg import sql
 
-from dewey_logs import LogFilter
+from dewey_logs import LogFilter, QueryTimeout
 from dewey_logs import search as engine
+from dewey_logs.cancellation import Cancellation
+from dewey_logs.filters import Conditions
 from dewey_logs.sealing import seal
-from tests.integration.dewey_logs.conftest import DAY_US, batch
+from dewey_logs.tools import asked
+from tests.integration.dewey_logs.conftest import DAY_US, batch, eventually
 
 WORDS = ("alpha", "beta", "gamma")
 STEP_US = 60_000_000
@@ -181,3 +186,53 @@ def test_the_plans_are_those_that_were_measured(full):
     for plan in plans:
         assert "NULLS LAST" not in plan
         assert len(set(re.findall(r" on (logs_\d{8})", plan))) <= 1
+
+
+def test_a_query_that_is_given_up_ends_in_postgresql_too(full, database, monkeypatch):
+    store, _ = full
+    monkeypatch.setattr(engine, "BUDGET_S", 60.0)
+    database.connection.execute(
+        "CREATE FUNCTION slow(text) RETURNS boolean LANGUAGE sql VOLATILE AS"
+        " $$ SELECT pg_sleep(0.05) IS NOT NULL $$"
+    )
+    database.connection.execute("GRANT EXECUTE ON FUNCTION slow(text) TO PUBLIC")
+    slow = Conditions()
+    slow.add("slow(message)")
+    cancellation = Cancellation()
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        with cancellation.active(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dewey_logs.query.conditions", lambda *_: slow)
+            try:
+                store.query(LogFilter(contains="x"))
+            except QueryTimeout as exc:
+                failed.append(exc)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%slow(message)%%' AND state"
+    eventually(lambda: database.one(f"{running} = 'active' AND pid <> pg_backend_pid()"))
+    cancellation.cancel()
+    asking.join(5)
+    assert not asking.is_alive()
+    assert "given this query up" in str(failed[0])
+    assert store.query(LogFilter(limit=1)).returned == 1, "the connection is good for the next"
+
+
+def test_a_call_that_is_cancelled_cancels_its_statement(store, database):
+    readers = store._readers
+
+    async def call() -> None:
+        limiter = anyio.CapacityLimiter(1)
+        with anyio.move_on_after(0.5):
+            await asked(lambda: readers._read(lambda c: c.execute("SELECT pg_sleep(4.5)")), limiter)
+
+    began = time.monotonic()
+    anyio.run(call)
+    sleeping = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(4.5)' AND state"
+    )
+    eventually(lambda: not database.one(f"{sleeping} = 'active'"))
+    assert time.monotonic() - began < 4
+    assert store.query(LogFilter(limit=1)).returned == 0

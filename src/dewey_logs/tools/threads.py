@@ -1,0 +1,25 @@
+"""Asking the store from an event loop: on a thread, and given up when the caller does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from dewey_logs.cancellation import Cancellation
+
+Answer = TypeVar("Answer")
+
+
+async def asked(question: Callable[[], Answer], limiter: anyio.CapacityLimiter) -> Answer:
+    """Ask on a thread; a call that is cancelled cancels its statement in PostgreSQL."""
+    cancellation = Cancellation()
+    try:
+        with cancellation.active():
+            return await anyio.to_thread.run_sync(question, limiter=limiter, abandon_on_cancel=True)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(cancellation.cancel)
+        raise
