@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 ARGS ?=
 
-.PHONY: help up down test lint types format lock bench bench-store chaos chaos-test soak stress clean
+.PHONY: help up down test lint types format lock bench bench-store bench-query chaos chaos-test soak stress clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: $(VENV)/.dev ## measure; one JSON line and one readable line each
 
 bench-store: $(VENV)/.dev ## measure writing: the store alone, one worker over two million records, layouts, retention
 	$(BIN)/python -m tests.bench store drain sustained layout $(ARGS)
+
+bench-query: $(VENV)/.dev ## measure reading: ten million rows over eight days, every kind of question
+	$(BIN)/python -m tests.bench query $(ARGS)
 
 chaos: $(VENV)/.dev ## inject faults into real servers and account for every record; ARGS="--seed 7 --seconds 60"
 	$(BIN)/python -m tests.chaos $(ARGS)
