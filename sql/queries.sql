@@ -64,6 +64,9 @@ ORDER BY p.low;
 -- name: take_maintenance
 SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('maintenance'));
 
+-- name: wait_for_maintenance
+SELECT pg_advisory_lock(hashtext('dewey'), hashtext('maintenance'));
+
 -- name: leave_maintenance
 SELECT pg_advisory_unlock(hashtext('dewey'), hashtext('maintenance'));
 
@@ -471,6 +474,77 @@ SELECT NOT EXISTS (SELECT FROM logs_cleared)
 SELECT filter, at FROM logs_cleared
 WHERE at > timestamptz 'epoch' + %(us)s * interval '1 microsecond'
 ORDER BY at;
+
+-- name: begin_clear
+-- Whatever is removed was written by a transaction that began before this snapshot, so that its entry
+-- is older than the clear's time: a replay knows it by that.
+INSERT INTO logs_cleared (filter, at, asked_by, finished, told)
+VALUES (%(filter)s, clock_timestamp(), %(asked_by)s, false, false)
+RETURNING id, pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+
+-- name: partitions_now
+SELECT name, low, high FROM dewey_partitions() WHERE NOT pending ORDER BY low;
+
+-- name: empty_partition
+SELECT dewey_empty_partition(%(part)s, %(began)s, %(clear)s);
+
+-- name: clear_rows
+WITH doomed AS MATERIALIZED (
+    SELECT ctid AS place FROM {part} AS logs
+    WHERE {matching} AND {between} AND dewey_written_before(xmin, %(began)s)
+    LIMIT %(rows)s
+), gone AS (
+    DELETE FROM {part} WHERE ctid = ANY (ARRAY(SELECT place FROM doomed))
+    RETURNING created_at, level, component, octet_length(message) AS bytes, pattern
+), minutes AS (
+    INSERT INTO logs_rollup (minute, level, component, n, bytes)
+    SELECT date_trunc('minute', created_at, 'UTC'), level, component, -count(*), -sum(bytes)
+    FROM gone
+    GROUP BY 1, 2, 3
+), hours AS (
+    INSERT INTO logs_pattern_rollup (hour, pattern, n)
+    SELECT date_trunc('hour', created_at, 'UTC'), pattern, -count(*)
+    FROM gone WHERE pattern IS NOT NULL
+    GROUP BY 1, 2
+), noted AS (
+    UPDATE logs_cleared SET removed = removed + (SELECT count(*) FROM gone)
+    WHERE id = %(clear)s AND EXISTS (SELECT FROM gone)
+)
+SELECT count(*) FROM gone;
+
+-- name: window_end
+SELECT created_at, id FROM {part}
+WHERE {between}
+ORDER BY created_at, id
+OFFSET %(rows)s LIMIT 1;
+
+-- name: count_rows
+SELECT component, level::text, count(*), min(created_at), max(created_at) FROM {part} AS logs
+WHERE {matching} AND {between}
+GROUP BY component, level;
+
+-- name: count_partition
+-- A whole partition by its rollups; the times are those of its first and its last record.
+SELECT component, level::text, sum(n)::bigint,
+       (SELECT created_at FROM logs WHERE created_at >= %(low)s AND created_at < %(high)s
+        ORDER BY created_at LIMIT 1),
+       (SELECT created_at FROM logs WHERE created_at >= %(low)s AND created_at < %(high)s
+        ORDER BY created_at DESC LIMIT 1)
+FROM logs_rollup
+WHERE minute >= %(low)s AND minute < %(high)s
+GROUP BY component, level
+HAVING sum(n) <> 0;
+
+-- name: clear_finished
+UPDATE logs_cleared SET finished = true WHERE id = %(clear)s;
+
+-- name: clears_untold
+SELECT id, at, filter, asked_by, removed, emptied, finished FROM logs_cleared
+WHERE NOT told AND (finished OR removed > 0)
+ORDER BY at;
+
+-- name: clear_told
+UPDATE logs_cleared SET told = true WHERE id = %(clear)s;
 
 -- name: matching_rows
 -- Rows that are not stored yet, under the names that a filter's clauses use.

@@ -38,6 +38,7 @@ from dewey_logs.times import parse_time
 
 if TYPE_CHECKING:
     from dewey_logs.accounts import Accounts, Epoch, Neighbours
+    from dewey_logs.clearing import Cleared, ClearPlan
     from dewey_logs.contents import Contents, Held
     from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
     from dewey_logs.store import Store, open_store
@@ -47,6 +48,8 @@ __all__ = [
     "BadAddress",
     "BadFilter",
     "Batch",
+    "ClearPlan",
+    "Cleared",
     "Contents",
     "DeadLetter",
     "DeadLetterFilter",
@@ -79,6 +82,8 @@ __all__ = [
 
 _LATE = {
     "Accounts": "dewey_logs.accounts",
+    "ClearPlan": "dewey_logs.clearing",
+    "Cleared": "dewey_logs.clearing",
     "Contents": "dewey_logs.contents",
     "DeadLetter": "dewey_logs.deadletters",
     "DeadLetterFilter": "dewey_logs.deadletters",

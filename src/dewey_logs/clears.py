@@ -1,4 +1,4 @@
-"""What a `clear` has removed stays removed: a replay of older entries does not bring it back.
+"""What a `clear` has removed stays removed: older entries that come again do not bring it back.
 
 Each clear leaves its filter and its time. The filter is asked of PostgreSQL, over the rows that are
 about to be stored, by the very clauses that a query uses: what a word, a regular expression or a
@@ -25,6 +25,10 @@ from dewey_logs.statements import statement
 from dewey_logs.times import micros
 
 
+class ClearedMeanwhile(Exception):
+    """A clear began after its batch had looked for clears, and removed what was there."""
+
+
 def cleared(connection: Connection, rows: Sequence[LogRow]) -> set[bytes]:
     """Return the ids of rows that some clear has removed, inside the running transaction.
 
@@ -42,6 +46,16 @@ def cleared(connection: Connection, rows: Sequence[LogRow]) -> set[bytes]:
         left = [row for row in rows if row.id not in found and entered_us[row.id] < before_us]
         found |= _matching(connection, left, _filter(filter_, at), at)
     return found
+
+
+def none_cleared(connection: Connection, stored: Sequence[LogRow]) -> None:
+    """Raise ClearedMeanwhile when a row just inserted is one that a clear removes.
+
+    Only of use after the insert: where the row stood before, a clear has committed its filter, and
+    then removed it, since `cleared` was asked.
+    """
+    if cleared(connection, stored):
+        raise ClearedMeanwhile
 
 
 def _entered_us(row: LogRow) -> int:

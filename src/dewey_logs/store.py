@@ -5,12 +5,13 @@ Writing has one connection of its own, reading a small pool: a slow query never 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
 from dewey_logs.accounts import Accounts, Neighbours
+from dewey_logs.clearing import Cleared, Clearing, ClearPlan
 from dewey_logs.contents import Contents
 from dewey_logs.database import conninfo
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
@@ -91,6 +92,30 @@ class Store(Protocol):
         """Keep that a stream was found missing at that time of its server; return whether new."""
         ...
 
+    def plan_clear(self, filter: LogFilter, *, everything: bool = False) -> ClearPlan:
+        """Return what `clear` would remove, and change nothing; give its `filter` to `clear`.
+
+        Raises what `clear` raises. Takes about 10 s at most.
+        """
+        ...
+
+    def clear(
+        self,
+        filter: LogFilter,
+        *,
+        asked_by: str,
+        everything: bool = False,
+        progress: Callable[[int], None] = lambda records: None,
+    ) -> Cleared:
+        """Remove the stored records that match, as the owner, and log who asked for it.
+
+        `everything` says that an empty filter is meant. `progress` is told after each transaction
+        how many records went with it. Stopped anywhere, log and counts agree, and doing it again
+        finishes it. Raises BadFilter (also for a limit, a cursor or an order), QueryTimeout,
+        Unavailable, SchemaProblem, and DeweyError while another clear or maintenance is at work.
+        """
+        ...
+
     def close(self) -> None:
         """Close every connection."""
         ...
@@ -108,9 +133,10 @@ class Store(Protocol):
 class PostgresStore:
     """The store in PostgreSQL."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers, clearing: Clearing) -> None:
         self._writer = writer
         self._readers = readers
+        self._clearing = clearing
         self._window: Window | None = None
 
     def write(self, batch: Batch) -> WriteResult:
@@ -179,6 +205,23 @@ class PostgresStore:
         """Give open dead letters up; see Store.drop_dead_letters."""
         return self._writer.drop_dead_letters(ids)
 
+    def plan_clear(self, filter: LogFilter, *, everything: bool = False) -> ClearPlan:
+        """Return what would be removed; see Store.plan_clear."""
+        return self._clearing.plan(filter, everything=everything)
+
+    def clear(
+        self,
+        filter: LogFilter,
+        *,
+        asked_by: str,
+        everything: bool = False,
+        progress: Callable[[int], None] = lambda records: None,
+    ) -> Cleared:
+        """Remove what matches; see Store.clear."""
+        return self._clearing.clear(
+            filter, asked_by=asked_by, everything=everything, progress=progress
+        )
+
     def close(self) -> None:
         """Close every connection."""
         self._writer.close()
@@ -215,9 +258,8 @@ def open_store(
         retention_days=retention_days,
         statement_timeout_s=statement_timeout_s,
     )
-    if owner_url is not None:
-        conninfo(owner_url, application_name)  # nothing here needs it yet, but a wrong one is wrong
+    clearing = Clearing(owner_url or url, writer)
     readers = Readers(
         conninfo(reader_url or url, application_name), query_timeout_s=query_timeout_s
     )
-    return PostgresStore(writer, readers)
+    return PostgresStore(writer, readers, clearing)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import psycopg
 
 from dewey_logs import deadletters, ledger, rollups, ways
-from dewey_logs.clears import cleared
+from dewey_logs.clears import ClearedMeanwhile, cleared, none_cleared
 from dewey_logs.copydata import RowRefused
 from dewey_logs.database import Connection, connect, user_of
 from dewey_logs.errors import DeweyError, NotDurable, Unavailable, Unclassified
@@ -27,7 +27,7 @@ from dewey_logs.sqlstates import translated
 from dewey_logs.statements import statement
 
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
-ATTEMPTS = 8  # a known row, missing day, bad row, copy resent, group anew, bound; two to spare
+ATTEMPTS = 9  # known row, missing day, bad row, copy resent, group anew, bound, clear; two to spare
 
 _log = logging.getLogger("dewey_logs.writer")
 
@@ -164,6 +164,10 @@ class Writer:
                     self._settle(connection, told, numbers, counts, bound)
                     if self._moved_exist:
                         ways.no_moved_copies(connection, placed.stored)
+                    if batch.heed_clears:
+                        none_cleared(connection, placed.stored)
+            except ClearedMeanwhile:
+                continue
             except ways.KnownRow:
                 way = way if way is ways.isolated else ways.staged
             except RowRefused:

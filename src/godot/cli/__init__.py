@@ -25,6 +25,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("replay", "godot.cli.repair", "replay", "Store again what is streamed.", "REPAIR"),
     Entry("ack", "godot.cli.repair", "ack", "Give pending entries up.", "REPAIR"),
     Entry("dlq", "godot.cli.dlq", "dlq", "See to dead letters.", "REPAIR"),
+    Entry("clear", "godot.cli.clear", "clear", "Remove stored records.", "REPAIR"),
     Entry("worker", "godot.cli.operate", "worker", "Move records into the store.", "OPERATE"),
     Entry("mcp", "godot.cli.operate", "mcp", "Serve the tools for agents.", "OPERATE"),
     Entry("version", "godot.cli.operate", "version", "Print versions.", "OPERATE"),

@@ -11,7 +11,7 @@ import click
 from godot.cli._output import cell, emit_rows, sanitise, style, write_line
 
 if TYPE_CHECKING:
-    from dewey_logs import LogRecordView
+    from dewey_logs import LogFilter, LogRecordView
 
 COLUMNS = ("created_at", "level", "component", "message", "trace_id", "data", "id")
 SCHEMA = "godot.records/1"
@@ -45,6 +45,54 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the filters that `query` and `clear` share; `search_filter` takes them as they come."""
+    for option in reversed(
+        (
+            click.argument("text", required=False),
+            click.option("-s", "--since", metavar="TIME", help="15m, 2h, today, or RFC 3339."),
+            click.option("-u", "--until", metavar="TIME", help="Like --since."),
+            filter_options,
+            click.option(
+                "--contains", metavar="TEXT", help="Part of the message, in any case; slower."
+            ),
+            click.option(
+                "--regex", metavar="RE", help="Regular expression over the message; slowest."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def search_filter(
+    *,
+    text: str | None,
+    since: str | None,
+    until: str | None,
+    level: str | None,
+    component: tuple[str, ...],
+    trace_id: str | None,
+    data: dict[str, object],
+    contains: str | None,
+    regex: str | None,
+) -> LogFilter:
+    """Return what `search_options` were given as a filter."""
+    from dewey_logs import LogFilter
+
+    return LogFilter(
+        since=with_zone(since),
+        until=with_zone(until),
+        component=component,
+        level=level,
+        trace_id=trace_id,
+        search=text,
+        contains=contains,
+        regex=regex,
+        data=data or None,
+    )
 
 
 def _data(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from godot.cli._group import Command
 from godot.cli._output import UNREACHABLE, USAGE, emit_document, fail, note, output_options
-from godot.cli._records import filter_options, show_records, with_zone
+from godot.cli._records import filter_options, search_filter, search_options, show_records
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -128,52 +128,27 @@ def _answering_store(settings: Settings, open_things: ExitStack) -> Store | None
     godot query -t 4bf92f35 --asc -o jsonl    one trace in order, as JSON lines
     """,
 )
-@click.argument("text", required=False)
-@click.option("-s", "--since", metavar="TIME", help="15m, 2h, today, or RFC 3339.")
-@click.option("-u", "--until", metavar="TIME", help="Like --since.")
-@filter_options
-@click.option("--contains", metavar="TEXT", help="Part of the message, in any case; slower.")
-@click.option("--regex", metavar="RE", help="Regular expression over the message; slowest.")
+@search_options
 @click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=200, show_default=True)
 @click.option("--cursor", metavar="CURSOR", help="Go on where another answer ended.")
 @click.option("--asc", is_flag=True, help="Oldest first.")
 @output_options
-def query(
-    text: str | None,
-    since: str | None,
-    until: str | None,
-    level: str | None,
-    component: tuple[str, ...],
-    trace_id: str | None,
-    data: dict[str, object],
-    contains: str | None,
-    regex: str | None,
-    limit: int,
-    cursor: str | None,
-    asc: bool,
-    output: str,
-) -> None:
+def query(limit: int, cursor: str | None, asc: bool, output: str, **filters: Any) -> None:
     """Find stored records, newest first. [read]
 
     TEXT is what to search for in messages. Every filter narrows the rest.
     """
-    from dewey_logs import LogFilter, open_store
+    from msgspec.structs import replace
+
+    from dewey_logs import open_store
     from godot.errors import StoreUnavailable
     from godot.settings import load
 
     settings = load()
     if settings.dewey_url is None:
         raise StoreUnavailable("there is no store: DEWEY_URL is not set and no stack runs here")
-    wanted = LogFilter(
-        since=with_zone(since),
-        until=with_zone(until),
-        component=component,
-        level=level,
-        trace_id=trace_id,
-        search=text,
-        contains=contains,
-        regex=regex,
-        data=data or None,
+    wanted = replace(
+        search_filter(**filters),
         limit=min(limit, PAGE),
         cursor=cursor,
         order="asc" if asc else "desc",

@@ -151,7 +151,10 @@ def keep_house(owner_url: str) -> None:
     maintain(owner_url, 7, 2**40, Layout(search_index="live", partition_interval="1d"))
     with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute("DELETE FROM logs WHERE message = 'message 1'")
-        connection.execute('INSERT INTO logs_cleared (filter) VALUES (\'{"search": "nothing"}\')')
+    with open_store(owner_url) as store:
+        wanted = store.plan_clear(LogFilter(search="message", since="1h")).filter
+        assert store.clear(wanted, asked_by="a test").records > 0
+        store.clear(LogFilter(until="today"), asked_by="a test")
     dropped = maintain(owner_url, 1).dropped
     assert dropped
     assert {part.name for part in partitions(owner_url)}.isdisjoint(dropped)
