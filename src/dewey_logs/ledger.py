@@ -93,14 +93,14 @@ def redelivered(batch: Batch) -> Batch:
 
     After XGROUP DESTROY, or a group set back, the server delivers entries as if for the first time.
     Runs of theirs would overlap the earlier ones and their entries count twice; told singly, each
-    counts once at most.
+    counts once at most. And what was removed since it was settled must not come back.
     """
     known = {run.first for run in batch.runs if run.delivery == "again"}
     sources = (*(row.source for row in batch.rows), *(reject.source for reject in batch.rejects))
     known.update(_entry_id(source.entry) for source in sources)
     again = [EntryRun(entry, entry, 1, "again") for entry in sorted(known)]
     vanished = [run for run in batch.runs if run.delivery == "vanished"]
-    return msgspec.structs.replace(batch, runs=(*again, *vanished))
+    return msgspec.structs.replace(batch, runs=(*again, *vanished), heed_clears=True)
 
 
 def lies_below(batch: Batch, bound: tuple[int, int] | None) -> bool:

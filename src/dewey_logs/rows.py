@@ -95,8 +95,9 @@ class Batch(msgspec.Struct, frozen=True):
     another one. Leave `entries_present` out when the stream was found gone: then nothing being left
     of the old one is enough. `floor`, of the same reading, is an id before which no entry is
     left in the stream and none is pending: what the ledger says of those may be merged.
-    `heed_clears` leaves out the rows that a clear has removed since: set it for replays. `retried`
-    are the dead letters among the rows and rejects.
+    `heed_clears` leaves out the rows that a clear has removed since: set it for replays and for
+    whatever may have been stored before, but not where a person insists. `retried` are the dead
+    letters among the rows and rejects.
     """
 
     stream: str

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from godot.errors import StreamLost
 from godot.repair import Repair
 from godot.stream.append import Appender
 from godot.stream.group import Consumer
-from godot.stream.ids import ZERO
+from godot.stream.ids import ZERO, StreamID
 from godot.worker import intake
 from godot.worker.intake import Read
 from tests.chaos.book import Kind
@@ -147,13 +148,19 @@ class Machine(RuleBasedStateMachine):
         there = self.place.entries()
         part = replay.measure(self.place.settings, ZERO, None)
         replay.replay(self.place.settings, self.place.store, part)
+        self._may_be_cleared(there)
+
+    def _may_be_cleared(self, there: Container[StreamID]) -> None:
         for item in self.book.items.values():
             if item.id in self.matched and any(entry in there for entry in item.entries):
                 item.cleared = True
 
     @rule(which=st.integers(0, 2))
     def clear(self, which: int) -> None:
-        """Remove one component's records, as a person does, in the words of a filter."""
+        """Remove one component's records, as a person does, in the words of a filter.
+
+        What is delivered again later counts as removed, too.
+        """
         producer = self.producers[which].number
         here = {item.id for item in self.book.items.values() if item.producer == producer}
         self.matched |= here
@@ -166,6 +173,7 @@ class Machine(RuleBasedStateMachine):
             ).fetchall()
         for (id,) in gone:
             self.book.items[id.bytes].cleared = True
+        self._may_be_cleared(self.place.entries())
 
     @rule(back=st.integers(0, 30))
     def set_group_back(self, back: int) -> None:

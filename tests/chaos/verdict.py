@@ -206,8 +206,9 @@ def _names_agree(
     for key in sorted(expected - named):
         findings.add("lost, and the audit does not say so", f"{key[0]:010x} {key[1]}")
     for key in sorted(named - expected):
-        aged = key in by_number and by_number[key].kind is Kind.AGED
-        if not aged or not book.may_be_lost(by_number[key]):
+        one = by_number.get(key)  # aged or cleared: only the audit knows whether it was lost before
+        unsure = one is not None and (one.kind is Kind.AGED or one.cleared)
+        if one is None or not unsure or not book.may_be_lost(one):
             findings.add("the audit says lost, and it is not", f"{key[0]:010x} {key[1]}")
     return len(lost) - len(expected)
 

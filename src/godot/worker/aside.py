@@ -139,6 +139,7 @@ def divided(batch: Batch) -> list[Batch]:
 def _part(batch: Batch, rows: Sequence[LogRow]) -> Batch:
     return Batch(
         stream=batch.stream,
+        heed_clears=batch.heed_clears,
         rows=tuple(rows),
         dropped=tuple(found for row in rows if (found := receipt(row)) is not None),
         runs=tuple(_again(row.source) for row in rows),

@@ -54,16 +54,13 @@ class _StoreFailed(GodotError):
 class _Impatient:
     """The store, counted, with the first failure as the end."""
 
-    def __init__(self, store: Store, tally: Tally, heed_clears: bool) -> None:
+    def __init__(self, store: Store, tally: Tally) -> None:
         self._store = store
         self._tally = tally
-        self._heed_clears = heed_clears
 
     def write(self, batch: Batch) -> WriteResult:
         try:
-            result = self._store.write(
-                msgspec.structs.replace(batch, heed_clears=self._heed_clears)
-            )
+            result = self._store.write(batch)
         except DeweyError as exc:
             raise _StoreFailed(exc) from exc
         self._tally.add(result)
@@ -95,13 +92,13 @@ def pipeline(
 ) -> Iterator[Pipeline]:
     """Give a pipeline that counts into `tally`; raises what the store raises, at once.
 
-    For a `replay` nothing is leased and clears are heeded; `settle` then takes acknowledge=False.
+    For a `replay` nothing is leased; `settle` then takes acknowledge=False.
     """
     window = store.window()
     lease = _NoLease() if replay else Lease(settings, consumer)
     found = Pipeline(
         consumer,
-        cast("Store", _Impatient(store, tally, replay)),  # of a store it only writes and pings
+        cast("Store", _Impatient(store, tally)),  # of a store it only writes and pings
         Decoder(consumer.stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds),
         lease,
         WorkerMetrics(CollectorRegistry()),

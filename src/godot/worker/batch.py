@@ -277,7 +277,7 @@ class Pipeline:
                         "records": len(batch.rows),
                     },
                 )
-                batch = msgspec.structs.replace(batch, maybe_known=True)
+                batch = msgspec.structs.replace(batch, maybe_known=True, heed_clears=True)
                 unknown = unknown + 1 if isinstance(exc, Unclassified) else 0
                 if unknown == patience:
                     raise

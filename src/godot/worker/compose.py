@@ -67,13 +67,15 @@ class Composer:
         holds = progress.present if progress and not self._another_stream else None
         if progress:
             self._another_stream = False
+        again = any(read.again for read in reads)
         return Batch(
             stream=self._consumer.stream,
             rows=tuple(rows),
             rejects=tuple(rejects),
             dropped=tuple(found for row in rows if (found := receipt(row)) is not None),
             runs=tuple(runs),
-            maybe_known=any(read.again for read in reads),
+            maybe_known=again,
+            heed_clears=again,  # what was stored and removed since must not come back
             entries_added=progress.added if progress else None,
             last_generated=progress.last_generated if progress else None,
             first_entry=progress.first if progress else None,

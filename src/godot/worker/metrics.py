@@ -12,7 +12,7 @@ from dewey_logs import Batch, WriteResult
 from godot.worker.breaker import Breaker
 
 STAGES = ("read", "decode", "write", "ack")
-OUTCOMES = ("stored", "duplicate", "rejected", "expired")
+OUTCOMES = ("stored", "duplicate", "rejected", "expired", "cleared")
 DELAY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 
@@ -98,7 +98,13 @@ class WorkerMetrics:
         self._last_commit.set(now)
         for outcome, n in zip(
             OUTCOMES,
-            (result.stored, result.duplicates, len(result.rejects), result.expired),
+            (
+                result.stored,
+                result.duplicates,
+                len(result.rejects),
+                result.expired,
+                result.cleared,
+            ),
             strict=True,
         ):
             self._records.labels(outcome).inc(n)
