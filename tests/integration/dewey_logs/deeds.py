@@ -90,6 +90,13 @@ def a_group_that_began_anew(store: Store, maker: Maker) -> None:
     store.write(again)
 
 
+def a_stream_that_is_gone(store: Store, maker: Maker) -> None:
+    run = EntryRun((maker.now_us, 0), (maker.now_us, 0), 1)
+    stream = f"gone-{maker.now_us}"
+    store.write(Batch(stream=stream, runs=(run,)))
+    assert store.stream_gone(stream, maker.now_us + 1)
+
+
 def housekeeping(store: Store, maker: Maker) -> None:
     store.check()
     store.ping()
@@ -107,6 +114,7 @@ WRITING: tuple[Deed, ...] = (
     a_replay_that_heeds_clears,
     drop_receipts,
     a_group_that_began_anew,
+    a_stream_that_is_gone,
     housekeeping,
 )
 
