@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dewey_logs.comparisons import Comparison
 from dewey_logs.errors import (
     BadAddress,
     BadFilter,
@@ -19,7 +20,10 @@ from dewey_logs.errors import (
     Unavailable,
     Unclassified,
 )
+from dewey_logs.filterprint import format_filter
 from dewey_logs.filters import LogFilter
+from dewey_logs.filtertext import narrowed, parse_filter
+from dewey_logs.matching import matcher
 from dewey_logs.rows import (
     Batch,
     Dropped,
@@ -50,6 +54,7 @@ __all__ = [
     "Batch",
     "ClearPlan",
     "Cleared",
+    "Comparison",
     "Contents",
     "DeadLetter",
     "DeadLetterFilter",
@@ -76,7 +81,11 @@ __all__ = [
     "Unclassified",
     "Window",
     "WriteResult",
+    "format_filter",
+    "matcher",
+    "narrowed",
     "open_store",
+    "parse_filter",
     "parse_time",
 ]
 

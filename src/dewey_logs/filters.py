@@ -15,6 +15,7 @@ from typing import Literal, LiteralString
 
 import msgspec
 
+from dewey_logs.comparisons import MAX_COMPARISONS, Comparison, comparison_sql, like
 from dewey_logs.copydata import LEVELS
 from dewey_logs.errors import BadFilter
 from dewey_logs.times import parse_time
@@ -25,6 +26,7 @@ MAX_REGEX_CHARS = 200
 MAX_NAME_CHARS = 128
 MAX_COMPONENTS = 100
 MAX_DATA_BYTES = 16_384
+MAX_DATA_DEPTH = 64
 MIN_PREFIX_CHARS = 8
 
 _ALIASES = {"WARNING": "WARN", "CRITICAL": "ERROR", "FATAL": "ERROR"}
@@ -45,7 +47,7 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     may match; `level` is the minimum. `trace_id` is a whole id, or at least 8 characters of its
     beginning. `search` takes words (all of them), "phrases", -not and OR, over the first 8 KiB of
     the message; `contains` a substring in any case; `regex` a PostgreSQL regular expression. `data`
-    is what the record's data must contain.
+    is what the record's data must contain, `where` what must hold at places of it.
     """
 
     since: str | None = None
@@ -57,6 +59,7 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     contains: str | None = None
     regex: str | None = None
     data: Mapping[str, object] | None = None
+    where: tuple[Comparison, ...] = ()
     limit: int = 100
     cursor: str | None = None
     order: Literal["asc", "desc"] = "desc"
@@ -103,11 +106,12 @@ def conditions(wanted: LogFilter, since: datetime | None, until: datetime | None
         _search(_text("search", wanted.search, MAX_TEXT_CHARS), found)
     if wanted.contains is not None:
         part = _text("contains", wanted.contains, MAX_TEXT_CHARS)
-        found.add("message ILIKE %(contains)s", contains=f"%{_like(part)}%")
+        found.add("message ILIKE %(contains)s", contains=f"%{like(part)}%")
     if wanted.regex is not None:
         found.add("message ~ %(regex)s", regex=_regex(wanted.regex))
     if wanted.data is not None:
         found.add("data @> %(data)s::jsonb", data=_json(wanted.data))
+    _comparisons(wanted.where, found)
     return found
 
 
@@ -142,11 +146,6 @@ def _text(name: str, text: str, max_chars: int) -> str:
     return text
 
 
-def _like(text: str) -> str:
-    """Return the text so that LIKE takes every character of it as it stands."""
-    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-
-
 def _components(names: tuple[str, ...], found: Conditions) -> None:
     if not names:
         return
@@ -154,7 +153,7 @@ def _components(names: tuple[str, ...], found: Conditions) -> None:
         raise BadFilter(f"component has {len(names)} names: allowed are {MAX_COMPONENTS}")
     checked = [_text("component", name, MAX_NAME_CHARS) for name in names]
     exact = [name for name in checked if "*" not in name]
-    globs = ["%".join(_like(part) for part in name.split("*")) for name in checked if "*" in name]
+    globs = ["%".join(like(part) for part in name.split("*")) for name in checked if "*" in name]
     # a single name or pattern gets a clause that can use the index's order or its prefix
     if len(exact) == 1 and not globs:
         found.add("component = %(component)s", component=exact[0])
@@ -171,21 +170,40 @@ def _components(names: tuple[str, ...], found: Conditions) -> None:
 
 
 def _trace(text: str, found: Conditions) -> None:
+    whole, beginnings = trace_forms(text)
+    if whole is not None:
+        found.add("trace_id = %(trace)s", trace=whole)
+    elif len(beginnings) == 1:
+        found.add("trace_id ^@ %(trace)s", trace=beginnings[0])
+    else:
+        found.add(
+            "(trace_id ^@ %(trace)s OR trace_id ^@ %(trace_uuid)s)",
+            trace=beginnings[0],
+            trace_uuid=beginnings[1],
+        )
+
+
+def trace_forms(text: str) -> tuple[str | None, tuple[str, ...]]:
+    """Return the trace id that a text is, or else what the id may begin with.
+
+    Hexadecimal text may be (the beginning of) a W3C id, which is stored as a UUID.
+    """
     lower = text.lower()
     digits = lower.replace("-", "") if _HEXADECIMAL.fullmatch(lower) else ""
     hyphenated = "-".join(filter(None, (digits[a:b] for a, b in _GROUPS)))
     if len(digits) == 32:
-        found.add("trace_id = %(trace)s", trace=hyphenated)
-    elif len(text) < MIN_PREFIX_CHARS:
-        found.add("trace_id = %(trace)s", trace=text)
-    elif hyphenated in ("", text):
-        found.add("trace_id ^@ %(trace)s", trace=text)
-    else:  # perhaps the beginning of a W3C id, which is stored as a UUID
-        found.add(
-            "(trace_id ^@ %(trace)s OR trace_id ^@ %(trace_uuid)s)",
-            trace=text,
-            trace_uuid=hyphenated,
-        )
+        return hyphenated, ()
+    if len(text) < MIN_PREFIX_CHARS:
+        return text, ()
+    return None, (text,) if hyphenated in ("", text) else (text, hyphenated)
+
+
+def _comparisons(where: tuple[Comparison, ...], found: Conditions) -> None:
+    if len(where) > MAX_COMPARISONS:
+        raise BadFilter(f"data has {len(where)} comparisons: allowed are {MAX_COMPARISONS}")
+    for number, comparison in enumerate(where):
+        clause, values = comparison_sql(comparison, number)
+        found.add(clause, **values)
 
 
 def _search(text: str, found: Conditions) -> None:
@@ -236,4 +254,19 @@ def _json(value: Mapping[str, object]) -> str:
         raise BadFilter(f"data has {size} bytes: allowed are {MAX_DATA_BYTES}")
     if r"\u0000" in text.replace(r"\\", ""):
         raise BadFilter("data contains a NUL, which no record can")
+    if _depth(value) > MAX_DATA_DEPTH:
+        raise BadFilter(f"data is nested deeper than {MAX_DATA_DEPTH} levels, which no record is")
     return text
+
+
+def _depth(value: object) -> int:
+    """Return how many objects and arrays lie in each other; json.dumps has been there before."""
+    deepest, waiting = 0, [(value, 1)]
+    while waiting:
+        inner, level = waiting.pop()
+        if isinstance(inner, Mapping):
+            inner = list(inner.values())
+        if isinstance(inner, list | tuple):
+            deepest = max(deepest, level)
+            waiting += [(item, level + 1) for item in inner]
+    return deepest

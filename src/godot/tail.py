@@ -8,18 +8,16 @@ between is found twice and shown once; nothing is found not at all.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 import msgspec
 from msgspec.structs import replace
 
-from clientlib import Level, parse_level
-from dewey_logs import LogFilter, LogRecordView, LogRow, Store
+from dewey_logs import LogFilter, LogRecordView, LogRow, Store, matcher
 from godot.settings import Settings
 from godot.stream import snapshot
 from godot.stream.follow import Follower
@@ -37,8 +35,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Tail:
     """One look at the end of the log; call `history` once, then `live` for as long as wanted.
 
-    `store` may be None: then history is what the stream still holds. `wanted` filters both alike;
-    of its text filters only `contains` is known here. Raises StreamUnavailable when Redis is away.
+    `store` may be None: then history is what the stream still holds. `wanted` filters both alike,
+    as far as dewey_logs.matching can; it has no regex. Raises BadFilter, and StreamUnavailable when
+    Redis is away.
     """
 
     def __init__(self, settings: Settings, store: Store | None, wanted: LogFilter) -> None:
@@ -139,60 +138,6 @@ def view_of(row: LogRow) -> LogRecordView:
         trace_id=row.trace_id,
         data=msgspec.json.decode(row.data, type=dict[str, object]) if row.data else None,
     )
-
-
-def matcher(wanted: LogFilter) -> Callable[[LogRow], bool]:
-    """Return what decides for a row what the store's SQL decides: level, component, trace, text.
-
-    Raises RecordError for an unknown level.
-    """
-    checks: list[Callable[[LogRow], bool]] = []
-    if wanted.level:
-        least = parse_level(wanted.level)[0]
-        checks.append(lambda row: Level[row.level] >= least)
-    if wanted.component:
-        forms = "|".join(".*".join(map(re.escape, name.split("*"))) for name in wanted.component)
-        components = re.compile(forms, re.DOTALL)
-        checks.append(lambda row: components.fullmatch(row.component) is not None)
-    if wanted.trace_id:
-        checks.append(_trace(wanted.trace_id))
-    if wanted.contains:
-        text = wanted.contains.lower()
-        checks.append(lambda row: text in row.message.lower())
-    if wanted.data:
-        part = wanted.data
-        checks.append(
-            lambda row: row.data is not None and contains(msgspec.json.decode(row.data), part)
-        )
-    return lambda row: all(check(row) for check in checks)
-
-
-def _trace(text: str) -> Callable[[LogRow], bool]:
-    """Match a whole id, or from 8 characters on its beginning; W3C ids are stored as UUIDs."""
-    if len(text) < 8:
-        return lambda row: row.trace_id == text
-    plain = text.lower().replace("-", "")
-    beginnings = [text]
-    if len(plain) <= 32 and all(c in "0123456789abcdef" for c in plain):
-        groups = (plain[a:b] for a, b in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
-        beginnings.append("-".join(filter(None, groups)))
-    forms = tuple(beginnings)
-    return lambda row: row.trace_id is not None and row.trace_id.startswith(forms)
-
-
-def contains(whole: object, part: object) -> bool:
-    """Say whether `part` is contained in `whole` the way jsonb's @> means it."""
-    if isinstance(part, Mapping):
-        return isinstance(whole, Mapping) and all(
-            key in whole and contains(whole[key], value) for key, value in part.items()
-        )
-    if isinstance(part, list | tuple):
-        return isinstance(whole, list) and all(
-            any(contains(item, wanted) for item in whole) for wanted in part
-        )
-    if isinstance(part, bool) or isinstance(whole, bool):
-        return part is whole
-    return whole == part
 
 
 def _decoder(settings: Settings, store: Store | None) -> Decoder:

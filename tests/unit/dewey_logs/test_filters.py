@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewey_logs import BadFilter, LogFilter
+from dewey_logs import BadFilter, Comparison, LogFilter
 from dewey_logs.filters import conditions, required_word
 
 TEXT = st.text(max_size=40)
+COMPARISONS = st.builds(
+    Comparison,
+    st.lists(TEXT | st.integers(-3, 3).map(str), max_size=3).map(tuple),
+    st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "~", "exists", "missing"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+)
 FILTERS = st.builds(
     LogFilter,
     component=st.lists(TEXT, max_size=3).map(tuple),
@@ -18,6 +26,7 @@ FILTERS = st.builds(
     contains=st.none() | TEXT,
     regex=st.none() | TEXT,
     data=st.none() | st.dictionaries(TEXT, TEXT | st.integers() | st.floats(), max_size=2),
+    where=st.lists(COMPARISONS, max_size=3).map(tuple),
 )
 CLAUSES = {
     "component = %(component)s",
@@ -32,6 +41,24 @@ CLAUSES = {
     "message ILIKE %(contains)s",
     "message ~ %(regex)s",
     "data @> %(data)s::jsonb",
+    "data @> %(value_N)s::jsonb",
+    "data #> %(path_N)s::text[] = %(value_N)s::jsonb",
+    "(data @> %(value_N)s::jsonb) IS NOT TRUE",
+    "(data #> %(path_N)s::text[] = %(value_N)s::jsonb) IS NOT TRUE",
+    "data #> %(path_N)s::text[] IS NOT NULL",
+    "data #> %(path_N)s::text[] IS NULL",
+    "(jsonb_typeof(data #> %(path_N)s::text[]) = 'string'"
+    " AND (data #>> %(path_N)s::text[]) ILIKE %(value_N)s::text)",
+    *(
+        "(jsonb_typeof(data #> %(path_N)s::text[]) = 'number'"
+        f" AND data #> %(path_N)s::text[] {sign} %(value_N)s::jsonb)"
+        for sign in ("<", "<=", ">", ">=")
+    ),
+    *(
+        "(jsonb_typeof(data #> %(path_N)s::text[]) = 'string'"
+        f' AND (data #>> %(path_N)s::text[]) COLLATE "C" {sign} %(value_N)s::text)'
+        for sign in ("<", "<=", ">", ">=")
+    ),
 }
 
 
@@ -41,7 +68,7 @@ def test_no_value_ever_becomes_part_of_the_statement(wanted):
         found = conditions(wanted, None, None)
     except BadFilter:
         return
-    assert set(found.clauses) <= CLAUSES
+    assert {re.sub(r"_\d+\)s", "_N)s", clause) for clause in found.clauses} <= CLAUSES
 
 
 def test_no_filter_is_no_condition():
@@ -94,3 +121,46 @@ def test_back_references_are_refused(regex):
 @pytest.mark.parametrize("regex", [r"\\1", r"\d1", r"a{1}", r"\\\\1"])
 def test_what_only_looks_like_a_back_reference_is_not(regex):
     assert conditions(LogFilter(regex=regex), None, None).values == {"regex": regex}
+
+
+def test_equality_asks_for_containment_which_has_an_index():
+    found = conditions(LogFilter(where=(Comparison(("a", "b.c"), "=", 1),)), None, None)
+    assert found.where == "data @> %(value_0)s::jsonb"
+    assert found.values == {"value_0": '{"a": {"b.c": 1}}'}
+
+
+@pytest.mark.parametrize(
+    ("comparison", "words"),
+    [
+        (Comparison((), "=", 1), "has 0 keys"),
+        (Comparison(("a",) * 33, "=", 1), "has 33 keys: allowed are 1 to 32"),
+        (Comparison(("k" * 257,), "=", 1), "a key of more than 256 characters"),
+        (Comparison(("a",), "=", "x" * 10_000), "with 10002 characters: allowed are 1000"),
+        (Comparison(("a",), "=", 10**5_000), "what is no JSON value"),
+        (Comparison(("a",), "=", float("inf")), "what is no JSON value"),
+        (Comparison(("a\0",), "=", 1), "contains a NUL"),
+        (Comparison(("a",), "=", "\0"), "contains a NUL"),
+        (Comparison(("\ud800",), "=", 1), "what is no JSON value"),
+        (Comparison(("a",), ">", True), "takes a number or a string"),
+        (Comparison(("a",), "<=", None), "takes a number or a string"),
+        (Comparison(("a",), "~", ""), "takes a part of a string"),
+        (Comparison(("a",), "~", 5), "takes a part of a string"),
+        (Comparison(("a",), "LIKE", "x"), "'LIKE' is no comparison"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_comparison_that_cannot_be_meant_is_one_line(comparison, words):
+    with pytest.raises(BadFilter) as caught:
+        conditions(LogFilter(where=(comparison,)), None, None)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_too_many_comparisons_and_too_deep_data_are_refused():
+    with pytest.raises(BadFilter, match="21 comparisons: allowed are 20"):
+        conditions(LogFilter(where=(Comparison(("a",), "=", 1),) * 21), None, None)
+    deep: dict[str, object] = {}
+    for _ in range(64):
+        deep = {"a": deep}
+    with pytest.raises(BadFilter, match="nested deeper than 64"):
+        conditions(LogFilter(data=deep), None, None)

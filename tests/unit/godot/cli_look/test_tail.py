@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import uuid
 
-import pytest
-
-from clientlib import RecordError
-from dewey_logs import LogFilter, LogRow, Source
+from dewey_logs import LogRow, Source
 from godot.stream.ids import ZERO, StreamID
 from godot.stream.rate import Reading
 from godot.stream.snapshot import StreamSnapshot
-from godot.tail import contains, matcher, unsettled_from, view_of
+from godot.tail import unsettled_from, view_of
 
 TRACE = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
 
@@ -28,76 +25,6 @@ def row(**changed: object) -> LogRow:
         "source": Source("1-1", {}),
     }
     return LogRow(**(given | changed))  # type: ignore[arg-type]  # a mapping of mixed values
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        LogFilter(),
-        LogFilter(level="debug"),
-        LogFilter(level="WARNING"),
-        LogFilter(component=("api.pay",)),
-        LogFilter(component=("web", "api.*")),
-        LogFilter(component=("*pay",)),
-        LogFilter(trace_id=TRACE),
-        LogFilter(trace_id="4bf92f35"),
-        LogFilter(trace_id="4BF92F3577B34DA6A3CE929D0E0E4736"),
-        LogFilter(trace_id="4bf92f3577b3"),
-        LogFilter(contains="card DECL"),
-        LogFilter(data={"order": {"id": 8812}}),
-        LogFilter(data={"order": {"tags": ["b"]}, "ok": True}),
-    ],
-)
-def test_a_row_that_the_store_would_find_is_shown(wanted: LogFilter):
-    assert matcher(wanted)(row())
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        LogFilter(level="ERROR"),
-        LogFilter(component=("api",)),
-        LogFilter(component=("apixpay", "API.*", "api.?ay")),
-        LogFilter(trace_id="4bf92f3"),
-        LogFilter(trace_id="00000000"),
-        LogFilter(contains="card  declined"),
-        LogFilter(data={"order": 8812}),
-        LogFilter(data={"order": {"tags": ["c"]}}),
-        LogFilter(data={"n": True}),
-        LogFilter(data={"absent": None}),
-    ],
-)
-def test_a_row_that_the_store_would_not_find_is_not_shown(wanted: LogFilter):
-    assert not matcher(wanted)(row())
-
-
-def test_rows_without_trace_or_data_are_compared_too():
-    bare = row(trace_id=None, data=None)
-    assert matcher(LogFilter())(bare)
-    assert not matcher(LogFilter(trace_id="4bf92f35"))(bare)
-    assert not matcher(LogFilter(data={"n": 1}))(bare)
-
-
-def test_an_unknown_level_is_refused_before_anything_is_read():
-    with pytest.raises(RecordError):
-        matcher(LogFilter(level="loud"))
-
-
-@pytest.mark.parametrize(
-    ("whole", "part", "held"),
-    [
-        ([1, [2, 3]], [[3]], True),
-        ({"a": 1, "b": 2}, {"b": 2}, True),
-        ({"a": True}, {"a": 1}, False),
-        ({"a": 1.0}, {"a": 1}, True),
-        ({"a": None}, {"a": None}, True),
-        ({"a": "1"}, {"a": 1}, False),
-        ("x", {"a": 1}, False),
-        ({"a": {}}, {"a": {}}, True),
-    ],
-)
-def test_containment_is_that_of_jsonb(whole: object, part: object, held: bool):
-    assert contains(whole, part) is held
 
 
 def test_a_row_is_shown_as_the_store_would_show_it():
