@@ -91,16 +91,25 @@ def _clause(wanted: Comparison) -> tuple[LiteralString, str]:
     if wanted.operator == "missing":
         return f"{_AT} IS NULL", ""
     if wanted.operator in ("=", "!="):
-        if any(map(_AN_INDEX.match, wanted.path)):
-            clause, bound = _EQUAL, json.dumps(value)
-        else:
+        if _is_containment(wanted):
             clause, bound = _CONTAINED, _inside(wanted.path, value)
+        else:
+            clause, bound = _EQUAL, json.dumps(value)
         return clause if wanted.operator == "=" else f"({clause}) IS NOT TRUE", bound
     if isinstance(value, str):
         if wanted.operator == "~":
             return f"{_STRING} ILIKE %(value_{{0}})s::text)", f"%{like(value)}%"
         return _ORDERED[wanted.operator][1], value
     return _ORDERED[wanted.operator][0], json.dumps(value)
+
+
+def indexable(wanted: Comparison) -> bool:
+    """Say whether the index over data finds what matches."""
+    return wanted.operator == "=" and _is_containment(wanted)
+
+
+def _is_containment(wanted: Comparison) -> bool:
+    return not any(map(_AN_INDEX.match, wanted.path))
 
 
 def _inside(path: tuple[str, ...], value: Scalar) -> str:

@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from dewey_logs.comparisons import indexable
 from dewey_logs.cursors import make_cursor, read_cursor
 from dewey_logs.database import Connection, user_of
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
@@ -86,13 +87,12 @@ def _is_search(wanted: LogFilter) -> bool:
     """Say whether rows have to be looked into; those of a trace are few and have an index."""
     if wanted.trace_id is not None:
         return False
-    return any(
-        part is not None for part in (wanted.search, wanted.contains, wanted.regex, wanted.data)
-    )
+    parts = (wanted.search, wanted.contains, wanted.regex, wanted.data)
+    return bool(wanted.where) or any(part is not None for part in parts)
 
 
 def _indexable(connection: Connection, wanted: LogFilter) -> bool:
-    if wanted.data:
+    if wanted.data or any(map(indexable, wanted.where)):
         return True
     if wanted.search is None:
         return False

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from pydantic import Field
 
 from dewey_logs.filters import LogFilter
+from dewey_logs.filtertext import narrowed
 from dewey_logs.rows import LogRecordView, Page
 from dewey_logs.tools.answer import JSON, answer
 from dewey_logs.tools.strict import StrictServer
@@ -49,6 +50,9 @@ def offer_query(server: StrictServer, name: str, read_page: ReadPage) -> None:
         data: Annotated[
             dict[str, Any] | None, Field(description='part of data, as {"order": 8812}')
         ] = None,
+        filter: Annotated[
+            str, Field(description='more terms as text: data.order>8000 data.user.id!=7 "a phrase"')
+        ] = "",
         limit: Annotated[
             int, Field(ge=1, le=MAX_LIMIT, description="rows; 16 KB of them at most")
         ] = DEFAULT_LIMIT,
@@ -77,7 +81,7 @@ def offer_query(server: StrictServer, name: str, read_page: ReadPage) -> None:
             cursor=cursor or None,
             order=order,
         )
-        return answer(await _fitting(wanted, read_page))
+        return answer(await _fitting(narrowed(filter, wanted), read_page))
 
     server.offer(query, name, READS)
 

@@ -41,6 +41,10 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--data", multiple=True, callback=_data, metavar="KEY=VALUE",
                 help="What data holds; may be repeated.",
             ),
+            click.option(
+                "-w", "--where", multiple=True, metavar="TERMS",
+                help="Terms as text, e.g. 'data.order>8000 level>=warn'; may be repeated.",
+            ),
         )
     ):  # fmt: skip
         command = option(command)
@@ -76,13 +80,15 @@ def search_filter(
     component: tuple[str, ...],
     trace_id: str | None,
     data: dict[str, object],
+    where: tuple[str, ...],
     contains: str | None,
     regex: str | None,
+    **paging: Any,
 ) -> LogFilter:
-    """Return what `search_options` were given as a filter."""
-    from dewey_logs import LogFilter
+    """Return what `search_options` were given as a filter, with its limit, cursor and order."""
+    from dewey_logs import LogFilter, narrowed
 
-    return LogFilter(
+    wanted = LogFilter(
         since=with_zone(since),
         until=with_zone(until),
         component=component,
@@ -92,7 +98,9 @@ def search_filter(
         contains=contains,
         regex=regex,
         data=data or None,
+        **paging,
     )
+    return narrowed(" ".join(where), wanted)
 
 
 def _data(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:

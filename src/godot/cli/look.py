@@ -47,6 +47,7 @@ def tail(
     component: tuple[str, ...],
     trace_id: str | None,
     data: dict[str, object],
+    where: tuple[str, ...],
     output: str,
 ) -> None:
     """Show the newest records, the oldest of them first; -f goes on with what arrives. [read]
@@ -54,7 +55,7 @@ def tail(
     TEXT keeps only messages that contain it, in any case. Records that are not stored yet are shown
     too. Without a store, history is what the stream still holds.
     """
-    from dewey_logs import LogFilter
+    from dewey_logs import LogFilter, narrowed
     from godot.settings import load
 
     if follow and output == "json":
@@ -67,6 +68,7 @@ def tail(
         data=data or None,
         limit=lines,
     )
+    wanted = narrowed(" ".join(where), wanted)
     show_records(_tailed(load(), wanted, follow), output)
 
 
@@ -126,6 +128,7 @@ def _answering_store(settings: Settings, open_things: ExitStack) -> Store | None
     godot query "card declined" --since 1h    words, all of them; "a phrase", -not, OR
     godot query -l error -c "shop.*" -n 20    the newest 20 errors of some components
     godot query -t 4bf92f35 --asc -o jsonl    one trace in order, as JSON lines
+    godot query -w 'data.order>8000 -retry'   terms as text, as in the tools
     """,
 )
 @search_options
@@ -138,8 +141,6 @@ def query(limit: int, cursor: str | None, asc: bool, output: str, **filters: Any
 
     TEXT is what to search for in messages. Every filter narrows the rest.
     """
-    from msgspec.structs import replace
-
     from dewey_logs import open_store
     from godot.errors import StoreUnavailable
     from godot.settings import load
@@ -147,14 +148,14 @@ def query(limit: int, cursor: str | None, asc: bool, output: str, **filters: Any
     settings = load()
     if settings.dewey_url is None:
         raise StoreUnavailable("there is no store: DEWEY_URL is not set and no stack runs here")
-    wanted = replace(
-        search_filter(**filters),
-        limit=min(limit, PAGE),
+    wanted = search_filter(
+        **filters,
+        limit=limit,
         cursor=cursor,
         order="asc" if asc else "desc",
     )
     with open_store(settings.dewey_url, reader_url=settings.dewey_reader_url) as store:
-        page = _page_of(store, wanted, limit)
+        page = _page_of(store, wanted)
     show_records(
         page.rows,
         output,
@@ -163,18 +164,18 @@ def query(limit: int, cursor: str | None, asc: bool, output: str, **filters: Any
         matched=page.matched,
         matched_capped=page.matched_capped,
     )
-    note(_showing(page, asc))
+    note(_showing(page, wanted.order))
 
 
-def _page_of(store: Store, wanted: LogFilter, limit: int) -> Page:
-    """Return up to `limit` records, which may be more than the store gives at a time."""
+def _page_of(store: Store, wanted: LogFilter) -> Page:
+    """Return up to the limit of records, which may be more than the store gives at a time."""
     from msgspec.structs import replace
 
-    page = store.query(wanted)
-    while page.truncated and page.returned < limit:
+    page = store.query(replace(wanted, limit=min(PAGE, wanted.limit)))
+    while page.truncated and page.returned < wanted.limit:
         if page.scan_incomplete:
             note(f"read as far as {page.scanned_to} so far, {page.returned:,} found")
-        rest = min(PAGE, limit - page.returned)
+        rest = min(PAGE, wanted.limit - page.returned)
         more = store.query(replace(wanted, cursor=page.next_cursor, limit=rest))
         page = replace(
             more,
@@ -185,8 +186,8 @@ def _page_of(store: Store, wanted: LogFilter, limit: int) -> Page:
     return page
 
 
-def _showing(page: Page, asc: bool) -> str:
-    order = "oldest first" if asc else "newest first"
+def _showing(page: Page, order: str) -> str:
+    order = "oldest first" if order == "asc" else "newest first"
     matched = f"{page.matched:,}"
     if page.matched_capped:
         matched = f"{max(page.matched, page.returned):,} or more"
