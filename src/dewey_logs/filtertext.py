@@ -9,7 +9,8 @@ Terms stand apart by blanks and all of them must hold. What has no name is searc
 A value ends at the next blank, or is a JSON string in quotes. `regex:/a.*b/` ends at the next slash
 without a backslash and needs no doubled backslashes. `data:{"a": 1}` is one JSON object.
 `data.a.b=1` compares with a number, true, false or null where the value reads as one, and else with
-a string; `data.a="1"` is always a string, `data.a=*` asks whether there is anything at all.
+a string; `data.a="1"` is always a string, `data.a=*` asks whether there is anything at all. A time
+without a zone is UTC.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from types import TracebackType
 import msgspec
 from msgspec.structs import replace
 
-from dewey_logs import LogFilter, LogRecordView, LogRow, Store, matcher
+from dewey_logs import BadFilter, LogFilter, LogRecordView, LogRow, Store, matcher
 from godot.settings import Settings
 from godot.stream import snapshot
 from godot.stream.follow import Follower
@@ -41,6 +41,8 @@ class Tail:
     """
 
     def __init__(self, settings: Settings, store: Store | None, wanted: LogFilter) -> None:
+        if wanted.cursor is not None:
+            raise BadFilter("tail begins with the newest records: it takes no cursor")
         self.undecodable = 0
         self._settings = settings
         self._store = store

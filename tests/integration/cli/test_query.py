@@ -81,6 +81,10 @@ def test_filters_narrow_the_answer(here):
     assert found("-c", "a*", "-c", "web") == 1_300
     assert found("-t", "trace-000007") == 10
     assert found("--data", "i=5") == 1
+    assert found("-w", "data.i=5") == 1
+    assert found("-w", "data.i>=1290 data.i!=1296", "-w", "component:web") == 4
+    assert found("-w", "data.i<10 -number7", "-l", "info") == 9
+    assert found("-w", "limit:7 order:asc") == 7
     assert found("--since", "1h") == 1_300
     assert found("--until", "1h") == 0
     assert found("--since", "today", "--until", "now") in range(1_301)
@@ -112,9 +116,15 @@ def test_a_filter_that_makes_no_sense_is_exit_code_2(here):
         ["--cursor", "forged"],
         ["-n", "0"],
         ["--data", "x"],
+        ["-w", "service:web"],
+        ["-w", "level:warn", "-l", "warn"],
+        ["-w", "data.a>true"],
+        ["--regex", "a{300}"],
+        ["--contains", "x" * 10_000],
+        ["--data", "a=" + '{"a":' * 900 + "1" + "}" * 900],
     ]:
         done = here("query", *arguments)
-        assert (done.returncode, done.stdout) == (2, b"")
+        assert (done.returncode, done.stdout) == (2, b""), arguments
         assert b"Traceback" not in done.stderr
 
 

@@ -95,12 +95,20 @@ def test_filters_hold_for_history_and_for_live_records_alike(start, append, work
     process = start(
         *("tail", "-f", "declined", "-c", "api.*", "-l", "warn", "-t", "4bf92f35"),
         *("--data", "o.n=1", "-o", "plain"),
+        *("-w", "data.o.n<2 -refunded since:1h"),
     )
     assert until(process, 1) == ["yes, Declined"]
     send()
     append(["declined at last"], "api.x", "ERROR", {"o": {"n": 1}}, "4bf92f35-aaaa")
     assert until(process, 2) == ["yes, Declined", "declined at last"]
     assert interrupted(process)[0] == 130
+
+
+def test_what_cannot_follow_is_refused(here):
+    for term in ("regex:/(a+)+$/", "cursor:abc", "service:web"):
+        done = here("tail", "-w", term)
+        assert (done.returncode, done.stdout) == (2, b""), term
+        assert b"Traceback" not in done.stderr
 
 
 def test_nothing_is_missing_or_doubled_between_history_and_live(start, append, working, stored):

@@ -20,6 +20,7 @@ from dewey_logs import (
     SchemaProblem,
     Unavailable,
     open_store,
+    parse_filter,
 )
 from dewey_logs.filters import conditions
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
@@ -260,6 +261,59 @@ def test_a_regular_expression(store, maker):
     assert found(r"took \d{4} ms") == {"took 1234 ms"}
     assert found(r"(?i)^took \d ms$") == {"TOOK 5 ms"}
     assert found(r"\\1") == set()
+
+
+@pytest.mark.parametrize(
+    ("regex", "words"),
+    [
+        ("(((a{1,100}){1,100}){1,100}){1,100}b", "too complex|ran out of time"),
+        ("((((((a?){9}){9}){9}){9}){9}){9}b", "too complex|ran out of time"),
+        ("a{256}", "invalid repetition count"),
+        ("[[:loud:]]", "invalid character class"),
+        ("(?<=(?=a)", "invalid regular expression"),
+    ],
+)
+def test_a_regular_expression_that_explodes_is_one_line(dewey_url, maker, regex, words):
+    with open_store(dewey_url, query_timeout_s=1.0) as store:
+        store.write(batch(maker.rows(3, message="a" * 20_000)))
+        with pytest.raises((BadFilter, QueryTimeout), match=words) as caught:
+            store.query(LogFilter(regex=regex))
+        assert "\n" not in str(caught.value)
+        assert store.query(LogFilter(regex="^(a+)+$")).returned == 3
+
+
+def test_places_of_data_are_compared_by_type(store, maker):
+    stored(store, [
+        maker.row(message="a", data=b'{"order":8812,"user":{"name":"bob"},"tags":["x",7]}'),
+        maker.row(message="b", data=b'{"order":8000.5,"user":null}'),
+        maker.row(message="c", data=b'{"order":"9000","user":{"name":"Bobby"}}'),
+        maker.row(message="d", data=None),
+    ])  # fmt: skip
+
+    def found(text):
+        return "".join(sorted(row.message for row in store.query(parse_filter(text)).rows))
+
+    assert found("data.order>8000") == "ab"
+    assert found("data.order>8000 data.order<8812") == "b"
+    assert found("data.order>=8812 data.order<=8812.0") == "a"
+    assert found('data.order>"8000"') == "c"
+    assert found('data.order="9000"') == "c"
+    assert found("data.order!=8812") == "bcd"
+    assert found("data.user.name=bob") == "a"
+    assert found("data.user.name~BOB") == "ac"
+    assert found("data.user.name!=*") == "bd"
+    assert found("data.user=*") == "abc"
+    assert found("data.user=null") == "b"
+    assert found("data.tags.0=x data.tags.-1=7") == "a"
+    assert found("data.tags=x") == ""
+
+
+def test_equal_places_are_found_by_the_index_over_data(database, store, maker):
+    """The day of today has it once it is sealed."""
+    database.connection.execute("CREATE INDEX ON logs USING gin (data jsonb_path_ops)")
+    database.connection.execute("SET enable_seqscan = off")
+    equal = plan(database.connection, parse_filter("data.user.name=bob data.n>3"), "message")
+    assert "Index Cond: (data @> " in equal
 
 
 def test_data_is_found_by_what_it_contains(store, maker):

@@ -47,7 +47,8 @@ def test_a_logged_record_is_stored_and_found(call, working, stored):
     assert row[:3] == ("found it", "WARN", "agent")
     assert row[3]["file"] == "a.py"
     assert "hunter2" not in json.dumps(row[3])
-    (found,) = rows(call("logger_query", search="found", component="agent"))
+    (found,) = rows(call("logger_query", filter="found data.file~.PY", component="agent"))
+    assert not rows(call("logger_query", filter="found data.file!=a.py", component="agent"))
     assert (found["message"], found["id"]) == ("found it", said.structured_content["id"])
 
 
@@ -86,6 +87,8 @@ def test_a_filter_that_makes_no_sense_is_told_in_one_line(call):
         ({"cursor": "forged"}, "cursor is damaged"),
         ({"regex": "("}, "the filter cannot be used"),
         ({"limit": 0}, "limit: "),
+        ({"filter": "service:web"}, "'service' is no field: allowed are"),
+        ({"filter": "level:warn", "level": "warn"}, "level is given twice"),
         ({"text": "x"}, "unknown argument 'text'"),
         ({"component": "'; DROP TABLE logs; --", "search": "'--"}, "search="),
     ]
