@@ -104,6 +104,16 @@ def records(maker: Maker) -> list[LogRow]:
     return rows
 
 
+def leaves(part: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every place of some data that holds neither object nor array, with what it holds."""
+    if isinstance(part, dict | list):
+        inner = part.items() if isinstance(part, dict) else enumerate(part)
+        for key, item in inner:
+            yield from leaves(item, (*path, str(key)))
+    else:
+        yield path, part
+
+
 class Corpus:
     """The records, and the identities of those that a filter finds, by both ways."""
 
@@ -143,8 +153,15 @@ spice = st.sampled_from(SPICES)
 text = st.lists(spice, min_size=1, max_size=3).map("".join) | st.text(max_size=4)
 scalars = st.sampled_from((*SPICES, *WORDS, *NUMBERS, None, True, False)) | st.integers()
 paths = st.lists(st.sampled_from((*KEYS, "1", "2", "+0", "00")), min_size=1, max_size=3).map(tuple)
+orders = st.sampled_from(("=", "!=", "<", "<=", ">", ">="))
+places = [leaf for row in records(Maker()) if row.data for leaf in leaves(json.loads(row.data))]
 comparisons = (
-    st.builds(Comparison, paths, st.sampled_from(("=", "!=", "<", "<=", ">", ">=")), scalars)
+    st.builds(
+        lambda leaf, operator: Comparison(leaf[0], operator, leaf[1]),
+        st.sampled_from(places),
+        orders,
+    )
+    | st.builds(Comparison, paths, orders, scalars)
     | st.builds(Comparison, paths, st.just("~"), text)
     | st.builds(Comparison, paths, st.sampled_from(("exists", "missing")))
 )
@@ -162,7 +179,10 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "until": times,
     "level": st.sampled_from((*LEVELS, "warning", " fatal ")),
     "component": st.lists(
-        st.sampled_from(COMPONENTS) | globs.map("".join).filter(bool), min_size=1, max_size=3
+        st.sampled_from((*COMPONENTS, *(f"{name[:2]}*" for name in COMPONENTS)))
+        | globs.map("".join).filter(bool),
+        min_size=1,
+        max_size=3,
     ).map(tuple),
     "trace_id": st.sampled_from(TRACES).flatmap(
         lambda whole: st.integers(1, len(whole)).map(lambda n: whole[:n])

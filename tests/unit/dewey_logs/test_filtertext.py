@@ -103,6 +103,13 @@ def test_what_a_text_means(text, wanted):
     assert repr(parse_filter(text)) == repr(wanted)
 
 
+@pytest.mark.parametrize("value", ["*", "{", "[1]", "{x", "1", "null", '"', "", " ", "a b", "\\"])
+@pytest.mark.parametrize("operator", ["=", "!=", ">", "~"])
+def test_a_string_that_looks_like_something_else_stays_a_string(value, operator):
+    wanted = LogFilter(where=(Comparison(("a",), operator, value),))
+    assert repr(parse_filter(format_filter(wanted))) == repr(wanted)
+
+
 def test_the_canonical_form_is_short():
     text = (
         '-late   level:warn data.user="bob" contains:"x" component:"web" data:{ "a":1 } limit:100'
