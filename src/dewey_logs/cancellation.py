@@ -7,6 +7,7 @@ with the context, so that nothing between the caller and the pool has to pass it
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from dewey_logs.database import Connection
 from dewey_logs.errors import QueryTimeout
 
 CANCEL_TIMEOUT_S = 2.0
+AGAIN_S = 0.05
 
 _current: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
 
@@ -39,12 +41,19 @@ class Cancellation:
             _current.reset(token)
 
     def cancel(self) -> None:
-        """Cancel, from any thread; blocks until PostgreSQL was told, for two seconds at most."""
-        with self._lock:  # so that the connection is not given back, and to another, meanwhile
-            self.cancelled = True
-            if self._connection is not None:
+        """Cancel, from any thread; blocks until the question has ended, for two seconds at most.
+
+        Told more than once: a statement that begins at this moment would not notice the first time.
+        """
+        self.cancelled = True
+        until = time.monotonic() + CANCEL_TIMEOUT_S
+        while time.monotonic() < until:
+            with self._lock:  # so that the connection is not given back, and to another, meanwhile
+                if self._connection is None:
+                    return
                 with suppress(psycopg.Error):  # then it is away; a statement has a time limit
                     self._connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
+            time.sleep(AGAIN_S)
 
     def over(self, connection: Connection | None) -> None:
         with self._lock:
