@@ -373,6 +373,8 @@ WITH edge AS (
     SELECT min(low) AS at FROM dewey_partitions()
 ), minutes AS (
     DELETE FROM logs_rollup USING edge WHERE minute < edge.at
+), summed AS (
+    DELETE FROM logs_rollup_hour USING edge WHERE hour < edge.at
 ), hours AS (
     DELETE FROM logs_pattern_rollup USING edge WHERE hour < edge.at
 )
@@ -396,6 +398,13 @@ WITH told AS (
            sum(octet_length(message)) AS bytes
     FROM logs WHERE created_at >= %(since)s AND created_at < %(until)s
     GROUP BY 1, 2, 3
+), merged AS (
+    SELECT date_trunc('hour', minute, 'UTC') AS hour, level, component, sum(n) AS n FROM logs_rollup
+    WHERE merged AND minute >= %(since)s AND minute < %(until)s
+    GROUP BY 1, 2, 3
+), hours AS (
+    SELECT hour, level, component, n FROM logs_rollup_hour
+    WHERE hour >= %(since)s AND hour < %(until)s AND n <> 0
 ), patterns_told AS (
     SELECT hour, pattern, sum(n) AS n FROM logs_pattern_rollup
     WHERE hour >= %(since)s AND hour < %(until)s
@@ -410,6 +419,11 @@ SELECT dewey_text(minute), level || ' ' || component, coalesce(told.n, 0)::bigin
        coalesce(found.n, 0)::bigint
 FROM told FULL JOIN found USING (minute, level, component)
 WHERE (told.n, told.bytes) IS DISTINCT FROM (found.n, found.bytes)
+UNION ALL
+SELECT dewey_text(hour), 'hour ' || level || ' ' || component, coalesce(h.n, 0)::bigint,
+       coalesce(m.n, 0)::bigint
+FROM hours h FULL JOIN merged m USING (hour, level, component)
+WHERE h.n IS DISTINCT FROM m.n
 UNION ALL
 SELECT dewey_text(hour), 'pattern ' || pattern, coalesce(t.n, 0)::bigint, coalesce(f.n, 0)::bigint
 FROM patterns_told t FULL JOIN patterns_found f USING (hour, pattern)
@@ -589,3 +603,197 @@ WHERE record_id = ANY (%(ids)s::uuid[]) AND state = 'open';
 UPDATE logs_rejected l SET reason = f.reason, sqlstate = f.sqlstate, changed_at = now()
 FROM unnest(%(ids)s::uuid[], %(reasons)s::text[], %(states)s::text[]) f(id, reason, sqlstate)
 WHERE l.record_id = f.id AND l.state = 'open';
+
+-- name: statement_timeout_ms
+SELECT (extract(epoch FROM current_setting('statement_timeout')::interval) * 1000)::int;
+
+-- name: partitions_between
+SELECT low, high FROM dewey_partitions()
+WHERE NOT pending AND (%(since)s::timestamptz IS NULL OR high > %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR low < %(until)s)
+ORDER BY low DESC;
+
+-- name: record_within
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE id = %(key)s AND created_at >= %(low)s AND created_at < %(high)s
+ORDER BY logs.created_at
+LIMIT 1;
+
+-- name: moved_to
+SELECT created_at FROM logs_moved WHERE id = %(key)s;
+
+-- name: record_anywhere
+-- The keys alone are read, of each partition in turn: the order makes PostgreSQL walk the index.
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE id = %(key)s
+ORDER BY logs.created_at DESC, logs.id DESC
+LIMIT 1;
+
+-- name: records_before
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE (created_at, id) < (%(at)s, %(key)s) AND created_at <= %(at)s AND {matching}
+ORDER BY logs.created_at DESC, logs.id DESC
+LIMIT %(rows)s;
+
+-- name: records_after
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE (created_at, id) > (%(at)s, %(key)s) AND created_at >= %(at)s AND {matching}
+ORDER BY logs.created_at, logs.id
+LIMIT %(rows)s;
+
+-- name: traces_matching
+-- The trace of exactly that id, and two that begin with it. Without ORDER BY: with one, PostgreSQL
+-- would rather walk the whole index than look up two prefixes.
+WITH one AS MATERIALIZED (SELECT trace_id FROM logs WHERE {matching} LIMIT 1)
+SELECT (SELECT trace_id FROM logs WHERE trace_id = %(given)s LIMIT 1),
+       (SELECT trace_id FROM one),
+       (SELECT trace_id FROM logs
+        WHERE {matching} AND trace_id <> (SELECT trace_id FROM one) LIMIT 1);
+
+-- name: trace_records
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE trace_id = %(trace)s
+ORDER BY logs.created_at, logs.id
+LIMIT %(rows)s;
+
+-- name: trace_summary
+-- Components in the order in which the trace reached them.
+WITH found AS MATERIALIZED (
+    SELECT created_at, component FROM logs WHERE trace_id = %(trace)s
+    ORDER BY logs.created_at LIMIT %(rows)s
+)
+SELECT (SELECT count(*) FROM found), (SELECT dewey_text(max(created_at)) FROM logs WHERE trace_id = %(trace)s),
+       (SELECT array_agg(component ORDER BY first, component)
+        FROM (SELECT component, min(created_at) AS first FROM found GROUP BY component) c);
+
+-- name: trace_first_error
+-- By way of the trace alone: with its level in the same WHERE, PostgreSQL may walk all errors instead.
+WITH found AS MATERIALIZED (
+    SELECT created_at, id, level FROM logs WHERE trace_id = %(trace)s
+    ORDER BY logs.created_at, logs.id LIMIT %(rows)s
+), first AS (
+    SELECT created_at, id FROM found WHERE level = 'ERROR' ORDER BY created_at, id LIMIT 1
+)
+SELECT r.*
+FROM first
+CROSS JOIN LATERAL (
+    SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+    FROM logs WHERE created_at = first.created_at AND id = first.id LIMIT 1) r;
+
+-- name: rollup_span
+SELECT min(minute), max(minute) + interval '1 minute' FROM logs_rollup;
+
+-- name: histogram_hours
+-- Sums of float8 are exact up to 2^53 and cost half of those of bigint, which are numeric.
+SELECT at, level::text, n
+FROM (SELECT date_bin(%(step)s, created_at, %(origin)s) AS at, level, sum(n::float8)::bigint AS n
+      FROM dewey_counts(%(low)s, %(high)s) logs
+      WHERE {matching}
+      GROUP BY 1, 2) h
+WHERE n <> 0;
+
+-- name: histogram_minutes
+SELECT at, level::text, n
+FROM (SELECT date_bin(%(step)s, created_at, %(origin)s) AS at, level, sum(n::float8)::bigint AS n
+      FROM (SELECT minute AS created_at, level, component, n FROM logs_rollup) logs
+      WHERE {matching}
+      GROUP BY 1, 2) h
+WHERE n <> 0;
+
+-- name: histogram_counted
+SELECT at, level::text, n
+FROM (SELECT date_bin(%(step)s, created_at, %(origin)s) AS at, level, count(*) AS n
+      FROM logs
+      WHERE {matching}
+      GROUP BY 1, 2) h;
+
+-- name: summary_rollup
+SELECT component, level::text, day, n, bytes, first, last
+FROM (SELECT component, level, date_bin('1 day', created_at, %(origin)s) AS day,
+             sum(n::float8)::bigint AS n, sum(bytes::float8)::bigint AS bytes,
+             min(created_at) AS first, max(created_at) AS last
+      FROM dewey_counts(%(low)s, %(high)s) logs
+      WHERE {matching}
+      GROUP BY 1, 2, 3) d
+WHERE n <> 0;
+
+-- name: oldest_matching
+SELECT dewey_text(created_at) FROM logs WHERE {matching} ORDER BY logs.created_at LIMIT 1;
+
+-- name: newest_matching
+SELECT dewey_text(created_at) FROM logs WHERE {matching} ORDER BY logs.created_at DESC LIMIT 1;
+
+-- name: disk_by_day
+SELECT date_bin('1 day', low, %(origin)s), sum(pg_total_relation_size(part))::bigint
+FROM dewey_partitions() WHERE NOT pending
+GROUP BY 1;
+
+-- name: pattern_hours
+SELECT pattern, sum(n)::bigint, min(hour), max(hour)
+FROM logs_pattern_rollup
+WHERE hour >= %(low)s AND hour < %(high)s
+GROUP BY pattern
+HAVING sum(n) <> 0;
+
+-- name: patterns_counted
+SELECT pattern, count(*), min(created_at), max(created_at)
+FROM logs
+WHERE {matching} AND pattern IS NOT NULL
+GROUP BY pattern;
+
+-- name: pattern_span
+SELECT min(hour), max(hour) + interval '1 hour' FROM logs_pattern_rollup;
+
+-- name: pattern_templates
+-- With the record that the pattern was first met in, if it is within the time and still there.
+SELECT w.pattern, p.template, s.*
+FROM unnest(%(patterns)s::bigint[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
+     w(pattern, low, high)
+LEFT JOIN logs_pattern p ON p.pattern = w.pattern
+LEFT JOIN LATERAL (
+    SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+    FROM logs
+    WHERE created_at = p.first_seen AND id = p.sample AND created_at >= w.low AND created_at < w.high
+    LIMIT 1) s ON true;
+
+-- name: pattern_samples
+-- The newest record of each pattern within its stretch of time.
+SELECT w.pattern, s.*
+FROM unnest(%(patterns)s::bigint[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
+     w(pattern, low, high)
+CROSS JOIN LATERAL (
+    SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+    FROM logs
+    WHERE created_at >= w.low AND created_at < w.high AND logs.pattern = w.pattern AND {matching}
+    ORDER BY logs.created_at DESC, logs.id DESC
+    LIMIT 1) s;
+
+-- name: facets_rollup
+SELECT {value}, sum(n)::bigint
+FROM dewey_counts(%(low)s, %(high)s) logs
+WHERE {matching}
+GROUP BY 1
+HAVING sum(n) <> 0;
+
+-- name: facets_counted
+SELECT value, count(*)
+FROM (SELECT {value} AS value FROM logs WHERE {matching}
+      ORDER BY logs.created_at DESC LIMIT %(rows)s) newest
+GROUP BY 1;
+
+-- name: export_newest_first
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE {matching}
+ORDER BY logs.created_at DESC, logs.id DESC;
+
+-- name: export_oldest_first
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM logs
+WHERE {matching}
+ORDER BY logs.created_at, logs.id;

@@ -9,6 +9,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dewey_logs.answers import (
+    Bucket,
+    ComponentCounts,
+    Context,
+    DayCounts,
+    Facets,
+    FacetValue,
+    Histogram,
+    LevelCounts,
+    PatternChange,
+    PatternCount,
+    PatternTable,
+    Summary,
+    Trace,
+    TraceRecord,
+    WindowComparison,
+)
 from dewey_logs.comparisons import Comparison
 from dewey_logs.errors import (
     BadAddress,
@@ -45,6 +62,7 @@ if TYPE_CHECKING:
     from dewey_logs.clearing import Cleared, ClearPlan
     from dewey_logs.contents import Contents, Held
     from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
+    from dewey_logs.export import Export
     from dewey_logs.store import Store, open_store
 
 __all__ = [
@@ -52,10 +70,14 @@ __all__ = [
     "BadAddress",
     "BadFilter",
     "Batch",
+    "Bucket",
     "ClearPlan",
     "Cleared",
     "Comparison",
+    "ComponentCounts",
     "Contents",
+    "Context",
+    "DayCounts",
     "DeadLetter",
     "DeadLetterFilter",
     "DeadLetterReason",
@@ -63,13 +85,21 @@ __all__ = [
     "Dropped",
     "EntryRun",
     "Epoch",
+    "Export",
+    "FacetValue",
+    "Facets",
     "Held",
+    "Histogram",
+    "LevelCounts",
     "LogFilter",
     "LogRecordView",
     "LogRow",
     "Neighbours",
     "NotDurable",
     "Page",
+    "PatternChange",
+    "PatternCount",
+    "PatternTable",
     "QueryTimeout",
     "Reject",
     "Retried",
@@ -77,9 +107,13 @@ __all__ = [
     "Source",
     "Store",
     "StoreTotals",
+    "Summary",
+    "Trace",
+    "TraceRecord",
     "Unavailable",
     "Unclassified",
     "Window",
+    "WindowComparison",
     "WriteResult",
     "format_filter",
     "matcher",
@@ -98,6 +132,7 @@ _LATE = {
     "DeadLetterFilter": "dewey_logs.deadletters",
     "DeadLetterReason": "dewey_logs.deadletters",
     "Epoch": "dewey_logs.accounts",
+    "Export": "dewey_logs.export",
     "Held": "dewey_logs.contents",
     "Neighbours": "dewey_logs.accounts",
     "Store": "dewey_logs.store",

@@ -110,8 +110,8 @@ def migrate(check: bool) -> None:
 def maintain(once: bool, verify: bool) -> None:
     """Make coming partitions, seal and vacuum what is over, drop what retention ends, merge rows.
 
-    Retention is LOG_RETENTION_DAYS and LOG_RETENTION_BYTES. Runs until SIGTERM: sealing every
-    minute, the rest every hour.
+    Retention is LOG_RETENTION_DAYS and LOG_RETENTION_BYTES. Runs until SIGTERM: sealing and merging
+    counts every minute, the rest every hour.
     """
     read = Reader(os.environ)
     url, retention_days = read.owner_url(), read.retention_days()
@@ -138,10 +138,14 @@ def maintain(once: bool, verify: bool) -> None:
             err=True,
         )
 
+    def every_minute() -> None:
+        maintenance.merge_rollups(url)
+        _print_done(sealing.seal(url)._asdict())
+
     if once:
         everything()
     else:
-        _forever(everything, lambda: _print_done(sealing.seal(url)._asdict()))
+        _forever(everything, every_minute)
 
 
 def _print_done(done: Mapping[str, object]) -> None:

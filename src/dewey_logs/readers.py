@@ -11,14 +11,26 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from dewey_logs import accounts as ledger_accounts
+from dewey_logs import comparison, context, deadletters, histogram, pattern_counts, traces
 from dewey_logs import contents as log_contents
-from dewey_logs import deadletters
+from dewey_logs import facets as field_facets
+from dewey_logs import summary as summaries
 from dewey_logs.accounts import Accounts, Neighbours
+from dewey_logs.answers import (
+    Context,
+    Facets,
+    Histogram,
+    PatternTable,
+    Summary,
+    Trace,
+    WindowComparison,
+)
 from dewey_logs.cancellation import watched
 from dewey_logs.contents import Contents
 from dewey_logs.database import Connection, apply_settings, connect, errors_translated
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.errors import Unavailable
+from dewey_logs.export import FETCH_TIMEOUT_MS, IDLE_TIMEOUT_MS, Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.logins import READER
 from dewey_logs.query import page
@@ -28,12 +40,15 @@ from dewey_logs.totals import totals
 
 POOL_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 4
+MAX_EXPORTS = 2
 
 SETTINGS: dict[str, str | int] = {
     "timezone": "UTC",
     "default_transaction_read_only": "on",
     "lock_timeout": 1_000,
     "idle_in_transaction_session_timeout": 10_000,
+    # statements of one answer see the same records and the same counts
+    "default_transaction_isolation": "repeatable read",
     # a generic plan cannot use the partial indexes by level (measured: 3.8 s instead of 2 ms)
     "plan_cache_mode": "force_custom_plan",
     "jit": "off",
@@ -58,10 +73,69 @@ class Readers:
         self._max_connections = max_connections
         self._pool: ConnectionPool[Connection] | None = None
         self._lock = threading.Lock()
+        self._exports = threading.BoundedSemaphore(MAX_EXPORTS)
 
     def query(self, filter: LogFilter) -> Page:
         """Return one page; see Store.query."""
         return self._read(lambda connection: page(connection, filter))
+
+    def context(
+        self,
+        record_id: str,
+        created_at: datetime | None,
+        before: int,
+        after: int,
+        same: context.Same | None,
+    ) -> Context | None:
+        """Return a record and those around it; see Store.context."""
+        return self._read(
+            lambda c: context.around(
+                c, record_id, created_at, before=before, after=after, same=same
+            )
+        )
+
+    def trace(self, trace_id: str, limit: int) -> Trace | None:
+        """Return a trace from its beginning; see Store.trace."""
+        return self._read(lambda c: traces.trace(c, trace_id, limit))
+
+    def histogram(self, filter: LogFilter, interval: str) -> Histogram:
+        """Return counts over time; see Store.histogram."""
+        return self._read(lambda c: histogram.histogram(c, filter, interval))
+
+    def summary(self, filter: LogFilter) -> Summary:
+        """Return how much there is of what; see Store.summary."""
+        return self._read(lambda c: summaries.summary(c, filter))
+
+    def patterns(self, filter: LogFilter) -> PatternTable:
+        """Return the most frequent patterns; see Store.patterns."""
+        return self._read(lambda c: pattern_counts.patterns(c, filter))
+
+    def compare(
+        self, before: LogFilter, after: LogFilter, min_ratio: float, limit: int
+    ) -> WindowComparison:
+        """Return what two windows differ in; see Store.compare."""
+        return self._read(
+            lambda c: comparison.compare(c, before, after, min_ratio=min_ratio, limit=limit)
+        )
+
+    def facets(self, field: str, filter: LogFilter) -> Facets:
+        """Return the most frequent values of a field; see Store.facets."""
+        return self._read(lambda c: field_facets.facets(c, field, filter))
+
+    def export(self, filter: LogFilter) -> Export:
+        """Return an iterator over every record that matches; see Store.export."""
+        settings = {
+            **SETTINGS,
+            "statement_timeout": FETCH_TIMEOUT_MS,
+            "idle_in_transaction_session_timeout": IDLE_TIMEOUT_MS,
+        }
+        if not self._exports.acquire(blocking=False):
+            raise Unavailable(f"{MAX_EXPORTS} exports are running: wait for one to end")
+        try:
+            return Export(lambda: connect(self._info, **settings), filter, self._exports.release)
+        except BaseException:
+            self._exports.release()
+            raise
 
     def window(self) -> Window:
         """Return the accepted window as the database defines it."""

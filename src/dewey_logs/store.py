@@ -11,13 +11,26 @@ from types import TracebackType
 from typing import Protocol
 
 from dewey_logs.accounts import Accounts, Neighbours
+from dewey_logs.answers import (
+    Context,
+    Facets,
+    Histogram,
+    PatternTable,
+    Summary,
+    Trace,
+    WindowComparison,
+)
 from dewey_logs.clearing import Cleared, Clearing, ClearPlan
+from dewey_logs.comparison import MIN_RATIO
 from dewey_logs.contents import Contents
+from dewey_logs.context import Same
 from dewey_logs.database import conninfo
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
+from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.readers import Readers
 from dewey_logs.rows import Batch, Page, StoreTotals, Window, WriteResult
+from dewey_logs.traces import DEFAULT_RECORDS
 from dewey_logs.writer import Writer
 
 
@@ -34,6 +47,53 @@ class Store(Protocol):
 
     def query(self, filter: LogFilter) -> Page:
         """Return one page; raises BadFilter, QueryTimeout, Unavailable or SchemaProblem."""
+        ...
+
+    def context(
+        self,
+        record_id: str,
+        created_at: datetime | None = None,
+        *,
+        before: int = 10,
+        after: int = 10,
+        same: Same | None = None,
+    ) -> Context | None:
+        """Return a record and those around it, None when there is none; see dewey_logs.context."""
+        ...
+
+    def trace(self, trace_id: str, limit: int = DEFAULT_RECORDS) -> Trace | None:
+        """Return a trace in order, None when there is none; a beginning of its id will do."""
+        ...
+
+    def histogram(self, filter: LogFilter, interval: str = "auto") -> Histogram:
+        """Return counts by level over time; quick for time, component and level alone."""
+        ...
+
+    def summary(self, filter: LogFilter) -> Summary:
+        """Return counts by component, level and day; the filter can speak of nothing else."""
+        ...
+
+    def patterns(self, filter: LogFilter) -> PatternTable:
+        """Return the most frequent kinds of messages; quick for time alone."""
+        ...
+
+    def compare(
+        self,
+        before: LogFilter,
+        after: LogFilter,
+        *,
+        min_ratio: float = MIN_RATIO,
+        limit: int = 20,
+    ) -> WindowComparison:
+        """Return which kinds of messages are new, gone or more often; quick for time alone."""
+        ...
+
+    def facets(self, field: str, filter: LogFilter) -> Facets:
+        """Return the most frequent values of a column, or of a path into data."""
+        ...
+
+    def export(self, filter: LogFilter) -> Export:
+        """Return an iterator over every record that matches; close it, or use it in `with`."""
         ...
 
     def window(self) -> Window:
@@ -150,6 +210,53 @@ class PostgresStore:
     def query(self, filter: LogFilter) -> Page:
         """Return one page; see Store.query."""
         return self._readers.query(filter)
+
+    def context(
+        self,
+        record_id: str,
+        created_at: datetime | None = None,
+        *,
+        before: int = 10,
+        after: int = 10,
+        same: Same | None = None,
+    ) -> Context | None:
+        """Return a record and those around it; see Store.context."""
+        return self._readers.context(record_id, created_at, before, after, same)
+
+    def trace(self, trace_id: str, limit: int = DEFAULT_RECORDS) -> Trace | None:
+        """Return a trace in order; see Store.trace."""
+        return self._readers.trace(trace_id, limit)
+
+    def histogram(self, filter: LogFilter, interval: str = "auto") -> Histogram:
+        """Return counts by level over time; see Store.histogram."""
+        return self._readers.histogram(filter, interval)
+
+    def summary(self, filter: LogFilter) -> Summary:
+        """Return counts by component, level and day; see Store.summary."""
+        return self._readers.summary(filter)
+
+    def patterns(self, filter: LogFilter) -> PatternTable:
+        """Return the most frequent kinds of messages; see Store.patterns."""
+        return self._readers.patterns(filter)
+
+    def compare(
+        self,
+        before: LogFilter,
+        after: LogFilter,
+        *,
+        min_ratio: float = MIN_RATIO,
+        limit: int = 20,
+    ) -> WindowComparison:
+        """Return what two windows differ in; see Store.compare."""
+        return self._readers.compare(before, after, min_ratio, limit)
+
+    def facets(self, field: str, filter: LogFilter) -> Facets:
+        """Return the most frequent values of a field; see Store.facets."""
+        return self._readers.facets(field, filter)
+
+    def export(self, filter: LogFilter) -> Export:
+        """Return an iterator over every record that matches; see Store.export."""
+        return self._readers.export(filter)
 
     def window(self) -> Window:
         """Return the accepted window; see Store.window."""

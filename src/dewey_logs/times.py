@@ -51,3 +51,8 @@ def micros(moment: datetime) -> int:
 def from_micros(us: int) -> datetime:
     """Return the moment so many microseconds after 1970."""
     return EPOCH + timedelta(microseconds=us)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a moment as Dewey shows times: UTC, with microseconds and `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

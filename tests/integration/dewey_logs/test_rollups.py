@@ -121,6 +121,34 @@ def test_merging_leaves_one_row_of_each_and_changes_no_sum(store, database, make
     assert list(verify(dewey_url)) == []
 
 
+def test_hours_are_what_their_minutes_add_up_to_however_often_they_are_merged(
+    store, database, maker, dewey_url
+):
+    base = maker.now_us // (60 * MINUTE_US) * 60 * MINUTE_US - 60 * MINUTE_US
+
+    def hours() -> list[tuple]:
+        return database.rows("SELECT level::text, component, n, bytes FROM logs_rollup_hour")
+
+    for start in (0, 20, 40):
+        for minute in (0, 7, 7, 59):
+            us = base + minute * MINUTE_US
+            store.write(batch(maker.rows(5, created_at_us=us, message="1234")))
+        merge_rollups(dewey_url)
+        assert hours() == [("INFO", "shop.api", start + 20, 4 * (start + 20))]
+        assert merge_rollups(dewey_url) == 0
+    assert database.rows("SELECT n, merged FROM logs_rollup ORDER BY minute") == [
+        (15, True),
+        (30, True),
+        (15, True),
+    ]
+    assert database.rows("SELECT n, merged FROM logs_pattern_rollup") == [(60, True)]
+    assert list(verify(dewey_url)) == []
+    database.connection.execute("UPDATE logs_rollup_hour SET n = n - 1")
+    assert [(d.what, d.told, d.found) for d in verify(dewey_url)] == [
+        ("hour INFO shop.api", 59, 60)
+    ]
+
+
 def test_a_wrong_count_is_found(store, database, maker, dewey_url):
     store.write(batch(maker.rows(10, created_at_us=maker.now_us)))
     database.connection.execute("UPDATE logs_rollup SET n = n + 1")
@@ -141,9 +169,11 @@ def test_counts_and_patterns_go_with_their_day(database, maker, dewey_url):
             )
         )
     forget(dewey_url, 6)
+    merge_rollups(dewey_url)
     assert database.one("SELECT count(*) FROM logs_rollup") == 2
     maintain(dewey_url, 3)
     assert database.one("SELECT count(*) FROM logs_rollup") == 1
+    assert database.one("SELECT count(*) FROM logs_rollup_hour") == 1
     assert database.one("SELECT count(*) FROM logs_pattern_rollup") == 1
     assert database.rows("SELECT template FROM logs_pattern") == [("new",)]
     assert list(verify(dewey_url)) == []

@@ -1,0 +1,135 @@
+"""Counting with a budget: partition by partition, the newest first, and what was counted is kept.
+
+One statement over eight days either ends in time or was for nothing. A statement for each
+partition costs no more, uses the indexes that this partition has, and whoever runs out of time
+still has the newest days and is told how far back they reach.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from dewey_logs.database import Connection, user_of
+from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
+from dewey_logs.filters import Conditions, LogFilter, conditions
+from dewey_logs.logins import READER
+from dewey_logs.sqlstates import first_line, translated
+from dewey_logs.statements import statement
+
+Row = tuple[Any, ...]
+
+
+class Counted(NamedTuple):
+    """The rows of every partition that was reached; all there are when `reached` is None."""
+
+    rows: list[Row]
+    reached: datetime | None
+
+
+@contextmanager
+def asking(connection: Connection, narrow: str) -> Iterator[None]:
+    """Run statements on one snapshot; `narrow` tells what to do when they run out of time."""
+    try:
+        with connection.transaction():
+            yield
+    except psycopg.Error as exc:
+        raise _explained(exc, connection, narrow) from exc
+
+
+def _explained(error: psycopg.Error, connection: Connection, narrow: str) -> DeweyError:
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return QueryTimeout(f"the question ran out of time: {narrow}")
+    if (error.sqlstate or "")[:2] in ("22", "54"):  # a broken regular expression, a number too big
+        return BadFilter(f"the filter cannot be used: {first_line(error)}")
+    return translated(error, READER, user_of(connection))
+
+
+def ask(
+    connection: Connection,
+    name: str,
+    matching: Conditions | None = None,
+    /,
+    *,
+    value: LiteralString = "NULL",
+    **values: object,
+) -> list[Row]:
+    """Return the rows of a statement by name, with its `{matching}` and `{value}` filled in."""
+    found = matching or Conditions()
+    query = sql.SQL(statement(name)).format(matching=sql.SQL(found.where), value=sql.SQL(value))
+    return connection.execute(query, {**found.values, **values}).fetchall()
+
+
+def ask_by_partition(
+    connection: Connection,
+    name: str,
+    wanted: LogFilter,
+    between: tuple[datetime | None, datetime | None],
+    values: Callable[[list[Row]], dict[str, Any] | None],
+    *,
+    value: LiteralString = "NULL",
+) -> Counted:
+    """Return the rows of a statement, asked of one partition after the other inside `asking`.
+
+    `values` is called before each with the rows so far and returns what to bind, or None to stop.
+    The budget is the session's statement_timeout. Raises QueryCanceled when not even the newest
+    partition could be read within it.
+    """
+    since, until = between
+    rows: list[Row] = []
+    began = time.monotonic()
+    [(budget_ms,)] = ask(connection, "statement_timeout_ms")
+    reached: datetime | None = None
+    for low, high in ask(connection, "partitions_between", since=since, until=until):
+        bound = values(rows)
+        if bound is None:
+            break
+        part = conditions(wanted, _later(low, since), _earlier(high, until))
+        left_ms = budget_ms - int((time.monotonic() - began) * 1000)
+        try:
+            if budget_ms and left_ms <= 0:
+                raise psycopg.errors.QueryCanceled("the budget of all partitions is used up")
+            with connection.transaction():
+                if budget_ms:
+                    connection.execute(f"SET LOCAL statement_timeout = {left_ms}")
+                rows += ask(connection, name, part, value=value, **bound)
+        except psycopg.errors.QueryCanceled:
+            if reached is None:
+                raise
+            return Counted(rows, reached)
+        reached = low
+    return Counted(rows, None)
+
+
+def _later(low: datetime, since: datetime | None) -> datetime:
+    return low if since is None else max(low, since)
+
+
+def _earlier(high: datetime, until: datetime | None) -> datetime:
+    return high if until is None else min(high, until)
+
+
+def only_counts(wanted: LogFilter) -> bool:
+    """Return whether the filter speaks of time, component and level alone, as the rollups do."""
+    return LogFilter() == LogFilter(
+        **{
+            name: getattr(wanted, name)
+            for name in LogFilter.__struct_fields__
+            if name not in _COUNTED and name not in _PAGING
+        }
+    )
+
+
+def only_time(wanted: LogFilter) -> bool:
+    """Return whether the filter speaks of time alone, as the rollups by pattern do."""
+    return only_counts(wanted) and not wanted.component and wanted.level is None
+
+
+_COUNTED = ("since", "until", "component", "level")
+_PAGING = ("limit", "cursor", "order")

@@ -1,0 +1,130 @@
+"""The records around a record, in the log's own order.
+
+A record's key is its time and its id, and no index is on the id alone: it would cost every insert,
+and ids of ours carry their milliseconds, as those of version 7 do. So a record is looked for at the
+time in its id, then among those that were stored under another time, then near that time. An id
+that says nothing is looked for in the keys of all partitions, the newest first: half a second for
+each ten million, and the answer says so (`scan`). Whoever knows the time gives it.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from dewey_logs.answers import Context
+from dewey_logs.budget import Row, ask, asking
+from dewey_logs.database import Connection
+from dewey_logs.errors import BadFilter
+from dewey_logs.filters import Conditions
+from dewey_logs.rows import LogRecordView
+from dewey_logs.times import EPOCH
+
+MAX_AROUND = 500
+NEAR = timedelta(seconds=10)
+MILLISECOND = timedelta(milliseconds=1)
+TIMED_VERSIONS = (7, 8)
+
+Same = Literal["component", "trace"]
+
+
+def around(
+    connection: Connection,
+    record_id: str,
+    created_at: datetime | None = None,
+    *,
+    before: int = 10,
+    after: int = 10,
+    same: Same | None = None,
+) -> Context | None:
+    """Return the record and its neighbours, None when there is no such record.
+
+    `created_at` may be cut to milliseconds. `same` leaves out other components, or other traces.
+    Raises BadFilter, QueryTimeout, Unavailable or SchemaProblem.
+    """
+    began = time.perf_counter()
+    key = _uuid(record_id)
+    for name, count in (("before", before), ("after", after)):
+        if not 0 <= count <= MAX_AROUND:
+            raise BadFilter(f"{name}={count} is not possible: allowed is 0 to {MAX_AROUND}")
+    if same not in (None, "component", "trace"):
+        raise BadFilter(f"same={same!r:.40} is not known: allowed are component and trace")
+    with asking(connection, "the id has no time in it, so give the record's created_at as well"):
+        record, strategy = _find(connection, key, created_at)
+        if record is None:
+            return None
+        alike = _alike(record, same)
+        where: dict[str, Any] = {"at": datetime.fromisoformat(record.created_at), "key": key}
+        earlier = ask(connection, "records_before", alike, **where, rows=before + 1)
+        later = ask(connection, "records_after", alike, **where, rows=after + 1)
+    shown = [*reversed(earlier[:before])], [*later[:after]]
+    return Context(
+        rows=(*_views(shown[0]), record, *_views(shown[1])),
+        position=len(shown[0]),
+        returned=len(shown[0]) + 1 + len(shown[1]),
+        truncated=len(earlier) > before or len(later) > after,
+        more_before=len(earlier) > before,
+        more_after=len(later) > after,
+        strategy=strategy,
+        took_ms=(time.perf_counter() - began) * 1000,
+    )
+
+
+def _find(
+    connection: Connection, key: UUID, created_at: datetime | None
+) -> tuple[LogRecordView | None, str]:
+    inside = None
+    if key.version in TIMED_VERSIONS:
+        try:
+            inside = EPOCH + timedelta(milliseconds=key.int >> 80)
+        except OverflowError:  # a time after the year 9999 is none
+            inside = None
+    if created_at is not None:
+        record = _within(connection, key, created_at, created_at + MILLISECOND)
+        if record is not None:
+            return record, "time"
+    if inside is not None:
+        record = _within(connection, key, inside, inside + MILLISECOND)
+        if record is not None:
+            return record, "id"
+    for (moved_to,) in ask(connection, "moved_to", key=key):
+        record = _within(connection, key, moved_to, moved_to + MILLISECOND)
+        if record is not None:
+            return record, "moved"
+    if inside is not None:
+        record = _within(connection, key, inside - NEAR, inside + NEAR)
+        if record is not None:
+            return record, "id"
+    found = ask(connection, "record_anywhere", key=key)
+    return (LogRecordView(*found[0]), "scan") if found else (None, "scan")
+
+
+def _within(
+    connection: Connection, key: UUID, low: datetime, high: datetime
+) -> LogRecordView | None:
+    found = ask(connection, "record_within", key=key, low=low, high=high)
+    return LogRecordView(*found[0]) if found else None
+
+
+def _alike(record: LogRecordView, same: Same | None) -> Conditions:
+    found = Conditions()
+    if same == "component":
+        found.add("component = %(component)s", component=record.component)
+    elif same == "trace":
+        if record.trace_id is None:
+            raise BadFilter("same=trace is not possible: the record belongs to no trace")
+        found.add("trace_id = %(trace)s", trace=record.trace_id)
+    return found
+
+
+def _views(rows: list[Row]) -> list[LogRecordView]:
+    return [LogRecordView(*row) for row in rows]
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        raise BadFilter(f"id={text!r:.60} is no record's id: give the whole UUID") from None

@@ -1,0 +1,105 @@
+"""Every record that matches, one after the other, however many there are.
+
+A cursor on the server over one snapshot: memory stays flat on both sides, nothing is lost or comes
+twice while records arrive, and nothing is skipped as between two queries. It has a connection of
+its own, because the pool's few are for answers of milliseconds. Retention waits for its snapshot,
+so whoever does not fetch for ten minutes is cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator
+from datetime import UTC, datetime
+from types import TracebackType
+
+from psycopg import sql
+
+from dewey_logs.budget import Row, asking
+from dewey_logs.database import Connection
+from dewey_logs.errors import DeweyError
+from dewey_logs.filters import LogFilter, bounds, check_paging, conditions
+from dewey_logs.rows import LogRecordView
+from dewey_logs.statements import statement
+
+FETCHED_ROWS = 2_000
+FETCH_TIMEOUT_MS = 60_000
+IDLE_TIMEOUT_MS = 600_000
+NARROW = "narrow since, until or component"
+
+
+class Export:
+    """An iterator over the records, for one thread; closing it ends its query.
+
+    `limit` and `cursor` of the filter do not count. Raises BadFilter when it is made, and while
+    it is read QueryTimeout, Unavailable (also when nobody fetched for too long) or SchemaProblem.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        wanted: LogFilter,
+        released: Callable[[], None],
+        now: datetime | None = None,
+    ) -> None:
+        check_paging(wanted)
+        self._matching = conditions(wanted, *bounds(wanted, now or datetime.now(UTC)))
+        self._newest_first = wanted.order == "desc"
+        self._connect = connect
+        self._released = released
+        self._connection: Connection | None = None
+        self._rows = self._read()
+        self._ended = False
+
+    def __iter__(self) -> Iterator[LogRecordView]:
+        return self
+
+    def __next__(self) -> LogRecordView:
+        return next(self._rows)
+
+    def close(self) -> None:
+        """End the query and its connection; from another thread, too, and again does nothing."""
+        try:
+            with contextlib.suppress(DeweyError):  # the session is gone already
+                self._rows.close()
+        except ValueError:  # another thread waits in it for rows: its fetch ends with an error
+            if self._connection is not None:
+                self._connection.cancel()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._connection is not None:
+            self._connection.close()
+        self._released()
+
+    def __enter__(self) -> Export:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(self) -> Generator[LogRecordView, None, None]:
+        try:
+            connection = self._connection = self._connect()
+            with asking(connection, NARROW):
+                for row in self._fetched(connection):
+                    yield LogRecordView(*row)
+        finally:
+            self._end()
+
+    def _fetched(self, connection: Connection) -> Iterator[Row]:
+        name = "export_newest_first" if self._newest_first else "export_oldest_first"
+        query = sql.SQL(statement(name)).format(matching=sql.SQL(self._matching.where))
+        with connection.cursor(name="export") as cursor:
+            cursor.itersize = FETCHED_ROWS
+            cursor.execute(query, self._matching.values)
+            yield from cursor

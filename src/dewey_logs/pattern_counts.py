@@ -1,0 +1,193 @@
+"""How often each kind of message came: whole hours from the rollups, the rest counted.
+
+The rollups know the hour and the pattern, so they answer for time alone; with any other filter
+the records are counted, partition by partition and within a budget.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import psycopg
+
+from dewey_logs.answers import PatternCount, PatternTable
+from dewey_logs.budget import Row, ask, ask_by_partition, asking, only_time
+from dewey_logs.database import Connection
+from dewey_logs.errors import BadFilter
+from dewey_logs.filters import Conditions, LogFilter, bounds, conditions
+from dewey_logs.rows import LogRecordView
+from dewey_logs.times import EPOCH, rfc3339
+
+MAX_LISTED = 1_000
+HOUR = timedelta(hours=1)
+MICROSECOND = timedelta(microseconds=1)
+SAMPLES_TIMEOUT_MS = 300
+NARROW = "narrow since or until, or ask by time alone"
+
+
+class Seen(NamedTuple):
+    """How often a pattern came, and when first and last; `exactly`, or as the hours' beginnings."""
+
+    n: int
+    first: datetime
+    last: datetime
+    exactly: bool
+
+
+class Described(NamedTuple):
+    """What a pattern stands for, and one of its records if one was found in time."""
+
+    template: str
+    sample: LogRecordView | None
+
+
+def patterns(
+    connection: Connection, wanted: LogFilter, now: datetime | None = None
+) -> PatternTable:
+    """Return the most frequent patterns, `limit` of them.
+
+    Raises BadFilter, QueryTimeout, Unavailable or SchemaProblem.
+    """
+    began = time.perf_counter()
+    check_limit(wanted.limit)
+    since, until = bounds(wanted, now or datetime.now(UTC))
+    conditions(wanted, since, until)
+    reached: datetime | None = None
+    with asking(connection, NARROW):
+        if only_time(wanted):
+            found, strategy = _by_hours(connection, since, until), "rollup"
+        else:
+            counted = ask_by_partition(
+                connection, "patterns_counted", wanted, (since, until), lambda _: {}
+            )
+            found, reached, strategy = _sum(counted.rows, True), counted.reached, "count"
+        top = sorted(found.items(), key=lambda item: (-item[1].n, item[0]))[: wanted.limit]
+        stretches = {pattern: _stretch(seen, since, until) for pattern, seen in top}
+        described = describe(connection, stretches, conditions(wanted, None, None))
+    return PatternTable(
+        patterns=tuple(_shown(pattern, seen, described[pattern]) for pattern, seen in top),
+        distinct=len(found),
+        total=sum(seen.n for seen in found.values()),
+        returned=len(top),
+        truncated=len(found) > len(top),
+        scan_incomplete=reached is not None,
+        reached=None if reached is None else rfc3339(reached),
+        strategy=strategy,
+        took_ms=(time.perf_counter() - began) * 1000,
+    )
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a limit that does not exist."""
+    if not 1 <= limit <= MAX_LISTED:
+        raise BadFilter(f"limit={limit} is not possible: allowed is 1 to {MAX_LISTED}")
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the beginning of the hour."""
+    return EPOCH + (moment - EPOCH) // HOUR * HOUR
+
+
+def count_within(connection: Connection, low: datetime, high: datetime) -> list[Row]:
+    """Return (pattern, count, first, last) of the records themselves."""
+    if low >= high:
+        return []
+    return ask(connection, "patterns_counted", conditions(LogFilter(), low, high))
+
+
+def describe(
+    connection: Connection,
+    stretches: Mapping[int, tuple[datetime, datetime]],
+    matching: Conditions,
+) -> dict[int, Described]:
+    """Return the template of each pattern and a record of it within its stretch of time.
+
+    Without another filter than time the record that a pattern was first met in will do, if it is
+    still there; else the newest one is looked for, for as long as that is quick.
+    """
+    found: dict[int, Described] = {}
+    for pattern, template, *sample in ask(connection, "pattern_templates", **_arrays(stretches)):
+        usable = sample[0] is not None and not matching.clauses
+        view = LogRecordView(*sample) if usable else None
+        found[pattern] = Described(template or "", view)
+    missing = {p: stretch for p, stretch in stretches.items() if found[p].sample is None}
+    if missing:
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL statement_timeout = {SAMPLES_TIMEOUT_MS}")
+                rows = ask(connection, "pattern_samples", matching, **_arrays(missing))
+        except psycopg.errors.QueryCanceled:
+            rows = []
+        for pattern, *sample in rows:
+            found[pattern] = Described(found[pattern].template, LogRecordView(*sample))
+    return found
+
+
+def _arrays(stretches: Mapping[int, tuple[datetime, datetime]]) -> dict[str, Any]:
+    return {
+        "patterns": list(stretches),
+        "lows": [low for low, _ in stretches.values()],
+        "highs": [high for _, high in stretches.values()],
+    }
+
+
+def _by_hours(
+    connection: Connection, since: datetime | None, until: datetime | None
+) -> dict[int, Seen]:
+    """Return what came between two moments: whole hours summed up, both ends counted."""
+    [(oldest, newest)] = ask(connection, "pattern_span")
+    if oldest is None:
+        return {}
+    low, high = since or oldest, until or newest
+    first, last = hour_of(low + HOUR - MICROSECOND), hour_of(high)
+    if first >= last:
+        return _sum(count_within(connection, low, high), True)
+    whole = _sum(ask(connection, "pattern_hours", low=first, high=last), False)
+    ends = (
+        *count_within(connection, max(low, oldest), first),
+        *count_within(connection, last, min(high, newest)),
+    )
+    return _sum(ends, True, whole)
+
+
+def _sum(
+    rows: Iterable[Row], exactly: bool, known: Mapping[int, Seen] | None = None
+) -> dict[int, Seen]:
+    found = dict(known or {})
+    for pattern, n, first, last in rows:
+        seen = found.get(pattern)
+        if seen is None:
+            found[pattern] = Seen(n, first, last, exactly)
+        else:
+            found[pattern] = Seen(
+                seen.n + n,
+                min(seen.first, first),
+                max(seen.last, last),
+                seen.exactly and exactly,
+            )
+    return found
+
+
+def _stretch(
+    seen: Seen, since: datetime | None, until: datetime | None
+) -> tuple[datetime, datetime]:
+    """Return where to look for a record: at its very time, or in the last hour that had one."""
+    if seen.exactly:
+        return seen.last, seen.last + MICROSECOND
+    low, high = hour_of(seen.last), hour_of(seen.last) + HOUR
+    return max(low, since or low), min(high, until or high)
+
+
+def _shown(pattern: int, seen: Seen, described: Described) -> PatternCount:
+    return PatternCount(
+        pattern=pattern,
+        template=described.template,
+        n=seen.n,
+        first_seen=rfc3339(seen.first),
+        last_seen=rfc3339(seen.last),
+        seen_exactly=seen.exactly,
+        sample=described.sample,
+    )

@@ -1,0 +1,77 @@
+"""One trace from its beginning: when each record came, and where it went wrong.
+
+A beginning of the id will do when it is that of one trace only: two traces mixed into one answer
+would look like one request.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from dewey_logs.answers import Trace, TraceRecord
+from dewey_logs.budget import ask, asking
+from dewey_logs.database import Connection
+from dewey_logs.errors import BadFilter
+from dewey_logs.filters import LogFilter, conditions
+from dewey_logs.rows import LogRecordView
+
+MAX_RECORDS = 10_000
+MAX_COUNTED = 100_000
+DEFAULT_RECORDS = 1_000
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -> Trace | None:
+    """Return the trace's first `limit` records and what is to say of all, None when there is none.
+
+    `trace_id` is whole, or at least 8 characters of its beginning. Raises BadFilter (also for the
+    beginning of several traces), QueryTimeout, Unavailable or SchemaProblem.
+    """
+    began = time.perf_counter()
+    if not 1 <= limit <= MAX_RECORDS:
+        raise BadFilter(f"limit={limit} is not possible: allowed is 1 to {MAX_RECORDS}")
+    matching = conditions(LogFilter(trace_id=trace_id), None, None)
+    with asking(connection, "give the whole trace_id, or a lower limit"):
+        [(whole, one, other)] = ask(connection, "traces_matching", matching, given=trace_id)
+        found = whole or one
+        if found is None:
+            return None
+        if whole is None and other is not None:
+            raise BadFilter(
+                f"trace_id={trace_id} is the beginning of several traces, as {one} and {other}: "
+                "give more of it"
+            )
+        rows = ask(connection, "trace_records", trace=found, rows=limit + 1)
+        records = tuple(LogRecordView(*row) for row in rows[:limit])
+        if len(rows) > limit:
+            [(total, ended, components)] = ask(
+                connection, "trace_summary", trace=found, rows=MAX_COUNTED + 1
+            )
+            errors = ask(connection, "trace_first_error", trace=found, rows=MAX_COUNTED)
+            first_error = LogRecordView(*errors[0]) if errors else None
+        else:
+            total, ended = len(records), records[-1].created_at
+            components = dict.fromkeys(record.component for record in records)
+            first_error = next((record for record in records if record.level == "ERROR"), None)
+    moments = [datetime.fromisoformat(record.created_at) for record in records]
+    gaps = [timedelta(), *(later - earlier for earlier, later in pairwise(moments))]
+    return Trace(
+        trace_id=found,
+        rows=tuple(
+            TraceRecord(record, (at - moments[0]) / MILLISECOND, gap / MILLISECOND)
+            for record, at, gap in zip(records, moments, gaps, strict=True)
+        ),
+        returned=len(records),
+        truncated=len(rows) > limit,
+        total=min(total, MAX_COUNTED),
+        total_capped=total > MAX_COUNTED,
+        started=records[0].created_at,
+        ended=ended,
+        duration_ms=(datetime.fromisoformat(ended) - moments[0]) / MILLISECOND,
+        components=tuple(components),
+        first_error=first_error,
+        strategy="trace",
+        took_ms=(time.perf_counter() - began) * 1000,
+    )
