@@ -116,7 +116,7 @@ def maintain(once: bool, verify: bool) -> None:
     read = Reader(os.environ)
     url, retention_days = read.owner_url(), read.retention_days()
     retention_bytes, layout = read.retention_bytes(), read.layout()
-    from dewey_logs import maintenance, sealing
+    from dewey_logs import maintenance
 
     if verify:
         differences = 0
@@ -138,14 +138,10 @@ def maintain(once: bool, verify: bool) -> None:
             err=True,
         )
 
-    def every_minute() -> None:
-        maintenance.merge_rollups(url)
-        _print_done(sealing.seal(url)._asdict())
-
     if once:
         everything()
     else:
-        _forever(everything, every_minute)
+        _forever(everything, lambda: _print_done(maintenance.tend(url)._asdict()))
 
 
 def _print_done(done: Mapping[str, object]) -> None:
@@ -160,7 +156,7 @@ def _forever(hourly: Callable[[], None], every_minute: Callable[[], None]) -> No
     import threading
 
     from dewey_logs.errors import Unavailable
-    from dewey_logs.maintenance import EVERY_S, SEAL_EVERY_S
+    from dewey_logs.maintenance import EVERY_S, TEND_EVERY_S
 
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
@@ -174,7 +170,7 @@ def _forever(hourly: Callable[[], None], every_minute: Callable[[], None]) -> No
                 every_minute()
         except Unavailable as exc:
             click.echo(f"error: {exc}", err=True)
-        stopping.wait(SEAL_EVERY_S)
+        stopping.wait(TEND_EVERY_S)
 
 
 @dewey.command("partitions")

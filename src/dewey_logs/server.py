@@ -17,9 +17,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_c
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import LogFilter
 from dewey_logs.layout import AS_BEFORE, Layout
-from dewey_logs.maintenance import EVERY_S, SEAL_EVERY_S, maintain
+from dewey_logs.maintenance import EVERY_S, TEND_EVERY_S, maintain, tend
 from dewey_logs.rows import Batch, Page, Window, WriteResult
-from dewey_logs.sealing import seal
 from dewey_logs.store import Store, open_store
 from dewey_logs.tools import (
     UNTRUSTED,
@@ -156,7 +155,7 @@ class Backend:
 
 
 class Maintenance:
-    """Once an hour everything, once a minute sealing. Runs on a thread while it is entered.
+    """Once an hour everything, once a minute what cannot wait; on a thread while it is entered.
 
     Every Dewey runs it; an advisory lock inside leaves one of them the work.
     """
@@ -184,12 +183,12 @@ class Maintenance:
             "godot_maintenance_errors_total", "Maintenance runs that failed.", registry=registry
         )
 
-    def run_once(self, *, sealing_only: bool = False) -> bool:
+    def run_once(self, *, tending: bool = False) -> bool:
         """Do what is due; return False, and say why in the log, when the store did not let us."""
         try:
             done = (
-                seal(self._owner_url)
-                if sealing_only
+                tend(self._owner_url)
+                if tending
                 else maintain(
                     self._owner_url, self._retention_days, self._retention_bytes, self._layout
                 )
@@ -198,9 +197,9 @@ class Maintenance:
             self._failed.inc()
             log.warning("maintenance failed", extra={"action": "maintain", "reason": str(exc)})
             return False
-        if not sealing_only:
+        if not tending:
             self._succeeded.set(time.time())
-        if not sealing_only or any(done):
+        if not tending or any(done):
             log.info("maintained", extra={"action": "maintain", **done._asdict()})
         return True
 
@@ -208,9 +207,9 @@ class Maintenance:
         due = time.monotonic()
         while not self._stop.is_set():
             everything = time.monotonic() >= due
-            if self.run_once(sealing_only=not everything) and everything:
+            if self.run_once(tending=not everything) and everything:
                 due = time.monotonic() + EVERY_S
-            self._stop.wait(SEAL_EVERY_S)
+            self._stop.wait(TEND_EVERY_S)
 
     def __enter__(self) -> Maintenance:
         self._thread.start()
