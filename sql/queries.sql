@@ -22,8 +22,11 @@ FROM (SELECT value::interval AS length FROM logs_settings WHERE name = 'partitio
          UNION ALL
          SELECT generate_series(now(), now() + interval '24 hours', length)
          WHERE length < interval '24 hours') times
-WHERE NOT dewey_has_partition(at)
+WHERE NOT EXISTS (SELECT FROM dewey_partitions() p WHERE p.low <= at AND at < p.high)
 ORDER BY at;
+
+-- name: half_detached
+SELECT name, low FROM dewey_partitions() WHERE pending;
 
 -- name: choose
 INSERT INTO logs_settings AS s VALUES (%(name)s, %(value)s)
@@ -171,9 +174,9 @@ WITH numbers AS (
          h(hour, pattern, n)
 ), stream AS MATERIALIZED (
     SELECT CASE WHEN %(stream)s::text IS NOT NULL THEN
-        dewey_epoch(%(stream)s::text, %(added)s::bigint, %(last_ms)s::numeric, %(last_seq)s::numeric,
-                    %(first_ms)s::numeric, %(first_seq)s::numeric, %(present)s::bigint,
-                    %(floor_ms)s::numeric, %(floor_seq)s::numeric)
+        dewey_batch_epoch(%(stream)s::text, %(added)s::bigint, %(last_ms)s::numeric,
+                          %(last_seq)s::numeric, %(first_ms)s::numeric, %(first_seq)s::numeric,
+                          %(present)s::bigint, %(floor_ms)s::numeric, %(floor_seq)s::numeric)
     END AS epoch
 ), entries AS (
     INSERT INTO logs_ledger_entries (stream, epoch, delivery, first_ms, first_seq, last_ms, last_seq,
@@ -357,6 +360,16 @@ ORDER BY first_ms, first_seq;
 -- name: take_sealing
 SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('sealing'));
 
+-- name: old_snapshot
+-- A transaction that an index built now would have to wait for, longer than it is willing to.
+SELECT pid FROM pg_stat_activity
+WHERE backend_xmin IS NOT NULL AND datname = current_database() AND pid <> pg_backend_pid()
+  AND xact_start < now() - interval '1 minute' AND backend_type <> 'autovacuum worker'
+LIMIT 1;
+
+-- name: parent_is_analysed
+SELECT last_analyze > now() - interval '20 hours' FROM pg_stat_user_tables WHERE relid = 'logs'::regclass;
+
 -- name: take_merging
 SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('merge'));
 
@@ -368,15 +381,18 @@ SELECT dewey_merge_numbers()
 SELECT dewey_merge_rollups();
 
 -- name: forget_rollups
--- Those of days that are gone: before the oldest one that is still there.
-WITH edge AS (
-    SELECT min(low) AS at FROM dewey_partitions()
+-- Those of times that no partition holds any more.
+WITH parts AS MATERIALIZED (
+    SELECT low, high FROM dewey_partitions()
 ), minutes AS (
-    DELETE FROM logs_rollup USING edge WHERE minute < edge.at
+    DELETE FROM logs_rollup
+    WHERE NOT EXISTS (SELECT FROM parts WHERE low <= minute AND minute < high)
 ), summed AS (
-    DELETE FROM logs_rollup_hour USING edge WHERE hour < edge.at
+    DELETE FROM logs_rollup_hour
+    WHERE NOT EXISTS (SELECT FROM parts WHERE low <= hour AND hour < high)
 ), hours AS (
-    DELETE FROM logs_pattern_rollup USING edge WHERE hour < edge.at
+    DELETE FROM logs_pattern_rollup
+    WHERE NOT EXISTS (SELECT FROM parts WHERE low <= hour AND hour < high)
 )
 SELECT 1;
 

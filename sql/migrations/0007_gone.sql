@@ -32,3 +32,41 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     )
     SELECT EXISTS (SELECT FROM begun)
 $$;
+
+-- As dewey_epoch, which says what these mean; and a stream that was gone for a while only, as one that
+-- was renamed or restored, goes on with the life it had: it holds entries from before it was missed.
+CREATE FUNCTION dewey_batch_epoch(p_stream text, p_added bigint, p_last_ms numeric, p_last_seq numeric,
+                                  p_first_ms numeric, p_first_seq numeric, p_present bigint,
+                                  p_floor_ms numeric, p_floor_seq numeric)
+RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    s logs_streams;
+    e logs_epochs;
+BEGIN
+    IF p_added IS NOT NULL AND p_first_ms IS NOT NULL THEN
+        SELECT * INTO s FROM logs_streams
+        WHERE stream = p_stream AND epoch > 1 AND entries_added = 0
+          AND (p_first_ms, p_first_seq) < (began_ms, began_seq);
+        IF FOUND THEN
+            SELECT * INTO s FROM logs_streams
+            WHERE stream = p_stream AND epoch = s.epoch AND entries_added = 0
+            FOR UPDATE;
+            IF FOUND THEN
+                DELETE FROM logs_epochs
+                WHERE stream = p_stream AND epoch = s.epoch - 1 AND counted <= p_added
+                RETURNING * INTO e;
+            END IF;
+            IF e.stream IS NOT NULL THEN
+                UPDATE logs_ledger_entries SET epoch = e.epoch
+                WHERE stream = p_stream AND epoch = s.epoch;
+                UPDATE logs_streams
+                SET epoch = e.epoch, entries_added = e.counted, last_ms = e.last_ms,
+                    last_seq = e.last_seq, began_ms = e.began_ms, began_seq = e.began_seq,
+                    began_at = e.began_at, at = now()
+                WHERE stream = p_stream;
+            END IF;
+        END IF;
+    END IF;
+    RETURN dewey_epoch(p_stream, p_added, p_last_ms, p_last_seq, p_first_ms, p_first_seq, p_present,
+                       p_floor_ms, p_floor_seq);
+END $$;

@@ -66,6 +66,9 @@ def _entered_us(row: LogRow) -> int:
 
 def _filter(stored: object, at: datetime) -> LogFilter:
     try:
+        unknown = set(stored) - set(LogFilter.__struct_fields__) if isinstance(stored, dict) else ()
+        if unknown:  # without it the filter would match more than was meant
+            raise msgspec.ValidationError(f"unknown part {min(unknown)!r}")
         return msgspec.convert(stored, LogFilter)
     except msgspec.ValidationError as exc:
         raise DeweyError(f"the filter of the clear of {at:%Y-%m-%d %H:%M:%SZ}: {exc}") from exc

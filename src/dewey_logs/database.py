@@ -64,7 +64,7 @@ def connect(info: str, **settings: str | int) -> Connection:
             raise SchemaProblem(
                 f"PostgreSQL {version // 10_000} is too old: Dewey needs {OLDEST_SERVER // 10_000}"
             )
-        apply_settings(connection, {"timezone": "UTC", **settings})
+        apply_settings(connection, {"timezone": "UTC", "datestyle": "ISO", **settings})
     except psycopg.Error as exc:
         connection.close()
         raise translated(exc) from exc

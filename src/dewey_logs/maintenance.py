@@ -6,11 +6,12 @@ a lock that anybody notices, and merging only deletes rows of long ago and inser
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import LiteralString, NamedTuple
 
 from dewey_logs import partitions
 from dewey_logs.database import connect, conninfo, errors_translated
+from dewey_logs.errors import DeweyError
 from dewey_logs.layout import AS_BEFORE, Layout
 from dewey_logs.sealing import Sealed, choose, seal
 from dewey_logs.statements import statement
@@ -47,14 +48,31 @@ def maintain(
 ) -> Maintained:
     """Do everything once, as the owner; safe from many processes at a time.
 
-    Raises Unavailable or SchemaProblem; what was done until then stays done.
+    What one step cannot do holds no other up: the first error is raised after all of them, as
+    Unavailable or SchemaProblem.
     """
-    choose(owner_url, layout)
-    made = partitions.ensure(owner_url, retention_days)
-    dropped = partitions.drop_expired(owner_url, retention_days, retention_bytes)
-    forget(owner_url, retention_days)
-    merged = merge_ledger(owner_url) + merge_rollups(owner_url)
-    return Maintained(made, dropped, merged, *seal(owner_url))
+    made: list[str] = []
+    dropped: list[str] = []
+    merged: list[int] = []
+    sealed: list[Sealed] = []
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: choose(owner_url, layout),
+        lambda: dropped.extend(partitions.drop_expired(owner_url, retention_days, retention_bytes)),
+        lambda: forget(owner_url, retention_days),  # before a day that is gone is made again
+        lambda: made.extend(partitions.ensure(owner_url, retention_days)),
+        lambda: merged.append(merge_ledger(owner_url)),
+        lambda: merged.append(merge_rollups(owner_url)),
+        lambda: sealed.append(seal(owner_url)),
+    )
+    failed: DeweyError | None = None
+    for step in steps:
+        try:
+            step()
+        except DeweyError as exc:
+            failed = failed or exc
+    if failed is not None:
+        raise failed
+    return Maintained(made, dropped, sum(merged), *sealed[-1])
 
 
 def tend(owner_url: str) -> Sealed:

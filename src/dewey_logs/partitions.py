@@ -8,6 +8,7 @@ finishes it. Only then the table is dropped.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import LiteralString, NamedTuple
 
@@ -88,6 +89,7 @@ def drop_expired(
             dropped = _drop(target, "expired_partitions", {"days": retention_days})
             if max_bytes is not None:
                 dropped += _drop(target, "partitions_beyond", {"bytes": max_bytes})
+            _attach_again(target)
             return dropped
         finally:
             target.execute(statement("leave_maintenance"))
@@ -108,3 +110,14 @@ def _drop(connection: Connection, which: LiteralString, parameters: dict[str, ob
             break  # an old transaction still reads it; only one can be pending: go on next time
         dropped.append(name)
     return dropped
+
+
+def _attach_again(connection: Connection) -> None:
+    """Finish detaching what retention spares by now, and take it back: its records are wanted."""
+    for name, low in connection.execute(statement("half_detached")).fetchall():
+        finish = sql.SQL("ALTER TABLE logs DETACH PARTITION {} FINALIZE").format(
+            sql.Identifier(name)
+        )
+        with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+            connection.execute(finish)
+            connection.execute("SELECT dewey_ensure_partition(%s)", (low,))

@@ -44,6 +44,7 @@ MAX_EXPORTS = 2
 
 SETTINGS: dict[str, str | int] = {
     "timezone": "UTC",
+    "datestyle": "ISO",
     "default_transaction_read_only": "on",
     "lock_timeout": 1_000,
     "idle_in_transaction_session_timeout": 10_000,

@@ -8,6 +8,7 @@ query can read in a second is sealed before that, if records come slowly enough 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import psycopg
@@ -20,6 +21,11 @@ from dewey_logs.statements import statement
 MANY_ROWS = 1_000_000  # about a second of reading
 SLOW_PER_SECOND = 1_000  # a tenth of what one backend can sort into the indexes
 BUILD_MEMORY = "128MB"
+GONE_OR_HELD = (
+    psycopg.errors.LockNotAvailable,  # by an old transaction
+    psycopg.errors.UndefinedTable,  # dropped by retention
+    psycopg.errors.UndefinedObject,
+)
 LOCK_TIMEOUT_MS = 60_000  # for transactions older than the index
 
 
@@ -67,7 +73,9 @@ def seal(owner_url: str) -> Sealed:
 
 
 def _index(connection: Connection) -> list[str]:
-    built = []
+    built: list[str] = []
+    if connection.execute(statement("old_snapshot")).fetchone():
+        return built  # it would build for nothing: the last step is to wait for that one
     parameters = {"many_rows": MANY_ROWS, "slow": SLOW_PER_SECOND}
     due = connection.execute(statement("partitions_to_index"), parameters).fetchall()
     for part, name, definition, broken in due:
@@ -77,8 +85,8 @@ def _index(connection: Connection) -> list[str]:
             if broken:
                 connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(index))
             connection.execute(create.format(index, sql.Identifier(part), sql.SQL(definition)))
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
-            continue  # held by an old transaction, or dropped by retention
+        except GONE_OR_HELD:
+            continue
         built.append(name)
     return built
 
@@ -89,9 +97,11 @@ def _vacuum(connection: Connection) -> list[str]:
         try:
             command = sql.SQL("VACUUM (FREEZE, ANALYZE) {}").format(sql.Identifier(part))
             connection.execute(command)
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
+        except GONE_OR_HELD:
             continue
         done.append(part)
-    if done:
-        connection.execute("ANALYZE logs")  # autovacuum never looks at a parent
+    row = connection.execute(statement("parent_is_analysed")).fetchone()
+    if done and not (row and row[0]):
+        with suppress(psycopg.errors.LockNotAvailable):
+            connection.execute("ANALYZE logs")  # autovacuum never looks at a parent
     return done

@@ -29,6 +29,10 @@ BUDGET_S = 4.0  # for what no index covers; a statement may take 5 s
 WALK_MS = 300
 FIRST_SLICE_ROWS = 20_000
 QUICK_S, SLOW_S = 0.15, 0.6  # a slice takes between these, or the next one is longer or shorter
+SLICE_S = 1.2  # then it is cut down
+SHORTEST = timedelta(milliseconds=1)
+MIN_PROBE_MS = 200
+KEY_TRIES = 3
 
 BITMAPS_ONLY = ("enable_seqscan", "enable_indexscan", "enable_indexonlyscan")
 WALKS_ONLY = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
@@ -82,6 +86,7 @@ class Search:
         self._deadline = time.monotonic() + BUDGET_S
         self._rows: list[Row] = []
         self._used: dict[str, None] = {}
+        self._progressed = False
 
     def run(self) -> Found:
         """Return the page; raises psycopg.Error."""
@@ -94,17 +99,25 @@ class Search:
                 if not by_index or matched > MAX_COUNTED:
                     capped = True
                     break
-                matched += self._hits(part, 0)[0]
+                hits, _ = self._hits(part, 0)
+                if hits is None:
+                    capped = True
+                    break
+                matched += hits
                 continue
+            if self._progressed and time.monotonic() > self._deadline:
+                reached = part.high if self._newest_first else part.low
+                break
             before = len(self._rows)
-            if by_index:
-                matched += self._by_index(part)
-            else:
+            hits = self._by_index(part) if by_index else None
+            if hits is None:
                 reached = self._by_scan(part)
-                matched += len(self._rows) - before
+                hits = len(self._rows) - before
                 capped |= len(self._rows) >= self._missing
+            matched += hits
             if reached is not None:
                 break
+            self._progressed = True
         capped |= reached is not None or matched > MAX_COUNTED
         return Found(
             self._rows, min(matched, MAX_COUNTED), capped, reached, "+".join(self._used) or "none"
@@ -125,24 +138,47 @@ class Search:
             if low < high and part.rows:
                 yield part._replace(low=low, high=high)
 
-    def _by_index(self, part: _Part) -> int:
-        """Add the next rows of an indexed partition; return how many match, up to a limit."""
-        self._used["index"] = None
-        missing = self._missing - len(self._rows)
-        hits, keys = self._hits(part, missing)
-        if hits <= MAX_HITS:
-            self._rows += self._fetched(part, keys)
-            return hits
-        try:
-            self._rows += self._page(part, missing, WALKS_ONLY, WALK_MS)
-        except psycopg.errors.QueryCanceled:
-            keys = self._query("search_keys", part, missing, BITMAPS_ONLY)
-            self._rows += self._fetched(part, keys)
-        return hits
+    def _by_index(self, part: _Part) -> int | None:
+        """Add the next rows of an indexed partition; return how many match, up to a limit.
 
-    def _hits(self, part: _Part, missing: int) -> tuple[int, list[Row]]:
-        """Return how many match, up to MAX_HITS and one, and the keys of the next ones."""
-        found = self._query("search_hits", part, missing, BITMAPS_ONLY, hits=MAX_HITS + 1)
+        None: the index narrows this search down too little to end in time.
+        """
+        missing = self._missing - len(self._rows)
+        for _ in range(KEY_TRIES):
+            hits, keys = self._hits(part, missing)
+            if hits is None:
+                return None
+            self._used["index"] = None
+            if hits > MAX_HITS:
+                self._rows += self._walked(part, missing)
+                return hits
+            rows = self._fetched(part, keys)
+            if len(rows) == len(keys):  # else some were removed in between
+                self._rows += rows
+                return hits
+        return None
+
+    def _walked(self, part: _Part, missing: int) -> list[Row]:
+        try:
+            return self._page(part, missing, WALKS_ONLY, WALK_MS)
+        except psycopg.errors.QueryCanceled:
+            give_up_if_cancelled()
+            keys = self._query("search_keys", part, missing, BITMAPS_ONLY)
+            return self._fetched(part, keys)
+
+    def _hits(self, part: _Part, missing: int) -> tuple[int | None, list[Row]]:
+        """Return how many match, up to MAX_HITS and one, and the keys of the next ones.
+
+        None instead of a number when that takes longer than there is time for.
+        """
+        left_ms = max(int((self._deadline - time.monotonic()) * 1000) // 2, MIN_PROBE_MS)
+        try:
+            found = self._query(
+                "search_hits", part, missing, BITMAPS_ONLY, left_ms, hits=MAX_HITS + 1
+            )
+        except psycopg.errors.QueryCanceled:
+            give_up_if_cancelled()
+            return None, []
         return found[0][0], [row[1:] for row in found if row[1] is not None]
 
     def _fetched(self, part: _Part, keys: list[Row]) -> list[Row]:
@@ -152,32 +188,45 @@ class Search:
         return self._query("search_rows", part, 0, (), ats=list(ats), ids=list(ids))
 
     def _by_scan(self, part: _Part) -> datetime | None:
-        """Add the next rows of a partition by reading it; return where the budget ended that."""
+        """Add the next rows of a partition by reading it; return where the budget ended that.
+
+        A slice that takes too long is cut down, and the first one of a page is read to its end,
+        however late it is: every page comes further than the one before.
+        """
         self._used["scan"] = None
         span = self._first_span(part)
         edge = part.high if self._newest_first else part.low
         now = datetime.now(UTC)
-        while part.low < edge or not self._newest_first:
+        while True:
             low, high = self._slice(part, edge, span, now)
             if low >= high:
                 return None
             began = time.monotonic()
-            left_ms = int((self._deadline - began) * 1000)
-            if left_ms <= 0:
+            left_s = self._deadline - began
+            if left_s <= 0 and self._progressed:
                 return edge
             missing = self._missing - len(self._rows)
+            shortest = high - low <= SHORTEST
+            limit_s = None if shortest else SLICE_S if left_s <= 0 else min(SLICE_S, left_s)
             try:
-                within = part._replace(low=low, high=high)
-                self._rows += self._page(within, missing, (), left_ms)
+                self._rows += self._page(
+                    part._replace(low=low, high=high),
+                    missing,
+                    (),
+                    None if limit_s is None else max(int(limit_s * 1000), 1),
+                )
             except psycopg.errors.QueryCanceled:
                 give_up_if_cancelled()
-                return edge
+                if shortest:
+                    raise
+                span = (high - low) / 8
+                continue
+            self._progressed = True
             if len(self._rows) >= self._missing:
                 return None
             edge = low if self._newest_first else high
             took = time.monotonic() - began
             span = span * 4 if took < QUICK_S else span / 2 if took > SLOW_S else span
-        return None
 
     def _slice(
         self, part: _Part, edge: datetime, span: timedelta, now: datetime
@@ -192,7 +241,7 @@ class Search:
         return max(timedelta(seconds=1), filled * min(1.0, FIRST_SLICE_ROWS / part.rows))
 
     def _page(
-        self, part: _Part, missing: int, without: tuple[str, ...], timeout_ms: int
+        self, part: _Part, missing: int, without: tuple[str, ...], timeout_ms: int | None
     ) -> list[Row]:
         return self._query("search_page", part, missing, without, timeout_ms)
 

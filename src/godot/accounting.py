@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from dewey_logs import Contents, Store
+from dewey_logs import Accounts, Contents, Store
 from godot.audit import Audit, Totals, audit
 from godot.ranges import Range, count, minus
 from godot.settings import Settings
@@ -51,11 +51,17 @@ class DeepAudit(msgspec.Struct, frozen=True):
 
 def examine(settings: Settings, store: Store) -> Examined:
     """Audit the whole stream. A few seconds at most: its time limit in the store is 30 s."""
-    inventory = take_inventory(settings)
-    accounts = store.accounts(
-        inventory.stream, inventory.region, SETTLING_FACTOR * settings.reclaim_idle_ms / 1000
-    )
+    inventory, accounts = _look(settings, store)
+    if inventory.added and any(epoch.current and not epoch.added for epoch in accounts.epochs[1:]):
+        # the stream was found missing just now, perhaps after we had looked at it
+        inventory, accounts = _look(settings, store)
     return Examined(audit(inventory, accounts), inventory)
+
+
+def _look(settings: Settings, store: Store) -> tuple[Inventory, Accounts]:
+    inventory = take_inventory(settings)
+    settling_s = SETTLING_FACTOR * settings.reclaim_idle_ms / 1000
+    return inventory, store.accounts(inventory.stream, inventory.region, settling_s)
 
 
 def dated(found: Audit, store: Store) -> Audit:

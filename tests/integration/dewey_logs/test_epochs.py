@@ -217,6 +217,22 @@ def test_entries_settled_without_a_reading_are_of_the_stream_that_is_gone_too(st
     assert sorted(epochs(database)) == [1, 2, 3]
 
 
+def test_a_stream_that_comes_back_goes_on_with_the_life_it_had(store, database):
+    """It was renamed, or restored: its first entry is older than the moment when it was missed."""
+    store.write(settled(10, 100))
+    store.stream_gone("s", 200)
+    store.write(Batch(stream="s", runs=(EntryRun((101, 0), (110, 0), 3),)))
+    back = msgspec.structs.replace(settled(20, 300, first=290), first_entry=(90, 0))
+    store.write(back)
+    assert epochs(database) == [1, 1, 1]
+    assert checkpoint(database) == [(1, 20, 300)]
+    assert database.rows("SELECT FROM logs_epochs") == []
+    store.stream_gone("s", 400)
+    new = msgspec.structs.replace(settled(5, 500, first=450), first_entry=(450, 0))
+    store.write(new)
+    assert checkpoint(database) == [(2, 5, 500)]
+
+
 def test_a_missing_stream_that_nobody_knew_is_no_news(store, database):
     assert not store.stream_gone("s", 200)
     assert database.rows("SELECT FROM logs_streams") == []

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 import psycopg
 import pytest
 
-from dewey_logs import open_store
+from dewey_logs import LogFilter, open_store
+from dewey_logs.maintenance import forget, maintain, verify
 from dewey_logs.partitions import drop_expired, ensure, partitions
 from tests.integration.dewey_logs.conftest import DAY_US, batch
 
@@ -165,3 +166,45 @@ def test_the_oldest_days_go_when_the_log_has_grown_too_large(dewey_url, database
     assert drop_expired(dewey_url, 7, newer) == []
     assert drop_expired(dewey_url, 7, 1) == [name(-1)], "today stays, however large"
     assert database.one("SELECT count(*) FROM logs") == 300
+
+
+@pytest.mark.parametrize("limit", [1, None])
+def test_a_cut_off_drop_by_size_stops_neither_maintenance_nor_the_day(
+    dewey_url, database, maker, limit
+):
+    """The next run finishes what is half detached: drops it, or takes it back if it is spared."""
+    with open_store(dewey_url) as store:
+        store.write(batch([maker.row(created_at_us=maker.now_us - 2 * DAY_US)]))
+        store.write(batch(maker.rows(3)))
+        with psycopg.connect(dewey_url) as reader:
+            reader.execute(f"SELECT count(*) FROM {name(-2)}").fetchall()
+            reader.execute(f"SELECT count(*) FROM {name(-7)}").fetchall()
+            database.connection.execute("SET lock_timeout = '200ms'")
+            for day_name in (name(-2),):
+                with pytest.raises(psycopg.errors.LockNotAvailable):
+                    database.connection.execute(
+                        f"ALTER TABLE logs DETACH PARTITION {day_name} CONCURRENTLY"
+                    )
+            assert name(-2) not in ensure(dewey_url)
+        maintain(dewey_url, 7, limit)
+        assert name(-2) in attached(dewey_url), "made again, or taken back"
+        assert database.one("SELECT count(*) FROM logs") == (3 if limit else 4)
+        assert not list(verify(dewey_url))
+
+
+def test_another_way_of_writing_dates_changes_nothing(dewey_url, database, maker):
+    base = database.one("SELECT current_database()")
+    database.connection.execute(f"ALTER DATABASE {base} SET datestyle = 'German'")
+    with open_store(dewey_url) as store:
+        store.write(batch(maker.rows(3)))
+        assert store.query(LogFilter(search="message")).returned == 3
+    assert len(partitions(dewey_url)) == 11
+
+
+def test_counts_of_a_day_that_is_gone_go_although_older_ones_stay(dewey_url, database, maker):
+    with open_store(dewey_url) as store:
+        store.write(batch([maker.row(created_at_us=maker.now_us - n * DAY_US) for n in (5, 2, 0)]))
+    database.connection.execute(f"DROP TABLE {name(-2)}")
+    forget(dewey_url, 7)
+    ensure(dewey_url)
+    assert not list(verify(dewey_url))

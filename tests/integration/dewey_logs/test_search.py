@@ -236,3 +236,34 @@ def test_a_call_that_is_cancelled_cancels_its_statement(store, database):
     eventually(lambda: not database.one(f"{sleeping} = 'active'"))
     assert time.monotonic() - began < 4
     assert store.query(LogFilter(limit=1)).returned == 0
+
+
+def test_a_slice_that_is_too_much_is_cut_down_and_every_page_comes_further(
+    store, maker, monkeypatch
+):
+    """All within a second, and no statistics: the first guess is the whole day."""
+    monkeypatch.setattr(engine, "BUDGET_S", 0.05)
+    monkeypatch.setattr(engine, "SLICE_S", 0.02)
+    start = maker.now_us - 3_600_000_000
+    rows = [
+        maker.row(created_at_us=start + n * 200, message=f"x {n} " + "word " * 400)
+        for n in range(5_000)
+    ]
+    for at in range(0, 5_000, 1_000):
+        store.write(batch(rows[at : at + 1_000]))
+    for order in ("desc", "asc"):
+        ids, pages = every_page(store, LogFilter(search="absentx OR 4321", order=order))
+        assert [one.replace("-", "") for one in ids] == [rows[4_321].id.hex()]
+        reached = [page.scanned_to for page in pages if page.scan_incomplete]
+        assert len(reached) == len(set(reached)) > 0
+        assert reached == sorted(reached, reverse=order == "desc")
+
+
+def test_an_index_that_narrows_down_too_little_gives_way_to_a_scan(full, monkeypatch):
+    store, rows = full
+    monkeypatch.setattr(engine.Search, "_hits", lambda *_: (None, []))
+    ids, pages = every_page(store, LogFilter(search="needle", limit=4))
+    assert [one.replace("-", "") for one in ids] == expected(
+        rows, lambda r: "needle" in r.message, "desc"
+    )
+    assert {page.strategy for page in pages} == {"scan"}
