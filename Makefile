@@ -1,5 +1,5 @@
 # The one task runner; CI calls the same targets. `make up` and `make test` are all that a fresh
-# machine with Python >= 3.11 and make needs.
+# machine with Python >= 3.11 and make needs; the JavaScript client's tests need Node >= 20 too.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -8,8 +8,13 @@ BIN := $(VENV)/bin
 # uv from the PATH, else one of our own, fetched by pip into .tools.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 ARGS ?=
+JS := src/clientlib/js
+# `yes` when Node is there and new enough. Without it everything else works, and `make test` says so.
+NODE := $(shell node -e 'console.log(parseInt(process.versions.node) >= 20 ? "yes" : "")' 2>/dev/null)
+JS_DEV := $(if $(NODE),$(JS)/node_modules/.ready)
+NO_NODE := NOT TESTED: the JavaScript client, because Node >= 20 is missing
 
-.PHONY: help up down test lint types format lock bench bench-store bench-query chaos chaos-test soak stress clean
+.PHONY: help up down test node lint types format lock bench bench-store bench-query bench-client-js chaos chaos-test soak stress clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +25,14 @@ up: $(VENV)/.ready ## run the whole system here: embedded servers, worker, MCP s
 down: $(VENV)/.ready ## stop what `make up` started
 	@$(BIN)/godot down $(ARGS)
 
-test: $(VENV)/.dev ## run every test that CI runs, on real servers
+test: $(VENV)/.dev $(JS_DEV) ## run every test that CI runs, on real servers; ARGS go to pytest, which then runs alone
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+ifeq ($(ARGS),)
+	@$(if $(NODE),npm --prefix $(JS) --silent test,echo "$(NO_NODE)")
+endif
+
+node: ## fail unless the JavaScript client can be tested
+	@$(if $(NODE),true,echo "$(NO_NODE)" >&2; exit 1)
 
 lint: $(VENV)/.dev ## ruff: style, imports, complexity, security
 	$(BIN)/ruff check src tests
@@ -31,8 +42,9 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix src tests
 	$(BIN)/ruff format src tests
 
-types: $(VENV)/.dev ## mypy, strict
+types: $(VENV)/.dev $(JS_DEV) ## mypy, strict; tsc over the JavaScript client and its declarations
 	$(BIN)/mypy
+	@$(if $(NODE),npm --prefix $(JS) --silent run types,echo "$(NO_NODE)")
 
 bench: $(VENV)/.dev ## measure; one JSON line and one readable line each
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -42,6 +54,9 @@ bench-store: $(VENV)/.dev ## measure writing: the store alone, one worker over t
 
 bench-query: $(VENV)/.dev ## measure reading: ten million rows over eight days, every kind of question
 	$(BIN)/python -m tests.bench query $(ARGS)
+
+bench-client-js: node $(VENV)/.dev $(JS_DEV) ## measure the JavaScript client beside pino and winston
+	node $(JS)/bench
 
 chaos: $(VENV)/.dev ## inject faults into real servers and account for every record; ARGS="--seed 7 --seconds 60"
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -61,7 +76,7 @@ lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) $(JS)/node_modules .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .tools/bin/uv:
 	@rm -rf .tools
@@ -79,4 +94,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml | $(UV) $(BIN)/python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.ready
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(JS)/node_modules/.ready: $(JS)/package-lock.json
+	@npm --prefix $(JS) ci --loglevel=error
 	@touch $@

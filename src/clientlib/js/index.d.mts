@@ -1,0 +1,2 @@
+export * from './index.js';
+export { ICCMLogger as default } from './index.js';

@@ -1,0 +1,68 @@
+'use strict';
+// First in, first out, in constant time at both ends: Array.prototype.shift copies the whole rest.
+
+const WORTH_CUTTING = 1_024;
+
+class Fifo {
+  #items = [];
+  #head = 0;
+
+  get length() {
+    return this.#items.length - this.#head;
+  }
+
+  /** The oldest item, or undefined. */
+  get first() {
+    return this.#items[this.#head];
+  }
+
+  push(item) {
+    this.#items.push(item);
+  }
+
+  shift() {
+    if (!this.length) return undefined;
+    const item = this.#items[this.#head];
+    this.#items[this.#head++] = undefined;
+    this.#cut();
+    return item;
+  }
+
+  /** Remove and return the oldest items, at most `n`. */
+  take(n) {
+    const taken = this.#items.slice(this.#head, this.#head + n);
+    this.#head += taken.length;
+    if (this.#head === this.#items.length) {
+      this.#items = [];
+      this.#head = 0;
+    }
+    this.#cut();
+    return taken;
+  }
+
+  /** Put items back in front, in their order. */
+  putBack(items) {
+    if (items.length) {
+      this.#items = [...items, ...this.#items.slice(this.#head)];
+      this.#head = 0;
+    }
+  }
+
+  /** Return the items from the `n`th oldest on, without removing them. */
+  from(n) {
+    return this.#items.slice(this.#head + n);
+  }
+
+  *[Symbol.iterator]() {
+    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i];
+  }
+
+  #cut() {
+    if (this.#head >= WORTH_CUTTING && this.#head * 2 >= this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
+
+module.exports = { Fifo };

@@ -1,0 +1,199 @@
+'use strict';
+// Turn any value into what JSON can hold, within bounds of depth and size, and note what changed.
+//
+// Every hostile case ends here: cycles, a thousand levels, NaN, getters and proxies that throw. The
+// walk stops at 32 levels and at 100,000 values, so that neither a cycle nor a small object that
+// unfolds into millions can keep the caller. Copies have no prototype: `__proto__` is a key like
+// any other.
+
+const { MAX_VALUES } = require('./encoding.js');
+const { MAX_DATA_BYTES, MAX_DEPTH } = require('./record.js');
+const { beginning, isSafe, textOf, digitsOf, kindOf, withoutUnsafe } = require('./text.js');
+
+const TOO_DEEP = '[TOO DEEP]';
+const UNREADABLE = '[UNREADABLE]';
+const MAX_BINARY_BYTES = (MAX_DATA_BYTES / 4) * 3; // as many as fit in base64
+const MIN_INT = -(1n << 63n);
+const MAX_INT = (1n << 64n) - 1n;
+
+/** Return an object for any data: an Error as `exception`, what is no object as `value`. */
+function asObject(data) {
+  if (data instanceof Error) return { ...data, exception: stackOf(data) };
+  if (typeof data !== 'object' || data === null) return { value: data };
+  if (data instanceof Map) return data;
+  const isObject = Object.prototype.toString.call(data) === '[object Object]';
+  return isObject && typeof data.toJSON !== 'function' ? data : { value: data };
+}
+
+/** Return an error's stack with those of its causes: text, without any variables. */
+function stackOf(error, levels = 8) {
+  const text = typeof error.stack === 'string' ? error.stack : textOf(error);
+  const { cause } = error;
+  if (!(cause instanceof Error) || levels === 0) return text;
+  return `${text}\nCaused by: ${stackOf(cause, levels - 1)}`;
+}
+
+/** Return a copy of an object that JSON can hold (64-bit integers stay BigInt). Never throws. */
+function plain(value, notes) {
+  return new Walk(notes).container(value, 0);
+}
+
+/** One pass over one object; counts values so that it ends. */
+class Walk {
+  #notes;
+  #left = MAX_VALUES;
+  #path = new Set();
+
+  constructor(notes) {
+    this.#notes = notes;
+  }
+
+  container(value, depth) {
+    if (depth >= MAX_DEPTH || this.#path.has(value)) return this.#changed('depth', TOO_DEEP);
+    this.#path.add(value);
+    try {
+      return this.#contents(value, depth + 1);
+    } catch {
+      return this.#changed('values', `<unprintable ${kindOf(value)}>`);
+    } finally {
+      this.#path.delete(value);
+    }
+  }
+
+  #contents(value, depth) {
+    if (Array.isArray(value)) return this.#items(value.keys(), (i) => value[i], depth);
+    if (value instanceof Set) return this.#items(value, (item) => item, depth);
+    if (value instanceof Map) return this.#mapping(value.keys(), (key) => value.get(key), depth);
+    if (value instanceof Error) {
+      const shown = { name: value.name, message: value.message, stack: value.stack };
+      if (value.cause !== undefined) shown.cause = value.cause;
+      if (value instanceof AggregateError) shown.errors = value.errors;
+      return this.#contents({ ...shown, ...value }, depth);
+    }
+    return this.#mapping(Object.keys(value), (key) => value[key], depth);
+  }
+
+  #mapping(keys, read, depth) {
+    const found = Object.create(null);
+    for (const key of keys) {
+      if (this.#left < 0) {
+        this.#notes.cleaned.add('values');
+        break;
+      }
+      const item = this.#read(read, key);
+      if (item !== undefined) found[this.#text(textOf(key))] = this.#value(item, depth);
+    }
+    return found;
+  }
+
+  #items(keys, read, depth) {
+    const found = [];
+    for (const key of keys) {
+      if (this.#left < 0) {
+        this.#notes.cleaned.add('values');
+        break;
+      }
+      found.push(this.#value(this.#read(read, key), depth));
+    }
+    return found;
+  }
+
+  /** One property that throws does not take its neighbours along. */
+  #read(read, key) {
+    try {
+      return read(key);
+    } catch {
+      return this.#changed('values', UNREADABLE);
+    }
+  }
+
+  #value(value, depth) {
+    this.#left--;
+    switch (typeof value) {
+      case 'string':
+        return this.#text(value);
+      case 'number':
+        return this.#number(value);
+      case 'bigint':
+        if (value >= MIN_INT && value <= MAX_INT) return value;
+        return this.#changed('numbers', digitsOf(value));
+      case 'boolean':
+        return value;
+      case 'object':
+        return value === null ? null : this.#object(value, depth);
+      case 'undefined':
+        return null;
+      default:
+        return this.#text(textOf(value));
+    }
+  }
+
+  #number(value) {
+    if (!Number.isFinite(value)) return this.#changed('numbers', String(value));
+    if (!Number.isInteger(value) || Math.abs(value) < 2 ** 63 || Math.abs(value) >= 1e21)
+      return value;
+    return this.#value(BigInt(value), 0);
+  }
+
+  #object(value, depth) {
+    try {
+      if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer)
+        return this.#binary(value, depth);
+      if (value instanceof RegExp) return this.#text(String(value));
+      if (value instanceof Date && Number.isNaN(value.getTime())) {
+        return this.#changed('values', 'Invalid Date');
+      }
+      if (value instanceof Number || value instanceof String || value instanceof Boolean) {
+        return this.#value(value.valueOf(), depth);
+      }
+      if (typeof value.toJSON === 'function' && !this.#path.has(value)) {
+        return this.#converted(value, depth);
+      }
+    } catch {
+      return this.#changed('values', `<unprintable ${kindOf(value)}>`);
+    }
+    return this.container(value, depth);
+  }
+
+  /** What toJSON returns counts, unless it is the object itself. */
+  #converted(value, depth) {
+    this.#path.add(value);
+    try {
+      const simple = value.toJSON();
+      if (simple === value) return this.#contents(value, depth + 1);
+      return this.#value(simple, depth);
+    } finally {
+      this.#path.delete(value);
+    }
+  }
+
+  /** @param {any} value a view or an ArrayBuffer */
+  #binary(value, depth) {
+    if ('BYTES_PER_ELEMENT' in value && !(value instanceof Uint8Array)) {
+      return this.#items(value.keys(), (i) => value[i], depth); // numbers
+    }
+    const bytes = ArrayBuffer.isView(value)
+      ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+      : Buffer.from(value);
+    const kept = bytes.subarray(0, MAX_BINARY_BYTES);
+    this.#notes.lostBytes += Math.ceil(((bytes.length - kept.length) * 4) / 3);
+    return kept.toString('base64');
+  }
+
+  #text(text) {
+    let kept = text;
+    if (text.length > MAX_DATA_BYTES) {
+      // cannot fit whole: do not redact megabytes of it
+      kept = beginning(text, MAX_DATA_BYTES);
+      this.#notes.lostBytes += Buffer.byteLength(text) - Buffer.byteLength(kept);
+    }
+    return isSafe(kept) ? kept : this.#changed('characters', withoutUnsafe(kept));
+  }
+
+  #changed(what, value) {
+    this.#notes.cleaned.add(what);
+    return value;
+  }
+}
+
+module.exports = { plain, asObject, stackOf };

@@ -1,0 +1,321 @@
+'use strict';
+// The one loop that talks to Redis: it takes, numbers, packs, sends, and answers for the rest.
+//
+// What becomes of a record
+// - It is taken from the intake within 20 ms (at once when there is much), given the next sequence
+//   number and its id, redacted, cleaned and packed. From then on its bytes never change.
+// - It stays in the outbox until Redis has answered its XADD. A broken connection, a missing answer
+//   and any error answer (full, read-only, no right, wrong type …) leave it there, and it is sent
+//   again as it is: the id makes a second arrival harmless.
+// - The first failure begins an outage: one warning on stderr, and every record that waits or comes
+//   is printed on stdout, once. Delivery is tried again after 0.1 s, doubling up to 5 s, with
+//   jitter. The outage ends when a whole batch was taken: one notice on stderr; what still waits is
+//   sent.
+// - During an outage the outbox keeps the newest records, within GODOT_BUFFER_RECORDS and
+//   GODOT_BUFFER_BYTES; older ones are dropped. The intake in front has the same bounds, so for a
+//   moment twice as much can be held.
+// - Whatever is dropped is counted by reason, and its numbers stand in a receipt that is sent
+//   before the next record. A receipt that is lost is told again.
+//
+// The loop works for 2 ms at most and then gives the event loop a turn. It keeps no process alive:
+// `flush` does, and the hooks of lifecycle.js. Nothing here throws or rejects.
+
+const { AsyncResource } = require('node:async_hooks');
+const { performance } = require('node:perf_hooks');
+const timers = require('node:timers/promises');
+const { Intake } = require('./buffer.js');
+const { say } = require('./fallback.js');
+const { Marks } = require('./flush.js');
+const { Framer } = require('./framing.js');
+const { Producer } = require('./identity.js');
+const { LastWords } = require('./lastwords.js');
+const { Levels } = require('./levels.js');
+const { Packer } = require('./packer.js');
+const { Shipping } = require('./shipping.js');
+const { run, runNow } = require('./tasks.js');
+const { Transport } = require('./transport.js');
+const { Watch } = require('./watch.js');
+
+const LINGER_MS = 20;
+const MAX_TAKEN = 500;
+const LEAST_PATIENCE_MS = 200; // for the last words of a process
+const LAST_WORDS_MS = 400; // beyond the deadline, to print what was not sent
+const FAILURES_AT_EXIT = 2;
+const STUMBLE_MS = 100;
+const UNNAMED = '-';
+
+// The loop belongs to no request: run from here it inherits no AsyncLocalStorage of a caller's.
+const nobody = new AsyncResource('godot');
+
+/** One process's (or thread's) way to one stream; shared by all loggers with the same settings. */
+class Sender {
+  producer = new Producer();
+  levels = new Levels();
+  intake;
+  #shipping;
+  #transport;
+  #watch;
+  #framer;
+  #packer;
+  #marks = new Marks();
+  #component = UNNAMED;
+  #lookUp;
+  #running = false;
+  #stopping = false;
+  #hurried = false; // one attempt at once for a caller who waits
+  #stumbled = false;
+  #deadline = null;
+  #givenUpAt = 0; // up to this number nobody waits for delivery any more: it was tried and printed
+  #ring = () => {}; // ends a pause
+
+  /** `lookUp` returns the URL to use when nobody gave one, else it is null. */
+  constructor(destination, lookUp) {
+    this.intake = new Intake(destination.bufferRecords, destination.bufferBytes, () =>
+      this.#wake(),
+    );
+    this.#framer = new Framer(destination.stream, destination.maxlen);
+    this.#lookUp = lookUp;
+    this.#transport = new Transport(destination.redisUrl, {
+      lookUp,
+      onReady: () => this.#watch.read(),
+      onPush: (kind, channel) => this.#watch.pushed(kind, channel),
+      onClosed: () => this.#watch.lost(),
+    });
+    this.#watch = new Watch(destination.stream, this.#transport, this.levels);
+    const place = () => this.#transport.place;
+    this.#shipping = new Shipping(destination, this.producer, this.#framer, place);
+    const { drops } = this.#shipping;
+    this.#packer = new Packer(this.intake, this.producer, this.#framer, drops);
+  }
+
+  // -- called by callers ----------------------------------------------------------------------
+
+  /** Learn who logs: the first one names this producer; from now on levels are watched. */
+  greet(source) {
+    if (this.#component === UNNAMED) this.#component = source.component;
+    nobody.runInAsyncScope(() => this.#watch.start());
+  }
+
+  /**
+   * Return a promise: true once everything logged so far is in Redis, false when it is not in time.
+   * After `maxFailures` failed attempts the answer is false at once: at exit nobody should wait for
+   * a server that is not there.
+   */
+  flush(timeoutMs, maxFailures = Infinity) {
+    if (!this.#running && !this.busy) return Promise.resolve(true);
+    const takenBefore = this.intake.length + this.intake.taken;
+    const dropped = this.#shipping.drops.total;
+    const answer = this.#marks.add(takenBefore, dropped, timeoutMs, maxFailures);
+    this.#wake();
+    return answer;
+  }
+
+  /** Flush because the process ends: what is not sent in time is printed and named. */
+  async finish(timeoutMs) {
+    this.#deadline = performance.now() + timeoutMs;
+    this.#transport.hurry(this.#patienceMs());
+    const delivered = await this.flush(timeoutMs + LAST_WORDS_MS, FAILURES_AT_EXIT);
+    this.#deadline = null;
+    if (!delivered) this.#givenUpAt = this.producer.last;
+    return delivered;
+  }
+
+  /** Flush, then rest: the connection is closed until a later record opens it again. */
+  async stop(timeoutMs) {
+    const delivered = await this.finish(timeoutMs);
+    this.#watch.stop();
+    if (this.#running) {
+      this.#stopping = true;
+      this.#wake();
+    } else {
+      this.#transport.close();
+    }
+    return delivered;
+  }
+
+  /** Say whether there is anything to send, tell or answer. */
+  get busy() {
+    return this.intake.waiting || this.#shipping.busy || this.#marks.size > 0;
+  }
+
+  /** Say whether there are records that the end of the process should wait for. */
+  get holds() {
+    const isNew = this.producer.last > this.#givenUpAt;
+    return this.intake.waiting || (isNew && !this.#shipping.outbox.empty);
+  }
+
+  /** Return the counters. */
+  stats() {
+    const { outage, outbox, printer, drops, sent } = this.#shipping;
+    return {
+      state: outage.lasts ? 'outage' : this.producer.last ? 'delivering' : 'idle',
+      producer: this.producer.hex,
+      queued: this.intake.length,
+      waiting: outbox.length,
+      sent,
+      printed: printer.printed,
+      redacted: this.#framer.redacted,
+      outages: outage.count,
+      dropped: { ...drops.totals },
+    };
+  }
+
+  // -- the loop -------------------------------------------------------------------------------
+
+  #wake() {
+    this.intake.idle = false;
+    if (this.#running) {
+      this.#ring();
+      return;
+    }
+    this.#running = true;
+    this.#stopping = false;
+    nobody.runInAsyncScope(() => void this.#run());
+  }
+
+  async #run() {
+    const world = {
+      pause: (ms) =>
+        ms ? timers.setTimeout(ms, undefined, { ref: false }) : timers.setImmediate(),
+      exchange: (commands, patienceMs) => {
+        const answers = this.#transport.exchange(commands, patienceMs);
+        this.#packAhead();
+        return answers;
+      },
+    };
+    if (!this.#marks.size) await this.#pause(LINGER_MS);
+    do {
+      try {
+        await run(this.#cycle(), world);
+        await this.#rest();
+      } catch (error) {
+        await this.#stumble(error);
+      }
+    } while (this.busy);
+    this.#running = false;
+    this.intake.idle = true;
+    if (this.#stopping) this.#transport.close();
+  }
+
+  /** Do at once and standing still what the loop would do: nothing else runs any more. */
+  finishNow(timeoutMs) {
+    const words = new LastWords(this.#lookUp?.() ?? this.#transport.url);
+    this.#deadline = performance.now() + timeoutMs;
+    try {
+      let failures = 0;
+      while (this.holds && failures < FAILURES_AT_EXIT && performance.now() < this.#deadline) {
+        runNow(this.#take(), words);
+        if (runNow(this.#deliver(), words)) continue;
+        failures++;
+        words.pause(STUMBLE_MS);
+      }
+      if (this.holds) runNow(this.#giveUp(), words);
+    } catch (error) {
+      say(`ended with ${this.intake.length} records not sent: ${error.message} (this is a bug)`);
+    } finally {
+      words.close();
+    }
+  }
+
+  *#cycle() {
+    const shipping = this.#shipping;
+    if (shipping.outage.lasts || !shipping.outbox.large) yield* this.#take();
+    if (this.#marks.size && this.#deadline !== null && performance.now() >= this.#deadline) {
+      yield* this.#giveUp();
+    } else if (this.#due()) {
+      yield* this.#deliver();
+    }
+    this.#resolve();
+  }
+
+  /** Let records gather when there are few; sleep while an outage lasts. */
+  async #rest() {
+    const { outage } = this.#shipping;
+    if (this.intake.length >= MAX_TAKEN) return;
+    if (this.#marks.size) {
+      if (outage.lasts && !this.intake.length)
+        await this.#pause(Math.min(LINGER_MS, outage.waitMs));
+      return;
+    }
+    if (outage.lasts && !this.intake.length) {
+      this.intake.idle = true;
+      await this.#pause(outage.waitMs);
+      this.intake.idle = false;
+    }
+    if (this.intake.length && !this.#marks.size && !this.#stopping) await this.#pause(LINGER_MS);
+  }
+
+  #pause(ms) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#ring(), ms).unref();
+      this.#ring = () => {
+        this.#ring = () => {};
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #stumble(error) {
+    if (!this.#stumbled) {
+      this.#stumbled = true;
+      say(`the sender goes on after ${error?.name}: ${error?.message} (this is a bug)`);
+    }
+    await this.#pause(STUMBLE_MS);
+  }
+
+  *#take() {
+    const parcels = this.#packer.take(MAX_TAKEN);
+    if (parcels.length) yield* this.#shipping.add(parcels);
+  }
+
+  /** Pack the next batch while the server is busy with this one, when there is a whole one. */
+  #packAhead() {
+    if (this.#shipping.outage.lasts || this.intake.length < MAX_TAKEN) return;
+    if (this.#shipping.outbox.length > MAX_TAKEN) return;
+    runNow(this.#take(), null); // which waits for nothing when there is no outage
+  }
+
+  #due() {
+    const { outage } = this.#shipping;
+    if (outage.lasts && this.#marks.size && !this.#hurried) return true;
+    return outage.lasts ? outage.waitMs === 0 : this.#shipping.busy;
+  }
+
+  *#deliver() {
+    this.#hurried = this.#marks.size > 0;
+    const patienceMs = this.#patienceMs();
+    const delivered = yield* this.#shipping.deliver(this.#component, patienceMs, this.#hurried);
+    if (!delivered) this.#marks.failed();
+    return delivered;
+  }
+
+  #patienceMs() {
+    if (this.#deadline === null) return Infinity;
+    return Math.max(LEAST_PATIENCE_MS, (this.#deadline - performance.now()) / 2);
+  }
+
+  *#giveUp() {
+    while (this.intake.waiting) yield* this.#take();
+    yield* this.#shipping.giveUp(this.#component, LEAST_PATIENCE_MS);
+    this.#marks.giveUp();
+  }
+
+  #resolve() {
+    if (!this.#marks.size) {
+      this.#hurried = false;
+      return;
+    }
+    const { outbox, drops } = this.#shipping;
+    this.#marks.resolve({
+      taken: this.intake.taken,
+      empty: !this.intake.length,
+      last: this.producer.last,
+      oldest: outbox.oldest,
+      told: !outbox.receipts.length && !drops.untold,
+      dropped: drops.total,
+    });
+  }
+}
+
+module.exports = { Sender };

@@ -1,0 +1,98 @@
+'use strict';
+// Levels set from outside, seen by running programs: the hash `{stream}:levels`, and a channel of
+// the same name that tells when it changes.
+//
+// Both are read over the sender's own connection, so it is opened soon after the first logger is
+// made, also by a program that logs nothing, and again when it is lost. Whatever fails here is no
+// outage and is not told: records are what matters, and the levels are read again with the next
+// connection.
+
+const FIRST_LOOK_MS = 50; // a program that ends at once needs no connection
+const ASK_AGAIN_MS = 2_000; // where the server cannot tell by itself
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5_000;
+
+class Watch {
+  #key;
+  #transport;
+  #levels;
+  #timer = null;
+  #retryMs = FIRST_RETRY_MS;
+  #started = false;
+
+  constructor(stream, transport, levels) {
+    this.#key = `${stream}:levels`;
+    this.#transport = transport;
+    this.#levels = levels;
+  }
+
+  /** Begin, unless it was begun. */
+  start() {
+    if (this.#started) return;
+    this.#started = true;
+    this.#after(FIRST_LOOK_MS, () => this.#connect());
+  }
+
+  stop() {
+    this.#started = false;
+    clearTimeout(this.#timer);
+  }
+
+  /** The connection is ready: subscribe, then read, in this order, so that no change is missed. */
+  async read() {
+    this.#retryMs = FIRST_RETRY_MS;
+    let told = this.#transport.pushes;
+    if (told) told = await this.#tried(['SUBSCRIBE', this.#key], () => {});
+    const known = await this.#readAll();
+    if (known && !told) this.#after(ASK_AGAIN_MS, () => this.#askAgain());
+  }
+
+  /** The server told something. */
+  pushed(kind, channel) {
+    if (kind === 'message' && channel === this.#key) void this.#readAll();
+  }
+
+  /** The connection was lost while nobody used it. */
+  lost() {
+    if (this.#started) this.#after(this.#retryMs, () => this.#connect());
+  }
+
+  async #connect() {
+    if (this.#transport.connected || (await this.#transport.connect())) return;
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    if (this.#started) this.#after(this.#retryMs, () => this.#connect());
+  }
+
+  async #askAgain() {
+    if (!this.#transport.connected) return; // `read` is called with the next one
+    if (await this.#readAll()) this.#after(ASK_AGAIN_MS, () => this.#askAgain());
+  }
+
+  #readAll() {
+    return this.#tried(['HGETALL', this.#key], (found) => {
+      const entries = Array.isArray(found) ? pairs(found) : Object.entries(found ?? {});
+      this.#levels.push(entries.map(([component, text]) => [component, String(text)]));
+    });
+  }
+
+  async #tried(parts, use) {
+    try {
+      use(await this.#transport.ask(parts));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #after(ms, act) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(act, ms).unref();
+  }
+}
+
+/** Return the entries of RESP2's flat list. */
+function pairs(list) {
+  return list.filter((_, i) => i % 2 === 0).map((name, i) => [name, list[2 * i + 1]]);
+}
+
+module.exports = { Watch };
