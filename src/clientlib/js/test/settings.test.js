@@ -154,17 +154,17 @@ test('a program that names no component is called by its script', () => {
 
 test('a URL says where the server is, and shows no secret', () => {
   const cases = {
-    'unix:///tmp/a.sock?db=2': {
-      place: 'unix:///tmp/a.sock',
-      socket: { path: '/tmp/a.sock' },
+    'unix:///run/a.sock?db=2': {
+      place: 'unix:///run/a.sock',
+      socket: { path: '/run/a.sock' },
       database: 2,
     },
-    'unix://:p%C3%A4ss@/tmp/a.sock': {
-      place: 'unix:///tmp/a.sock',
+    'unix://:p%C3%A4ss@/run/a.sock': {
+      place: 'unix:///run/a.sock',
       username: '',
       password: 'päss',
     },
-    'unix://me:pw@/tmp/a.sock': { username: 'me', password: 'pw' },
+    'unix://me:pw@/run/a.sock': { username: 'me', password: 'pw' },
     'redis://:pw@h:1/3': {
       place: 'redis://h:1',
       socket: { host: 'h', port: 1 },
