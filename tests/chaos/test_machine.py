@@ -31,7 +31,7 @@ from godot.repair import Repair
 from godot.stream.append import Appender
 from godot.stream.group import Consumer
 from godot.stream.ids import ZERO, StreamID
-from godot.worker import intake
+from godot.worker import compose, intake
 from godot.worker.intake import Read
 from tests.chaos.book import Kind
 from tests.chaos.findings import Findings, Totals
@@ -218,8 +218,13 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that finds nothing waits a millisecond."""
+    """A worker that finds nothing waits a millisecond, and between two steps a second has passed.
+
+    What a stream had added since its last checkpoint, a second old at most, nobody can count when
+    it is deleted: here that would be nearly everything.
+    """
     monkeypatch.setattr(intake, "BLOCK_MS", 1)
+    monkeypatch.setattr(compose, "CHECKPOINT_EVERY_S", 0.0)
 
 
 @pytest.mark.usefixtures("impatient", "_template")
