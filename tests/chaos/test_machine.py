@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import time
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ class Machine(RuleBasedStateMachine):
         self.place.destroy("DEL", self.place.settings.stream)
         self.book.stream_lost()
         self.deleted_unseen = True
+        time.sleep(0.002)  # within one millisecond the new stream's ids would not be later
 
     @rule()
     def destroy_group(self) -> None:
