@@ -543,10 +543,12 @@ WITH doomed AS MATERIALIZED (
 SELECT count(*) FROM gone;
 
 -- name: window_end
-SELECT created_at, id FROM {part}
-WHERE {between}
-ORDER BY created_at, id
-OFFSET %(rows)s LIMIT 1;
+SELECT created_at, id
+FROM (SELECT created_at, id, row_number() OVER (ORDER BY created_at, id) AS n FROM {part}
+      WHERE {between}
+      ORDER BY created_at, id
+      LIMIT %(rows)s + 1) stretch
+WHERE n > %(rows)s;
 
 -- name: count_rows
 SELECT component, level::text, count(*), min(created_at), max(created_at) FROM {part} AS logs
