@@ -242,17 +242,14 @@ FROM (
     WHERE i.inhparent = 'logs'::regclass) days;
 
 -- name: search_partitions
--- Oldest first; `rows` is an estimate, 0 only where nothing is.
+-- Oldest first.
 SELECT p.low, p.high,
        NOT EXISTS (SELECT FROM dewey_search_indexes(p.name) i
                    WHERE NOT EXISTS (SELECT FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
                                      WHERE x.indrelid = p.part AND x.indisvalid
                                        AND n.relname = i.name::name)),
-       CASE WHEN pg_relation_size(p.part) > 0
-            THEN greatest(c.reltuples, s.n_live_tup, 1)::bigint ELSE 0 END
+       pg_relation_size(p.part) > 0
 FROM dewey_partitions() p
-JOIN pg_class c ON c.oid = p.part
-LEFT JOIN pg_stat_user_tables s ON s.relid = p.part
 WHERE NOT p.pending
 ORDER BY p.low;
 
@@ -289,6 +286,12 @@ SELECT '' ~ %(regex)s;
 -- name: has_words
 -- Whether an index can narrow a search down: not when every record without some word matches.
 SELECT querytree(websearch_to_tsquery('simple', %(search)s)) NOT IN ('', 'T');
+
+-- name: search_reach
+-- Where the next rows lie.
+SELECT min(created_at), max(created_at)
+FROM (SELECT created_at FROM logs WHERE created_at >= %(low)s AND created_at < %(high)s
+      ORDER BY created_at {order}, id {order} LIMIT %(rows)s) next;
 
 -- name: search_page
 SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data

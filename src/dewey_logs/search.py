@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
@@ -27,10 +27,11 @@ MAX_HITS = 20_000  # sorted in 40 ms; with more of them a walk finds a page with
 MAX_COUNTED = 1_000
 BUDGET_S = 4.0  # for what no index covers; a statement may take 5 s
 WALK_MS = 300
-FIRST_SLICE_ROWS = 20_000
+FIRST_SLICE_ROWS = 5_000
 QUICK_S, SLOW_S = 0.15, 0.6  # a slice takes between these, or the next one is longer or shorter
 SLICE_S = 1.2  # then it is cut down
 SHORTEST = timedelta(milliseconds=1)
+LEAST = timedelta(microseconds=1)
 MIN_PROBE_MS = 200
 KEY_TRIES = 3
 
@@ -58,7 +59,7 @@ class _Part(NamedTuple):
     low: datetime
     high: datetime
     indexed: bool
-    rows: int
+    filled: bool
 
 
 class Search:
@@ -127,7 +128,7 @@ class Search:
         """Yield what the window and the cursor leave of each partition, in the page's order."""
         since, until = self._between
         if self._start is not None and self._newest_first:
-            following = self._start + timedelta(microseconds=1)
+            following = self._start + LEAST
             until = following if until is None else min(until, following)
         elif self._start is not None:
             since = self._start if since is None else max(since, self._start)
@@ -135,7 +136,7 @@ class Search:
         for part in reversed(found) if self._newest_first else found:
             low = part.low if since is None else max(part.low, since)
             high = part.high if until is None else min(part.high, until)
-            if low < high and part.rows:
+            if low < high and part.filled:
                 yield part._replace(low=low, high=high)
 
     def _by_index(self, part: _Part) -> int | None:
@@ -190,15 +191,20 @@ class Search:
     def _by_scan(self, part: _Part) -> datetime | None:
         """Add the next rows of a partition by reading it; return where the budget ended that.
 
-        A slice that takes too long is cut down, and the first one of a page is read to its end,
-        however late it is: every page comes further than the one before.
+        The first slice holds a few thousand rows, by looking where they lie: statistics know
+        nothing of bursts. One that takes too long is cut down, and the first one of a page is read
+        to its end, however late it is: every page comes further than the one before.
         """
         self._used["scan"] = None
-        span = self._first_span(part)
+        first, last = self._query("search_reach", part, FIRST_SLICE_ROWS, WALKS_ONLY)[0]
+        if first is None:
+            return None
+        part = part._replace(high=last + LEAST) if self._newest_first else part._replace(low=first)
         edge = part.high if self._newest_first else part.low
-        now = datetime.now(UTC)
+        span = max(last - first, SHORTEST)
         while True:
-            low, high = self._slice(part, edge, span, now)
+            low = max(part.low, edge - span) if self._newest_first else edge
+            high = edge if self._newest_first else min(part.high, edge + span)
             if low >= high:
                 return None
             began = time.monotonic()
@@ -227,18 +233,6 @@ class Search:
             edge = low if self._newest_first else high
             took = time.monotonic() - began
             span = span * 4 if took < QUICK_S else span / 2 if took > SLOW_S else span
-
-    def _slice(
-        self, part: _Part, edge: datetime, span: timedelta, now: datetime
-    ) -> tuple[datetime, datetime]:
-        """Return the next slice; what lies in the future is one, for there is next to nothing."""
-        if self._newest_first:
-            return max(part.low, min(edge - span, now) if edge > now else edge - span), edge
-        return edge, part.high if edge >= now else min(part.high, edge + span)
-
-    def _first_span(self, part: _Part) -> timedelta:
-        filled = min(part.high, datetime.now(UTC)) - part.low
-        return max(timedelta(seconds=1), filled * min(1.0, FIRST_SLICE_ROWS / part.rows))
 
     def _page(
         self, part: _Part, missing: int, without: tuple[str, ...], timeout_ms: int | None
