@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 import re
 import threading
+from struct import Struct
 from typing import NamedTuple
 
 SEQUENCE_BITS = 36
@@ -21,6 +22,7 @@ MAX_PRODUCER = (1 << PRODUCER_BITS) - 1
 MAX_MS = (1 << 48) - 1
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_halves = Struct(">QQ").unpack
 
 
 class RecordId(NamedTuple):
@@ -91,12 +93,18 @@ def parse_record_id(text: str | bytes) -> RecordId | None:
         text = text.decode("ascii", "replace")
     if not _UUID.fullmatch(text):
         return None
-    value = int(text.replace("-", ""), 16)
-    if (value >> 76) & 0xF != 8 or (value >> 62) & 0b11 != 0b10:
+    return read_record_id(bytes.fromhex(text.replace("-", "")))
+
+
+def read_record_id(raw: bytes) -> RecordId | None:
+    """Return what the sixteen bytes of an id of ours say, or None when it is another's."""
+    high, low = _halves(raw)
+    if high & 0xF000 != 0x8000 or low >> 62 != 0b10:
         return None
-    high, low = (value >> 64) & 0xFFF, (value >> PRODUCER_BITS) & 0xFFFFFF
-    found = RecordId(value >> 80, high << 24 | low, value & MAX_PRODUCER)
-    return found if found.sequence else None  # sequences start at 1: zero is another's v8
+    sequence = (high & 0xFFF) << 24 | (low >> PRODUCER_BITS) & 0xFFFFFF
+    if not sequence:
+        return None  # sequences start at 1: zero is another's v8
+    return RecordId(high >> 16, sequence, low & MAX_PRODUCER)
 
 
 def _random_number() -> int:

@@ -13,26 +13,29 @@ from godot.stream.ids import StreamID
 
 
 class Entry(NamedTuple):
-    """One stream entry; `fields` is empty when the payload is gone."""
+    """One stream entry; `fields` is empty when the payload is gone.
+
+    `size` is the payload's bytes, names included.
+    """
 
     id: StreamID
     fields: Mapping[bytes, bytes]
+    size: int = 0
 
     @property
     def trimmed(self) -> bool:
         return not self.fields
 
-    def size(self) -> int:
-        """Return the payload's bytes, names included."""
-        return sum(map(len, self.fields)) + sum(map(len, self.fields.values()))
-
 
 def entry(raw: Any) -> Entry:
     """Read `[id, [name, value, …] or None]`."""
-    flat = raw[1]
+    text, flat = raw
+    ms, _, seq = text.partition(b"-")
+    id = StreamID(int(ms), int(seq))
     if not flat:
-        return Entry(StreamID.parse(raw[0]), {})
-    return Entry(StreamID.parse(raw[0]), dict(zip(flat[::2], flat[1::2], strict=True)))
+        return Entry(id, {})
+    parts = iter(flat)
+    return Entry(id, dict(zip(parts, parts, strict=True)), sum(map(len, flat)))
 
 
 def entries(raw: Iterable[Any] | None) -> list[Entry]:

@@ -35,7 +35,7 @@ class Composer:
         for read in reads:
             taken: list[Entry] = []
             for entry in read.entries:
-                size = entry.size()
+                size = entry.size
                 if size > room and (taken or part):
                     if taken:
                         part.append(Read(taken, read.again))

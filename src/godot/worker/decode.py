@@ -20,9 +20,10 @@ from clientlib import (
     MAX_TRACE_CHARS,
     Notes,
     RecordError,
+    RecordId,
     normal_trace_id,
     parse_level,
-    parse_record_id,
+    read_record_id,
 )
 from dewey_logs import Dropped, LogRow, Reject, Source
 from godot.stream.ids import StreamID
@@ -48,10 +49,16 @@ class Identity(NamedTuple):
     """
 
     id: bytes
-    producer: int | None = None
-    sequence: int | None = None
-    ms: int | None = None
+    ours: RecordId | None = None
     foreign: bool = False
+
+    @property
+    def producer(self) -> int | None:
+        return self.ours and self.ours.producer
+
+    @property
+    def sequence(self) -> int | None:
+        return self.ours and self.ours.sequence
 
 
 class Decoder:
@@ -102,10 +109,8 @@ class Decoder:
             except ValueError:
                 as_bytes = b""
             if len(as_bytes) == 16:
-                ours = parse_record_id(str(uuid.UUID(bytes=as_bytes)))
-                if ours is None:
-                    return Identity(as_bytes, foreign=True)
-                return Identity(as_bytes, ours.producer, ours.sequence, ours.ms)
+                ours = read_record_id(as_bytes)
+                return Identity(as_bytes, ours, ours is None)
             notes.extra["id"] = shown(raw)
         digest = hashlib.sha1(DERIVED, usedforsecurity=False)
         for part in (self._stream, str(entry.id).encode(), *_flat(entry.fields)):
@@ -152,7 +157,7 @@ class Decoder:
         self, entry_id: StreamID, raw: bytes | None, who: Identity, notes: Notes
     ) -> tuple[int, bool]:
         entry_us = entry_id.ms * 1000
-        claimed_us = entry_us if who.ms is None else who.ms * 1000
+        claimed_us = entry_us if who.ours is None else who.ours.ms * 1000
         if raw is not None:
             try:
                 claimed_us = _microseconds(raw)
@@ -188,8 +193,6 @@ def receipt(row: LogRow) -> Dropped | None:
 def _component(raw: bytes | None, notes: Notes) -> str:
     if not raw or raw.isspace():
         raise RecordError("component is missing")
-    if raw.isascii() and len(raw) <= MAX_COMPONENT_CHARS and b"\0" not in raw:
-        return raw.decode("ascii")
     return _within_chars("component", raw, MAX_COMPONENT_CHARS, notes)
 
 
@@ -225,6 +228,8 @@ def _trace_id(raw: bytes | None, notes: Notes) -> str | None:
 
 
 def _within_chars(name: str, raw: bytes, max_chars: int, notes: Notes) -> str:
+    if len(raw) <= max_chars and raw.isascii() and b"\0" not in raw:
+        return raw.decode("ascii")
     text = notes.text(name, raw, len(raw))
     if len(text) > max_chars:
         notes.truncated[name] = len(raw)

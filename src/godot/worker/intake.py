@@ -96,7 +96,7 @@ class Intake:
         self.backlog = got >= want
         self._metrics.read(got)
         if got:
-            size = sum(entry.size() for read in reads for entry in read.entries)
+            size = sum(entry.size for read in reads for entry in read.entries)
             self._average_bytes += (size / got - self._average_bytes) / 4
         return reads
 

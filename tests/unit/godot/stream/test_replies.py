@@ -7,7 +7,7 @@ def test_an_entry_has_its_fields_by_name():
     found = entry([b"5-1", [b"a", b"1", b"b", b"22"]])
     assert found.id == (5, 1)
     assert found.fields == {b"a": b"1", b"b": b"22"}
-    assert found.size() == 5
+    assert found.size == 5
     assert not found.trimmed
 
 
