@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
     from dewey_logs.export import Export
     from dewey_logs.store import Store, open_store
+    from dewey_logs.writer import Prepared
 
 __all__ = [
     "Accounts",
@@ -100,6 +101,7 @@ __all__ = [
     "PatternChange",
     "PatternCount",
     "PatternTable",
+    "Prepared",
     "QueryTimeout",
     "Reject",
     "Retried",
@@ -135,6 +137,7 @@ _LATE = {
     "Export": "dewey_logs.export",
     "Held": "dewey_logs.contents",
     "Neighbours": "dewey_logs.accounts",
+    "Prepared": "dewey_logs.writer",
     "Store": "dewey_logs.store",
     "open_store": "dewey_logs.store",
 }

@@ -1,21 +1,18 @@
-"""Rows in the format of binary COPY, made by hand and sent while the next ones are encoded.
+"""Rows in the format of binary COPY, made by hand.
 
-Measured (tests/bench/store.py): 35,000 rows/s this way, ledger and all; bare COPY row by row with
-psycopg's own writers gave 33,000. PostgreSQL works on one chunk while Python encodes the next, so
-on two cores most of the encoding is hidden; the price is that a row which cannot be encoded is
-found in the middle of a COPY, which is rare.
+Measured (tests/bench/store.py): psycopg's own writers, row by row and with no store around them,
+give no more than all of the store does this way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from struct import Struct
 
 from dewey_logs.rows import LogRow
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
-CHUNK_ROWS = 100
 
 # timestamptz counts from 2000; years 1 to 9999 are what every reader of ours can show
 _EPOCH_US = 946_684_800_000_000
@@ -77,14 +74,6 @@ def _level_and_component(level: str, component: str) -> bytes:
     return _length(len(name)) + name + _length(len(text)) + text
 
 
-def chunks(rows: Sequence[LogRow], patterns: Mapping[bytes, int]) -> Iterator[bytes]:
-    """Yield everything that one COPY sends; raises RowRefused at the first row that cannot be.
-
-    `patterns` maps each row's id to its pattern.
-    """
-    head = _HEAD
-    for start in range(0, len(rows), CHUNK_ROWS):
-        part = rows[start : start + CHUNK_ROWS]
-        yield head + b"".join([encode(row, patterns[row.id]) for row in part])
-        head = b""
-    yield head + _TAIL
+def copy_data(rows: Iterable[LogRow], encoded: Mapping[bytes, bytes]) -> bytes:
+    """Return everything that one COPY of these rows sends; `encoded` holds each row's, by id."""
+    return b"".join([_HEAD, *[encoded[row.id] for row in rows], _TAIL])

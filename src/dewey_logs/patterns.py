@@ -23,7 +23,10 @@ _BEFORE, _AFTER = "([{<,;:\"'`*", ")]}>,;:.!?\"'`*"
 
 
 class Patterns:
-    """Turns messages into patterns; one for each process, for one thread at a time."""
+    """Turns messages into patterns; one for each process.
+
+    Two threads at most do the same work twice: each touch of what is remembered is a single step.
+    """
 
     def __init__(self) -> None:
         self._lines: dict[bytes, int] = {}

@@ -26,7 +26,7 @@ class Template(NamedTuple):
 
 
 class Rollups:
-    """What one writer knows about patterns; for one thread at a time."""
+    """What one writer knows about patterns."""
 
     def __init__(self) -> None:
         self._patterns = Patterns()

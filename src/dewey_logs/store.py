@@ -29,17 +29,22 @@ from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReaso
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.readers import Readers
-from dewey_logs.rows import Batch, Page, StoreTotals, Window, WriteResult
+from dewey_logs.rows import Batch, LogRow, Page, StoreTotals, Window, WriteResult
 from dewey_logs.traces import DEFAULT_RECORDS
-from dewey_logs.writer import Writer
+from dewey_logs.writer import Prepared, Writer
 
 
 class Store(Protocol):
     """Where records are kept. `write` is for one thread at a time, everything else for any."""
 
-    def write(self, batch: Batch) -> WriteResult:
+    def prepare(self, rows: Sequence[LogRow]) -> Prepared:
+        """Do what writing rows takes before the store is needed; on any thread."""
+        ...
+
+    def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult:
         """Store a batch in one transaction: all of it is on disk when this returns, or nothing.
 
+        `prepared` is what `prepare` made of the batch's rows, None to have it done here.
         Rows known already are counted, rows that cannot be stored come back as rejects and are kept
         as dead letters. Raises Unavailable (send the same batch again later) or SchemaProblem.
         """
@@ -199,9 +204,13 @@ class PostgresStore:
         self._clearing = clearing
         self._window: Window | None = None
 
-    def write(self, batch: Batch) -> WriteResult:
+    def prepare(self, rows: Sequence[LogRow]) -> Prepared:
+        """Make rows ready to be written; see Store.prepare."""
+        return self._writer.prepare(rows)
+
+    def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult:
         """Store a batch in one transaction; see Store.write."""
-        return self._writer.write(batch)
+        return self._writer.write(batch, prepared)
 
     def stream_gone(self, stream: str, at_ms: int) -> bool:
         """Keep that a stream was found missing; see Store.stream_gone."""

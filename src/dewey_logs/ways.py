@@ -24,7 +24,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from dewey_logs.copydata import EARLIEST_US, LATEST_US, RowRefused, chunks
+from dewey_logs.copydata import EARLIEST_US, LATEST_US, RowRefused, copy_data
 from dewey_logs.database import Connection
 from dewey_logs.errors import Unclassified
 from dewey_logs.isolate import isolate
@@ -49,27 +49,27 @@ class Placed(NamedTuple):
     refused: Sequence[Reject] = ()
 
 
-Patterns = Mapping[bytes, int]  # id of a row → what kind of message it has
-Way = Callable[[Connection, Sequence[LogRow], Patterns], Placed]
+Encoded = Mapping[bytes, bytes]  # id of a row → what COPY sends of it
+Way = Callable[[Connection, Sequence[LogRow], Encoded], Placed]
 
 
-def fresh(connection: Connection, rows: Sequence[LogRow], patterns: Patterns) -> Placed:
+def fresh(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> Placed:
     """Store rows that are not known; raises KnownRow when one is after all."""
-    _copy(connection, "copy_fresh", rows, patterns)
+    _copy(connection, "copy_fresh", rows, encoded)
     return Placed(rows)
 
 
-def staged(connection: Connection, rows: Sequence[LogRow], patterns: Patterns) -> Placed:
+def staged(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> Placed:
     """Store those rows that are not known yet."""
-    return Placed(_through_staging(connection, rows, patterns))
+    return Placed(_through_staging(connection, rows, encoded))
 
 
-def isolated(connection: Connection, rows: Sequence[LogRow], patterns: Patterns) -> Placed:
+def isolated(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> Placed:
     """Store what can be stored; the rows that PostgreSQL refuses become rejects."""
 
     def attempt(part: Sequence[LogRow]) -> Sequence[LogRow]:
         with connection.transaction():  # a savepoint
-            stored = _through_staging(connection, part, patterns)
+            stored = _through_staging(connection, part, encoded)
             connection.execute("TRUNCATE dewey_incoming")
         return stored
 
@@ -88,13 +88,13 @@ def no_moved_copies(connection: Connection, stored: Iterable[LogRow]) -> None:
 
 
 def _through_staging(
-    connection: Connection, rows: Sequence[LogRow], patterns: Patterns
+    connection: Connection, rows: Sequence[LogRow], encoded: Encoded
 ) -> list[LogRow]:
     moved = _place_moved(connection, [row for row in rows if row.moved])
     coming = [row for row in rows if not row.moved or row.id in moved]
     if not coming:
         return []
-    _copy(connection, "copy_incoming", coming, patterns)
+    _copy(connection, "copy_incoming", coming, encoded)
     new = _ids(connection, "store_incoming", {"moved": _uuids(moved)})
     return [row for row in coming if row.id in new]
 
@@ -174,10 +174,9 @@ def _rows_judged() -> Iterator[None]:
         raise
 
 
-def _copy(connection: Connection, name: str, rows: Sequence[LogRow], patterns: Patterns) -> None:
+def _copy(connection: Connection, name: str, rows: Sequence[LogRow], encoded: Encoded) -> None:
     with _rows_judged(), connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
-        for chunk in chunks(rows, patterns):
-            copy.write(chunk)
+        copy.write(copy_data(rows, encoded))
 
 
 def _ids(connection: Connection, name: str, parameters: Mapping[str, object]) -> set[bytes]:

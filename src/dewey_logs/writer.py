@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import psycopg
 
 from dewey_logs import deadletters, ledger, rollups, ways
 from dewey_logs.clears import ClearedMeanwhile, cleared, none_cleared
-from dewey_logs.copydata import RowRefused
+from dewey_logs.copydata import RowRefused, encode
 from dewey_logs.database import Connection, connect, user_of
 from dewey_logs.errors import DeweyError, NotDurable, Unavailable, Unclassified
 from dewey_logs.logins import WRITER
@@ -30,6 +31,19 @@ HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 ATTEMPTS = 9  # known row, missing day, bad row, copy resent, group anew, bound, clear; two to spare
 
 _log = logging.getLogger("dewey_logs.writer")
+
+
+class Prepared(NamedTuple):
+    """Rows made ready to be sent; see Store.prepare.
+
+    `rows` have unique ids and are in the order of the key; `encoded` holds what COPY sends of each,
+    and `patterns` its pattern, both by id. `refused` are those that cannot be sent at all.
+    """
+
+    rows: Sequence[LogRow]
+    encoded: Mapping[bytes, bytes]
+    patterns: Mapping[bytes, int]
+    refused: Sequence[Reject]
 
 
 class Writer:
@@ -53,13 +67,30 @@ class Writer:
         self._rollups = rollups.Rollups()
         self._lock = threading.Lock()
 
-    def write(self, batch: Batch) -> WriteResult:
+    def prepare(self, rows: Sequence[LogRow]) -> Prepared:
+        """Make rows ready to be sent; see Store.prepare."""
+        unique = {row.id: row for row in reversed(rows)}  # of equal ids the first one stays
+        ordered = sorted(unique.values(), key=lambda row: (row.created_at_us, row.id))
+        patterns = self._rollups.patterns(ordered)
+        encoded: dict[bytes, bytes] = {}
+        refused = []
+        for row in ordered:
+            try:
+                encoded[row.id] = encode(row, patterns[row.id])
+            except RowRefused as why:
+                refused.append(reject_of(row, why))
+        if refused:
+            ordered = [row for row in ordered if row.id in encoded]
+        return Prepared(ordered, encoded, patterns, refused)
+
+    def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult:
         """Store a batch; see Store.write."""
         if not (batch.rows or batch.rejects or batch.dropped or batch.runs):
             return WriteResult(stored=0)
+        ready = self.prepare(batch.rows) if prepared is None else prepared
         with self._lock:
             try:
-                return self._store(self._connected(), batch)
+                return self._store(self._connected(), batch, ready)
             except Unclassified as exc:  # the transaction was undone, the connection is good
                 _log.error(
                     "unclassified error from PostgreSQL",
@@ -137,23 +168,21 @@ class Writer:
         if connection is not None:
             connection.close()
 
-    def _store(self, connection: Connection, batch: Batch) -> WriteResult:
-        unique = {row.id: row for row in reversed(batch.rows)}  # of equal ids the first one stays
-        rows = sorted(unique.values(), key=lambda row: (row.created_at_us, row.id))
+    def _store(self, connection: Connection, batch: Batch, prepared: Prepared) -> WriteResult:
+        rows, encoded, patterns, unfit = prepared
         cutoff_us = self._cutoff_us()
         expired = [row for row in rows if row.created_at_us < cutoff_us]
         rows = rows[len(expired) :]
-        refused: list[Reject] = []
+        refused = list(unfit)
         careful = batch.maybe_known or any(row.moved for row in rows)
         way: ways.Way = ways.staged if careful else ways.fresh
         bound: tuple[int, int] | None = None
-        patterns = self._rollups.patterns(rows)
         for _ in range(ATTEMPTS):
             try:
                 with connection.transaction():  # the one place where a batch is committed
                     gone = cleared(connection, rows) if batch.heed_clears else set()
                     coming = [row for row in rows if row.id not in gone] if gone else rows
-                    placed = way(connection, coming, patterns) if coming else ways.Placed(())
+                    placed = way(connection, coming, encoded) if coming else ways.Placed(())
                     rejects = (*batch.rejects, *refused, *placed.refused)
                     _keep_rejects(connection, batch, rejects, expired)
                     numbers = _numbers(batch, placed, expired, rejects, gone)

@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 from psycopg.types.string import StrBinaryDumper
 
 from dewey_logs import Batch, EntryRun, LogRow, Source, open_store
-from dewey_logs.copydata import chunks
+from dewey_logs.copydata import copy_data, encode
 from dewey_logs.migrations import migrate
 from dewey_logs.statements import statement
 from godot.embedded.postgres import Postgres
@@ -86,9 +86,9 @@ def batches(rows: Sequence[LogRow], size: int, maybe_known: bool = False) -> lis
 
 def copy_seconds(url: str, rows: Sequence[LogRow], size: int = 1_000) -> float:
     """Return the seconds of bare COPYs of encoded rows, one commit each."""
-    patterns = {row.id: 1 for row in rows}
+    encoded = {row.id: encode(row, 1) for row in rows}
     parts = (rows[start : start + size] for start in range(0, len(rows), size))
-    buffers = [b"".join(chunks(part, patterns)) for part in parts]
+    buffers = [copy_data(part, encoded) for part in parts]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = on")
         began = time.perf_counter()

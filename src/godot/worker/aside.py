@@ -21,13 +21,13 @@ from dewey_logs import (
     LogRow,
     Reject,
     Source,
-    Store,
     Unclassified,
     WriteResult,
 )
 from godot.logs import get_logger
 from godot.stream.ids import StreamID
 from godot.worker.decode import receipt
+from godot.worker.sink import Sink
 
 log = get_logger(__name__)
 
@@ -89,7 +89,7 @@ class Aside:
         gone = set(entries)
         self._items = [item for item in self._items if item.entry not in gone]
 
-    def retry(self, store: Store) -> Iterator[tuple[StreamID, Batch, WriteResult]]:
+    def retry(self, store: Sink) -> Iterator[tuple[StreamID, Batch, WriteResult]]:
         """Try each record again; yield those that are settled now.
 
         A store that is away is no verdict on any of them, and ends the round.

@@ -10,12 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from dewey_logs import Batch, DeweyError, Store, WriteResult
+from dewey_logs import Batch, DeweyError, LogRow, Prepared, Store, WriteResult
 from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream.group import Consumer
@@ -58,9 +57,12 @@ class _Impatient:
         self._store = store
         self._tally = tally
 
-    def write(self, batch: Batch) -> WriteResult:
+    def prepare(self, rows: Sequence[LogRow]) -> Prepared:
+        return self._store.prepare(rows)
+
+    def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult:
         try:
-            result = self._store.write(batch)
+            result = self._store.write(batch, prepared)
         except DeweyError as exc:
             raise _StoreFailed(exc) from exc
         self._tally.add(result)
@@ -98,7 +100,7 @@ def pipeline(
     lease = _NoLease() if replay else Lease(settings, consumer)
     found = Pipeline(
         consumer,
-        cast("Store", _Impatient(store, tally)),  # of a store it only writes and pings
+        _Impatient(store, tally),
         Decoder(consumer.stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds),
         lease,
         WorkerMetrics(CollectorRegistry()),

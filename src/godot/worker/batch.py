@@ -3,9 +3,10 @@
 The order is the promise: nothing is acknowledged that is not committed. A crash in between means
 that the entries come again, and the unique key makes them duplicates.
 
-While a batch is being committed, on a thread of its own, the next one is read and decoded: waiting
-for PostgreSQL costs no GIL, and the overlap drains a backlog a fifth faster (docs/benchmarks.md).
-Never more than one batch is under way, and its acknowledgement is sent by the thread that reads.
+While a batch is being committed, on a thread of its own, the next one is read, decoded and encoded:
+waiting for PostgreSQL costs no GIL, and the overlap drains a backlog faster (docs/benchmarks.md).
+Never more than one batch is under way; what the one before it settled is acknowledged meanwhile, by
+the thread that reads.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dewey_logs import (
     Batch,
     DeweyError,
     EntryRun,
-    Store,
+    Prepared,
     Unclassified,
     WriteResult,
 )
@@ -39,6 +40,7 @@ from godot.worker.compose import Composer
 from godot.worker.decode import Decoder
 from godot.worker.intake import Read
 from godot.worker.metrics import WorkerMetrics
+from godot.worker.sink import Sink
 
 log = get_logger(__name__)
 
@@ -64,7 +66,7 @@ class Pipeline:
     def __init__(
         self,
         consumer: Consumer,
-        store: Store,
+        store: Sink,
         decoder: Decoder,
         lease: Lease,
         metrics: WorkerMetrics,
@@ -110,12 +112,14 @@ class Pipeline:
         for part in self._composer.parts(reads):
             with self._metrics.stage("decode"):
                 batch = self._composer.batch(part)
-            self._end()
+                prepared = self._store.prepare(batch.rows)
+            committed = self._committed()
             ids = [entry.id for read in part for entry in read.entries] if acknowledge else []
             # what is not acknowledged cannot be set aside either: its entries may be trimmed next
             patience = UNKNOWN_TRIES if acknowledge else None
-            written = self._thread.submit(self._write, batch, patience)
+            written = self._thread.submit(self._write, batch, patience, prepared)
             self._under_way = UnderWay(written, batch, ids)
+            self._acknowledge(committed)
         if defer:
             self._hold(coming)
         else:
@@ -146,9 +150,13 @@ class Pipeline:
         self._thread.shutdown()
 
     def _end(self) -> None:
+        self._acknowledge(self._committed())
+
+    def _committed(self) -> Sequence[StreamID]:
+        """Wait for the batch under way; return which of its entries may be acknowledged."""
         under_way, self._under_way = self._under_way, None
         if under_way is None:
-            return
+            return ()
         ids = under_way.ids
         try:
             result = under_way.result.result()
@@ -158,8 +166,7 @@ class Pipeline:
             ids = [one for one in ids if one not in waiting]
         else:
             self._report(under_way.batch, result)
-        with self._metrics.stage("ack"):
-            self._acknowledge(ids)
+        return ids
 
     def _store_apart(self, batch: Batch) -> None:
         """Store what can be stored of a batch, and set aside what fails alone.
@@ -250,7 +257,9 @@ class Pipeline:
                 },
             )
 
-    def _write(self, batch: Batch, patience: int | None = None) -> WriteResult:
+    def _write(
+        self, batch: Batch, patience: int | None = None, prepared: Prepared | None = None
+    ) -> WriteResult:
         """Write until it is stored; repeating is safe because equal ids are one record.
 
         Raises Unclassified when that is the answer `patience` times in a row (None: never).
@@ -262,7 +271,7 @@ class Pipeline:
                 if self._breaker.open:
                     self._store.ping()
                 with self._metrics.stage("write"):
-                    result = self._store.write(batch)
+                    result = self._store.write(batch, prepared)
             except DeweyError as exc:
                 delay_s = self._breaker.failed()
                 if self._breaker.failures == 1:
@@ -297,7 +306,8 @@ class Pipeline:
         """Acknowledge; XACK is safe to repeat, and a redelivery would only find duplicates."""
         for remaining in reversed(range(ACK_TRIES)):
             try:
-                acked = self._consumer.acknowledge(ids)
+                with self._metrics.stage("ack"):
+                    acked = self._consumer.acknowledge(ids)
             except GodotError:
                 if not remaining:
                     raise
