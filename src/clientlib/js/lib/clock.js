@@ -16,14 +16,16 @@ function resync() {
   if (Math.abs(driftMs) > MAX_DRIFT_MS) originMs += driftMs;
 }
 
-/** Return microseconds since 1970 for a reading of performance.now(). */
-function wallMicros(atMs) {
-  return Math.floor((originMs + atMs) * 1_000);
+/** A time of the caller's own, in ms since 1970: no clock that is set moves it. */
+class OwnTime {
+  constructor(ms) {
+    this.micros = Math.floor(ms * 1_000);
+  }
 }
 
-/** Return the reading that stands for a time in ms since 1970. */
-function readingOf(wallMs) {
-  return wallMs - originMs;
+/** Return microseconds since 1970 for a reading of performance.now(), or for an OwnTime. */
+function wallMicros(at) {
+  return typeof at === 'number' ? Math.floor((originMs + at) * 1_000) : at.micros;
 }
 
-module.exports = { resync, wallMicros, readingOf };
+module.exports = { resync, wallMicros, OwnTime };

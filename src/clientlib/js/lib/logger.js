@@ -221,7 +221,7 @@ class ICCMLogger {
       notes.truncated.message = Buffer.byteLength(words);
       words = beginning(words, MAX_MESSAGE_CHARS);
     }
-    const now = at === null ? performance.now() : clock.readingOf(at);
+    const now = at === null ? performance.now() : new clock.OwnTime(at);
     const noted = notes.empty && !notes.lostBytes ? null : notes;
     this.#intake.put(
       snapshotOf(level, now, this.#source, current(), traceId, words, text, copy, noted),

@@ -61,7 +61,7 @@ test('a level may be given by name, alias or number, and an unknown one counts a
 test('a record may carry a time of its own', () => {
   const at = Date.UTC(2026, 10, 22, 20, 35, 8, 810);
   const [record] = shipped((log) => log.log('INFO', 'm', null, null, at));
-  assert.match(record.created_at, /^2026-11-22T20:35:08\.8(09999|10000)Z$/);
+  assert.equal(record.created_at, '2026-11-22T20:35:08.810000Z');
 });
 
 test('the time of a record is the time of its call', () => {

@@ -48,10 +48,9 @@ test('a producer that has used up its numbers becomes a new one', () => {
 
 test('a record made of parts has its own id and time, over every boundary', () => {
   const source = new Source('api', STANDARD);
-  const at = clock.readingOf(1_795_379_708_999);
   for (const sequence of [1_023, 2 ** 24 - 1, 2 ** 36 - 2]) {
     const batch = [0, 0.5, 1, 1.25].map((more) =>
-      snapshotOf(20, at + more, source, undefined, null, 'm', '', null, null),
+      snapshotOf(20, new clock.OwnTime(1_795_379_708_999 + more), source, undefined, null, 'm', '', null, null),
     );
     const found = new Framer('s', 1_000).frame(batch.slice(0, 2), PRODUCER, sequence).map(fieldsOf);
     found.forEach((fields, i) => {
