@@ -30,6 +30,8 @@ def reason_of(error: psycopg.Error) -> str:
     text = diag.message_primary or str(error).strip() or type(error).__name__
     if (error.sqlstate or "").startswith("22") and diag.message_detail:
         text = f"{text}: {diag.message_detail}"
+    if diag.constraint_name and diag.constraint_name not in text:
+        text = f"{text} ({diag.constraint_name})"
     return text
 
 

@@ -24,8 +24,8 @@ class Verdict(enum.Enum):
     OUTAGE = "keep the batch and try again later"
     UNKNOWN = "as an outage, and say loudly that nobody has classified it"
     ROW = "find the row, refuse it, store its neighbours"
-    KNOWN = "a row is stored already: take the staging path"
-    MISSING_DAY = "make the partition and try again"
+    KNOWN = "a row is stored already: take the staging path; there it is the row's own fault"
+    MISSING_DAY = "make the partition and try again; where it exists it is the row's own fault"
     SCHEMA = "the database is not usable as it is; a person has to look"
 
 
@@ -69,7 +69,7 @@ def verdict(sqlstate: str | None, constraint: str | None = None) -> Verdict:
     """Return what an error means.
 
     Without a SQLSTATE the server did not speak: the connection failed. `constraint` tells a missing
-    partition (23514 that names none) from a CHECK that a row breaks.
+    partition (23514 that names none) from a CHECK that a row breaks; a trigger may raise either.
     """
     if sqlstate is None:
         return Verdict.OUTAGE

@@ -34,12 +34,12 @@ from dewey_logs.sqlstates import Verdict, first_line, verdict_on
 from dewey_logs.statements import statement
 
 
-class KnownRow(Exception):
-    """A row is stored already: the batch has to go through staging."""
+class KnownRow(RowRefused):
+    """A row is stored already, or breaks a unique index that is not ours: staging tells."""
 
 
-class MissingDay(Exception):
-    """The partition of some row does not exist."""
+class MissingDay(RowRefused):
+    """The partition of some row does not exist, or a check without a name refuses the row."""
 
 
 class Placed(NamedTuple):
@@ -65,7 +65,10 @@ def staged(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> 
 
 
 def isolated(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> Placed:
-    """Store what can be stored; the rows that PostgreSQL refuses become rejects."""
+    """Store what can be stored; the rows that PostgreSQL refuses become rejects.
+
+    Every partition has to be there: the row of a missing one would be refused as well.
+    """
 
     def attempt(part: Sequence[LogRow]) -> Sequence[LogRow]:
         with connection.transaction():  # a savepoint
@@ -84,7 +87,7 @@ def no_moved_copies(connection: Connection, stored: Iterable[LogRow]) -> None:
     """
     own = [row.id for row in stored if not row.moved]
     if own and connection.execute(statement("moved_among"), {"ids": _uuids(own)}).fetchone():
-        raise KnownRow
+        raise KnownRow("stored already, moved to its entry's time")
 
 
 def _through_staging(
@@ -166,9 +169,9 @@ def _rows_judged() -> Iterator[None]:
         if found is Verdict.ROW:
             raise RowRefused(reason_of(exc), exc.sqlstate) from exc
         if found is Verdict.KNOWN:
-            raise KnownRow from exc
+            raise KnownRow(reason_of(exc), exc.sqlstate) from exc
         if found is Verdict.MISSING_DAY:
-            raise MissingDay from exc
+            raise MissingDay(reason_of(exc), exc.sqlstate) from exc
         if found is Verdict.UNKNOWN:
             raise Unclassified(exc.sqlstate, first_line(exc)) from exc
         raise

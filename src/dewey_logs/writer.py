@@ -29,7 +29,6 @@ from dewey_logs.statements import statement
 
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 ATTEMPTS = 9  # known row, missing day, bad row, copy resent, group anew, bound, clear; two to spare
-
 _log = logging.getLogger("dewey_logs.writer")
 
 
@@ -177,7 +176,12 @@ class Writer:
         careful = batch.maybe_known or any(row.moved for row in rows)
         way: ways.Way = ways.staged if careful else ways.fresh
         bound: tuple[int, int] | None = None
+        day_missing = every_day = False
         for _ in range(ATTEMPTS):
+            if not every_day and (day_missing or way is ways.isolated):
+                rows, impossible = _with_partitions(connection, rows)
+                refused += impossible
+                every_day = True
             try:
                 with connection.transaction():  # the one place where a batch is committed
                     gone = cleared(connection, rows) if batch.heed_clears else set()
@@ -197,13 +201,13 @@ class Writer:
                         none_cleared(connection, placed.stored)
             except ClearedMeanwhile:
                 continue
-            except ways.KnownRow:
-                way = way if way is ways.isolated else ways.staged
+            except ways.KnownRow:  # past ON CONFLICT it is not our key that the row breaks
+                way = ways.staged if way is ways.fresh else ways.isolated
+            except ways.MissingDay:  # where every day exists it is the row that is refused
+                day_missing = True
+                way = ways.isolated if every_day else way
             except RowRefused:
                 way = ways.isolated
-            except ways.MissingDay:
-                rows, impossible = _with_partitions(connection, rows)
-                refused += impossible
             except ledger.DeliveredBefore:
                 batch = ledger.redelivered(batch)
             except ledger.BelowBound as exc:

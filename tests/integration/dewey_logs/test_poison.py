@@ -116,6 +116,48 @@ def test_poison_a_missing_day_and_a_known_row_in_one_batch(store, database, make
     assert database.one("SELECT count(*) FROM logs") == 22
 
 
+TRIGGER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'not in this house' USING ERRCODE = '{state}'{named}; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON logs FOR EACH ROW WHEN (NEW.message = 'unwelcome')
+EXECUTE FUNCTION refuse()
+"""
+# beside our key, with a name that is no constraint's
+INDEX = "CREATE UNIQUE INDEX one_a_time ON logs (created_at, message) WHERE message = 'unwelcome'"
+
+THEIR_RULES: dict[str, tuple[str, str, str]] = {
+    "a check without a name": (TRIGGER.format(state="23514", named=""), "23514", "this house"),
+    "a check with a name": (
+        TRIGGER.format(state="23514", named=", CONSTRAINT = 'manners'"),
+        "23514",
+        "not in this house (manners)",
+    ),
+    "a key": (TRIGGER.format(state="23505", named=""), "23505", "not in this house"),
+    "an index": (INDEX, "23505", "created_at_message_idx"),
+}
+
+
+@pytest.mark.parametrize("maybe_known", [False, True])
+@pytest.mark.parametrize("rule", THEIR_RULES)
+def test_a_rule_that_a_user_added_refuses_its_own_rows_alone(
+    store, database, maker, rule, maybe_known
+):
+    """Such an error looks like a missing day or a known row, and would hold the batch for ever."""
+    command, sqlstate, words = THEIR_RULES[rule]
+    database.connection.execute(command)
+    at = maker.now_us + 20 * DAY_US  # a day that is missing, too
+    known = maker.row(message="unwelcome" if command is INDEX else "hello", created_at_us=at)
+    assert store.write(batch([known])).stored == 1
+    bad = maker.rows(5, message="unwelcome", created_at_us=at)
+    rows = [*maker.rows(25), *bad, known, *maker.rows(25, created_at_us=at + DAY_US)]
+    result = store.write(batch(rows, maybe_known=maybe_known))
+    assert (result.stored, result.duplicates) == (50, 1)
+    assert {letter.id for letter in result.rejects} == {row.id for row in bad}
+    assert {letter.sqlstate for letter in result.rejects} == {sqlstate}
+    assert all(words in letter.reason for letter in result.rejects)
+    assert store.write(batch(maker.rows(3))).stored == 3
+
+
 KINDS = ("good", "good", "good", "known", "poison", "twin")
 
 

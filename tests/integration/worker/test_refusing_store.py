@@ -87,7 +87,7 @@ def test_rows_that_are_refused_cost_their_neighbours_nothing(bench: Bench, worki
         eventually(bench.settled, "everything settled")
     assert bench.stored() == 84
     assert bench.sql("SELECT sequence, sqlstate, reason FROM logs_rejected ORDER BY sequence") == [
-        (10 * n, sqlstate, "not this one") for n, sqlstate in enumerate(REFUSALS, 1)
+        (10 * n, sqlstate, "not this one (a_rule)") for n, sqlstate in enumerate(REFUSALS, 1)
     ]
     assert bench.audited().clean
 
