@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from dewey_logs.copydata import RowRefused
+from dewey_logs.copydata import LATEST_US, RowRefused
 from dewey_logs.database import Connection
 from dewey_logs.errors import DeweyError
 from dewey_logs.filters import LogFilter, bounds, conditions
@@ -59,9 +59,12 @@ def none_cleared(connection: Connection, stored: Sequence[LogRow]) -> None:
 
 
 def _entered_us(row: LogRow) -> int:
-    """Return the time of a row's stream entry, which is its own where there is none."""
+    """Return the time of a row's stream entry, which is its own where there is none.
+
+    Half an id is any number below 2^64; a time that PostgreSQL can be asked about is not.
+    """
     ms = row.source.entry.partition("-")[0]
-    return int(ms) * 1000 if ms.isdecimal() else row.created_at_us
+    return min(int(ms) * 1000, LATEST_US) if ms.isdecimal() else row.created_at_us
 
 
 def _filter(stored: object, at: datetime) -> LogFilter:

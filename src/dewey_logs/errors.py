@@ -16,14 +16,15 @@ class Unavailable(DeweyError):
 
 
 class Unclassified(Unavailable):
-    """PostgreSQL answers to rows with an error nobody knows: an outage, or one row's doing.
+    """PostgreSQL answers with an error that may be an outage, or the doing of one row nobody knows.
 
     `sqlstate` is the error's code and `said` the first line of its text.
     """
 
     def __init__(self, sqlstate: str | None, said: str) -> None:
         super().__init__(
-            f"PostgreSQL answered to rows with an error nobody has classified [{sqlstate}]: {said}"
+            f"PostgreSQL refuses a batch, and whether one of its rows is to blame is not known "
+            f"[{sqlstate}]: {said}"
         )
         self.sqlstate = sqlstate
         self.said = said

@@ -24,11 +24,12 @@ from dewey_logs.errors import DeweyError, NotDurable, Unavailable, Unclassified
 from dewey_logs.logins import WRITER
 from dewey_logs.rejects import reject_of, store_rejects
 from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
-from dewey_logs.sqlstates import translated
+from dewey_logs.sqlstates import Verdict, first_line, translated, verdict_on
 from dewey_logs.statements import statement
 
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 ATTEMPTS = 9  # known row, missing day, bad row, copy resent, group anew, bound, clear; two to spare
+
 _log = logging.getLogger("dewey_logs.writer")
 
 
@@ -91,13 +92,16 @@ class Writer:
             try:
                 return self._store(self._connected(), batch, ready)
             except Unclassified as exc:  # the transaction was undone, the connection is good
-                _log.error(
-                    "unclassified error from PostgreSQL",
-                    extra={"action": "write", "sqlstate": exc.sqlstate},
-                )
+                _say_loudly(exc)
                 raise
             except psycopg.Error as exc:
-                raise self._failed(exc) from exc
+                if verdict_on(exc) in (Verdict.OUTAGE, Verdict.SCHEMA):
+                    raise self._failed(exc) from exc
+                # a record's doing, but outside the ways nobody knows whose: the batch's parts tell
+                self._discard()
+                found = Unclassified(exc.sqlstate, first_line(exc))
+                _say_loudly(found)
+                raise found from exc
             except BaseException:
                 self._discard()
                 raise
@@ -260,6 +264,14 @@ class Writer:
             raise ledger.BelowBound(bound)
         if had_before:
             raise ledger.DeliveredBefore
+
+
+def _say_loudly(error: Unclassified) -> None:
+    """Log what a person has to look at."""
+    _log.error(
+        "unclassified error from PostgreSQL",
+        extra={"action": "write", "sqlstate": error.sqlstate},
+    )
 
 
 def _require_durability(connection: Connection) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dewey_logs import open_store
+from dewey_logs import Source, open_store
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
 
 POISON: dict[str, tuple[dict[str, Any], str | None, str]] = {
@@ -114,6 +114,26 @@ def test_poison_a_missing_day_and_a_known_row_in_one_batch(store, database, make
     result = store.write(batch(rows))
     assert (result.stored, result.duplicates, len(result.rejects)) == (21, 1, 2)
     assert database.one("SELECT count(*) FROM logs") == 22
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_entry_id_beyond_all_time_is_one_dead_letter_beside_a_missing_day(
+    store, database, maker, again
+):
+    ms = 9_300_000_000_000_000  # XADD takes any number below 2^64, and the row is moved there
+    far = Source(f"{ms}-0", {b"message": b"far"})
+    rows = [
+        *maker.rows(5),
+        maker.row(created_at_us=ms * 1_000, moved=True, source=far),
+        maker.row(source=far),
+        maker.row(created_at_us=maker.now_us + 20 * DAY_US),
+    ]
+    result = store.write(batch(rows, maybe_known=again, heed_clears=again))
+    assert (result.stored, [letter.id for letter in result.rejects]) == (7, [rows[5].id])
+    assert "years 1 to 9999" in result.rejects[0].reason
+    assert database.rows("SELECT entry FROM logs_rejected") == [(far.entry,)]
+    alone = [maker.row(source=far)]
+    assert store.write(batch(alone, heed_clears=True)).stored == 1
 
 
 TRIGGER = """

@@ -77,3 +77,23 @@ def test_a_foreign_record_resent_without_a_time_is_one_row(bench, working, setti
         bench.add_raw(**fields)
         eventually(bench.settled, "the second copy")
     assert bench.stored() == 1
+
+
+def test_an_entry_of_a_time_beyond_all_years_holds_nobody_up_when_it_comes_again(
+    bench, working, settings
+):
+    """XADD takes any id, and whoever had the batch died: it comes again with its neighbours."""
+    bench.append(bench.records(5))
+    far = "9300000000000000-0"
+    fields = {"component": "c", "level": "INFO", "message": "far", "created_at": "today"}
+    bench.redis.xadd(settings.stream, fields, id=far)
+    bench.redis.xgroup_create(settings.stream, settings.group, "0")
+    bench.redis.xreadgroup(settings.group, "dead", {settings.stream: ">"}, count=6)
+    with working(settings) as worker:
+        eventually(bench.settled, "everything settled")
+        assert worker.ready()["store"]
+    assert bench.stored() == 5
+    assert bench.sql("SELECT entry, reason FROM logs_rejected") == [
+        (far, "created_at is outside the years 1 to 9999")
+    ]
+    assert bench.audited().total.unaccounted == 0

@@ -16,6 +16,12 @@ from godot.worker.loop import Worker
 from tests.integration.worker.conftest import Bench, eventually
 from tests.proxy import Proxy
 
+LATE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'the auditor says no' USING ERRCODE = '22003'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON logs_pattern FOR EACH ROW
+WHEN (NEW.template LIKE 'unwelcome%') EXECUTE FUNCTION refuse();
+"""  # some row's fault, but told when all are in
 TRIGGER = """
 CREATE SEQUENCE tries;  -- which no rollback takes back
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -64,10 +70,13 @@ def unwelcome(bench: Bench) -> list:
     return [msgspec.structs.replace(made[0], message="unwelcome here")]
 
 
+@pytest.mark.parametrize(
+    ("trigger", "sqlstate"), [(TRIGGER.format(when=ONE), "ZZ001"), (LATE, "22003")]
+)
 def test_the_one_record_it_is_about_becomes_a_dead_letter_once_others_were_stored(
-    bench: Bench, settings: Settings, working: Working
+    bench: Bench, settings: Settings, working: Working, trigger: str, sqlstate: str
 ):
-    execute(bench, TRIGGER.format(when=ONE))
+    execute(bench, trigger)
     bench.append([*bench.records(500), *unwelcome(bench), *bench.records(499)])
     with working(settings):
         eventually(lambda: bench.stored() == 999, "the neighbours to be stored")
@@ -80,7 +89,7 @@ def test_the_one_record_it_is_about_becomes_a_dead_letter_once_others_were_store
     assert refused(bench) == [
         (
             "failed alone 3 times while other records were stored: the auditor says no",
-            "ZZ001",
+            sqlstate,
             "open",
         )
     ]
