@@ -205,6 +205,17 @@ SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
 FROM stream
 LEFT JOIN logs_ledger_past p ON p.stream = %(stream)s::text AND p.epoch = stream.epoch;
 
+-- name: never_told
+-- Of these records those that have no dead letter, and whose number is not in the ledger.
+SELECT r.id
+FROM unnest(%(ids)s::uuid[], %(producers)s::bigint[], %(sequences)s::bigint[])
+     r(id, producer, sequence)
+LEFT JOIN (SELECT producer, range_agg(seqs) AS seqs FROM logs_ledger
+           WHERE stream IN (%(stream)s, '') AND producer = ANY (%(producers)s::bigint[])
+           GROUP BY producer) l USING (producer)
+WHERE (l.seqs @> r.sequence) IS NOT TRUE
+  AND NOT EXISTS (SELECT FROM logs_rejected d WHERE d.record_id = r.id);
+
 -- name: make_partitions
 SELECT us, dewey_ensure_partition(timestamptz 'epoch' + us * interval '1 microsecond')
 FROM unnest(%(times_us)s::bigint[]) t(us);

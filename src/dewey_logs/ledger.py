@@ -8,12 +8,14 @@ Maintenance merges what is older than an hour: see sql/migrations/0003_merging.s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from dewey_logs.database import Connection
 from dewey_logs.rows import Batch, Dropped, EntryRun, LogRow, Reject
+from dewey_logs.statements import statement
 
 Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "cleared", "dropped"]
 
@@ -110,22 +112,55 @@ def lies_below(batch: Batch, bound: tuple[int, int] | None) -> bool:
     )
 
 
-def late(batch: Batch, bound: tuple[int, int], stored: Iterable[LogRow]) -> Batch:
+def late(
+    connection: Connection,
+    batch: Batch,
+    bound: tuple[int, int] | None,
+    stored: Iterable[LogRow],
+    rejects: Sequence[Reject],
+) -> Batch:
     """Return the batch with its entries below the bound told as late, where they are news.
 
-    Whoever held them slept for long. A peer may have settled them meanwhile, and then they are in
-    the sum; or they were trimmed, and then nobody has. The rows tell: one that was really inserted
-    is one that nobody had settled.
+    To be asked before anything of the batch but its rows is in the tables. `stored` are the rows
+    really inserted, `rejects` all that will be dead letters. Without a bound it stays as it is.
     """
-    news = {_entry_id(row.source.entry) for row in stored}
+    if bound is None:
+        return batch
+    news = _news(connection, batch, stored, rejects)
+    records: list[LogRow | Reject] = [*batch.rows, *batch.rejects]
+    first = {_entry_id(record.source.entry) for record in records if record.id in news}
     told = redelivered(batch)
     runs = [run for run in told.runs if run.first >= bound or run.delivery == "vanished"]
     runs += [
         EntryRun(run.first, run.last, 1, "late")
         for run in told.runs
-        if run.first < bound and run.delivery == "again" and run.first in news
+        if run.first < bound and run.delivery == "again" and run.first in first
     ]
     return msgspec.structs.replace(told, runs=tuple(runs))
+
+
+def _news(
+    connection: Connection, batch: Batch, stored: Iterable[LogRow], rejects: Sequence[Reject]
+) -> set[bytes]:
+    """Return the ids of records of which nobody has told before what became of them.
+
+    Whoever held them slept for long. A peer may have settled their entries meanwhile, and then they
+    are in the sum; or they were trimmed, and then nobody has. A row that was really inserted is
+    news. A reject has no dead letter then, and a record of ours no number in the ledger: that tells
+    of what expired or was cleared, too. Of such a foreign record nobody can tell: it is none.
+    """
+    found = {row.id for row in stored}
+    numbered = (row for row in batch.rows if row.sequence is not None)
+    asked: list[LogRow | Reject] = [*numbered, *rejects]
+    others = {record.id: record for record in asked if record.id not in found}
+    parameters = {
+        "stream": batch.stream,
+        "ids": [key.hex() for key in others],
+        "producers": [record.producer for record in others.values()],
+        "sequences": [record.sequence for record in others.values()],
+    }
+    rows = connection.execute(statement("never_told"), parameters)
+    return found.union(key.bytes for (key,) in rows)
 
 
 def _entry_id(text: str) -> tuple[int, int]:

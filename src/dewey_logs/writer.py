@@ -192,9 +192,9 @@ class Writer:
                     coming = [row for row in rows if row.id not in gone] if gone else rows
                     placed = way(connection, coming, encoded) if coming else ways.Placed(())
                     rejects = (*batch.rejects, *refused, *placed.refused)
+                    told = ledger.late(connection, batch, bound, placed.stored, rejects)
                     _keep_rejects(connection, batch, rejects, expired)
                     numbers = _numbers(batch, placed, expired, rejects, gone)
-                    told = batch if bound is None else ledger.late(batch, bound, placed.stored)
                     new = self._rollups.unknown(placed.stored, patterns)
                     _keep_patterns(connection, new)
                     counts = rollups.deltas(placed.stored, patterns)

@@ -11,7 +11,7 @@ import pytest
 
 from dewey_logs import Accounts, Batch, EntryRun, Source
 from dewey_logs.maintenance import merge_ledger
-from tests.integration.dewey_logs.conftest import batch
+from tests.integration.dewey_logs.conftest import DAY_US, batch, reject
 
 HOUR = timedelta(hours=1)
 LONG_AGO = timedelta(hours=3)
@@ -142,6 +142,39 @@ def test_what_it_commits_for_the_first_time_is_counted(store, database, dewey_ur
     age(database, LONG_AGO)
     merge_ledger(dewey_url)
     assert settled_and_vanished(store) == (30, 0)
+
+
+@pytest.mark.parametrize("told_by_a_peer", [False, True])
+def test_what_it_settles_without_storing_it_is_counted_once(
+    store, database, dewey_url, maker, told_by_a_peer
+):
+    """Refused, undecodable, expired and cleared records settle their entries as stored ones do."""
+    database.connection.execute(
+        """INSERT INTO logs_cleared (filter) VALUES ('{"component": ["gone"]}')"""
+    )
+    sources = [Source("{}-{}".format(*entry(n)), {}) for n in range(10, 16)]
+    row = maker.row(source=sources[0])
+    rows = [
+        row,
+        msgspec.structs.replace(row, source=sources[1]),  # the same record once more
+        maker.row(source=sources[2], message="\x00"),
+        maker.row(source=sources[3], created_at_us=maker.now_us - 30 * DAY_US),
+        maker.row(source=sources[4], component="gone"),
+    ]
+    rejects = (reject(b"r" * 16, source=sources[5]),)
+    held = batch(rows, rejects=rejects, stream="s", heed_clears=True)
+    if told_by_a_peer:
+        again = tuple(run(n, delivery="again") for n in range(10, 16))
+        store.write(msgspec.structs.replace(held, runs=again))
+        settle(store, run(0, 9), run(16, 29), floor=30)
+    else:
+        settle(store, run(0, 9), run(16, 29), floor=30)
+    age(database, LONG_AGO)
+    merge_ledger(dewey_url)
+    for _ in range(2):
+        result = store.write(msgspec.structs.replace(held, runs=(run(10, 15),)))
+        assert (len(result.rejects), result.expired, result.cleared) == (2, 1, 1)
+        assert settled_and_vanished(store) == (30, 0)
 
 
 def test_the_sum_of_a_deleted_stream_is_kept_beside_that_of_its_successor(
