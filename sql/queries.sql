@@ -416,6 +416,23 @@ DELETE FROM logs_pattern p
 WHERE first_seen < now() - make_interval(days => %(days)s + 1)
   AND NOT EXISTS (SELECT FROM logs_pattern_rollup r WHERE r.pattern = p.pattern);
 
+-- name: moved_blocks
+SELECT pg_relation_size('logs_moved') / current_setting('block_size')::bigint;
+
+-- name: forget_moved
+-- Of one stretch of the table those whose day is gone. A copy of the record that is sent again has a
+-- later entry, maybe of a day that is kept: so long as they are no further apart than the window is wide,
+-- its id has to be known. The same entry again has expired.
+WITH parts AS MATERIALIZED (
+    SELECT low, high FROM dewey_partitions()
+)
+DELETE FROM logs_moved
+WHERE ctid >= %(first)s::tid AND ctid < %(end)s::tid
+  AND created_at < (SELECT now() - make_interval(days => %(days)s + 1,
+                                                 secs => w.back_seconds + w.ahead_seconds)
+                    FROM dewey_window() w)
+  AND NOT EXISTS (SELECT FROM parts WHERE low <= created_at AND created_at < high);
+
 -- name: recount
 -- What the rollups say of a stretch of time and what is really there, where they differ.
 WITH told AS (

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from dewey_logs import WriteResult, open_store
+from dewey_logs.maintenance import forget, maintain
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
 MINUTE_US = 60_000_000
@@ -124,6 +125,33 @@ def test_the_place_taken_for_the_other_copy_is_given_back(store, database, maker
     record = maker.row(created_at_us=maker.now_us - DAY_US)
     store.write(batch([maker.moved(record, maker.now_us)]))
     assert database.rows("SELECT message FROM logs") == [(record.message,)]
+
+
+def test_a_moved_record_resent_when_its_day_is_gone_stays_away(dewey_url, store, database, maker):
+    record = maker.row(created_at_us=maker.now_us - 400 * DAY_US)
+    first = maker.moved(record, maker.now_us - 10 * DAY_US)
+    with open_store(dewey_url, retention_days=30) as patient:
+        assert patient.write(batch([first])).stored == 1
+    maintain(dewey_url, 7)
+    assert store.write(batch([first])) == WriteResult(stored=0, expired=1)
+    again = maker.moved(record, maker.now_us)
+    assert store.write(batch([again])) == WriteResult(stored=0, duplicates=1)
+    assert database.one("SELECT count(*) FROM logs") == 0
+    assert database.ledger() == {(77, "stored"): {1}, (77, "expired"): {1}}
+
+
+def test_ids_of_moved_records_are_forgotten_once_no_copy_can_be_expected(dewey_url, database):
+    """Retention, the day that is dropped last, and the window's eight days."""
+    for days, count in ((17, 30_000), (15, 1), (0, 1), (20, 1)):
+        database.connection.execute(
+            "INSERT INTO logs_moved SELECT gen_random_uuid(), now() - %s * interval '24 hours'"
+            " FROM generate_series(1, %s)",
+            (days, count),
+        )
+    database.rows("SELECT dewey_ensure_partition(now() - interval '20 days')")
+    forget(dewey_url, 7)
+    left = "SELECT (now() - created_at) / 86400 FROM logs_moved ORDER BY created_at"
+    assert [age.seconds for (age,) in database.rows(left)] == [20, 15, 0]
 
 
 class Held:
