@@ -55,7 +55,7 @@ ERRORS: tuple[ErrorRule, ...] = (
         UNREACHABLE,
         "start a stack with: godot up, or set DEWEY_URL",
     ),
-    ErrorRule("dewey_logs.errors", "NotDurable", "GD-2007", FAILURE, "set both in postgresql.conf"),
+    ErrorRule("dewey_logs.errors", "NotDurable", "GD-2007", FAILURE, "set it in postgresql.conf"),
     ErrorRule("dewey_logs.errors", "SchemaProblem", "GD-2004", FAILURE, ""),  # it says itself
     ErrorRule("dewey_logs.errors", "QueryTimeout", "GD-2005", FAILURE, "narrow --since or --until"),
     ErrorRule("godot.errors", "StreamLost", "GD-2006", FAILURE, "start a worker: it makes it anew"),

@@ -10,7 +10,7 @@ connected = Writer._connected
 
 
 def careless(self: Writer) -> Connection:
-    connection = connected(self)  # which refuses to go on without; so afterwards
+    connection = connected(self)  # which turns it on; so afterwards
     connection.execute("SET synchronous_commit = off")
     return connection
 
