@@ -25,8 +25,9 @@ class LogRow(msgspec.Struct, frozen=True, gc=False):
 
     `id` is 16 bytes. `created_at_us` counts microseconds since 1970 (UTC). `data` is the text of
     one JSON object, or None. `producer` and `sequence` are the numbers inside an id of ours, None
-    for a foreign one. `moved` says that the record's own time lay outside the accepted window and
-    `created_at_us` is the entry's time instead.
+    for a foreign one. `moved` says that the record's id alone makes its copies one row, because
+    `created_at_us` may be another in each: its own time is missing, cannot be read, or lay outside
+    the accepted window, so that the entry's time stands instead.
     """
 
     id: bytes

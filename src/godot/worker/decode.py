@@ -53,6 +53,11 @@ class Identity(NamedTuple):
     foreign: bool = False
 
     @property
+    def given(self) -> bool:
+        """Whether the producer gave the id; a derived one is another at every sending."""
+        return self.foreign or self.ours is not None
+
+    @property
     def producer(self) -> int | None:
         return self.ours and self.ours.producer
 
@@ -158,15 +163,17 @@ class Decoder:
     ) -> tuple[int, bool]:
         entry_us = entry_id.ms * 1000
         claimed_us = entry_us if who.ours is None else who.ours.ms * 1000
+        by_id = who.foreign
         if raw is not None:
             try:
                 claimed_us = _microseconds(raw)
+                by_id = False
             except (ValueError, OverflowError):
                 notes.extra["created_at"] = shown(raw)
-        if raw is None and who.foreign:
-            return entry_us, True  # resent it has another entry time: only its id makes it one row
+                by_id = who.given
+        # without a time of its own a record resent may get another: only its id makes it one row
         if entry_us - self._back_us <= claimed_us <= entry_us + self._ahead_us:
-            return claimed_us, False
+            return claimed_us, by_id
         notes.extra["created_at"] = shown(raw) if raw is not None else claimed_us // 1000
         return entry_us, True
 

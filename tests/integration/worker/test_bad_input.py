@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
 
 from tests.integration.worker.conftest import eventually
 
@@ -64,19 +66,25 @@ def test_a_time_outside_the_window_is_kept_beside_the_entrys_own(bench, working,
     ]
 
 
-def test_a_foreign_record_resent_without_a_time_is_one_row(bench, working, settings):
-    fields = {
-        "id": "6fa459ea-ee8a-4ca4-894e-db77e160355e",
-        "component": "sh",
-        "level": "INFO",
-        "message": "once",
-    }
+def test_a_record_resent_without_a_readable_time_is_one_row(bench, working, settings):
+    (ours,) = bench.records(1)
+    good = {"component": "sh", "level": "INFO", "message": "once"}
+    sent = [
+        {**good, "id": str(uuid.uuid4())},
+        {**good, "id": str(uuid.uuid4()), "created_at": "1764180000"},
+        {**good, "id": str(uuid.uuid4()), "created_at": "yesterday"},
+        {**good, "id": dict(ours.fields())[b"id"], "created_at": "yesterday"},
+    ]
+    in_ten_days = int((time.time() + 10 * 86_400) * 1000)
     with working(settings):
-        bench.add_raw(**fields)
-        eventually(bench.settled, "the first copy")
-        bench.add_raw(**fields)
-        eventually(bench.settled, "the second copy")
-    assert bench.stored() == 1
+        for fields in sent:
+            bench.add_raw(**fields)
+        eventually(bench.settled, "the first copies")
+        for fields in sent:
+            bench.redis.xadd(settings.stream, fields, id=f"{in_ten_days}-*")
+        eventually(bench.settled, "the second copies")
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(4, 4)]
+    assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
 
 
 def test_an_entry_of_a_time_beyond_all_years_holds_nobody_up_when_it_comes_again(

@@ -88,6 +88,14 @@ def test_a_foreign_id_without_a_time_is_known_by_the_id_alone():
     )
 
 
+@pytest.mark.parametrize("given", [ID, b"6fa459ea-ee8a-4ca4-894e-db77e160355e"])
+def test_a_record_whose_time_cannot_be_read_is_known_by_the_id_it_was_given(given: bytes):
+    row = decoded(plain(id=given, created_at=b"1764180000"), "1795379710000-0")
+    assert row.moved
+    assert not decoded(plain(created_at=b"1764180000")).moved, "a derived id is new each time"
+    assert not decoded(plain(id=given, created_at=b"2026-11-22T20:35:10Z")).moved
+
+
 def test_a_receipt_names_the_dropped_numbers_of_its_producer():
     data = b'{"godot":{"dropped":3,"ranges":[[4,5],[9,9]],"reason":"buffer_full"}}'
     dropped = receipt(decoded(plain(id=ID, data=data)))
