@@ -220,8 +220,10 @@ WHERE (l.seqs @> r.sequence) IS NOT TRUE
 SELECT us, dewey_ensure_partition(timestamptz 'epoch' + us * interval '1 microsecond')
 FROM unnest(%(times_us)s::bigint[]) t(us);
 
--- name: now_us
-SELECT (extract(epoch FROM now()) * 1000000)::bigint;
+-- name: clock
+-- The database's time and the accepted window, in microseconds.
+SELECT (extract(epoch FROM now()) * 1000000)::bigint, back_seconds * 1000000, ahead_seconds * 1000000
+FROM dewey_window();
 
 -- name: list_partitions
 -- What `dewey partitions` shows; rows are the planner's estimate, -1 before the first ANALYZE.

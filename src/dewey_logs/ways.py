@@ -15,19 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-import msgspec
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from dewey_logs.copydata import EARLIEST_US, LATEST_US, RowRefused, copy_data
+from dewey_logs.copydata import RowRefused, copy_data
 from dewey_logs.database import Connection
 from dewey_logs.errors import Unclassified
 from dewey_logs.isolate import isolate
+from dewey_logs.owntime import own_time_us
 from dewey_logs.rejects import reason_of, reject_of
 from dewey_logs.rows import LogRow, Reject
 from dewey_logs.sqlstates import Verdict, first_line, verdict_on
@@ -116,38 +115,6 @@ def _place_moved(connection: Connection, rows: Sequence[LogRow]) -> set[bytes]:
         "created_us": [row.created_at_us for row in new],
     }
     return _ids(connection, "store_moved", parameters)
-
-
-class _Original(msgspec.Struct, frozen=True):
-    created_at: str | int | None = None
-
-
-class _Notes(msgspec.Struct, frozen=True):
-    godot: _Original = _Original()
-
-
-_notes = msgspec.json.Decoder(_Notes)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def own_time_us(row: LogRow) -> int | None:
-    """Return a moved record's own time from `data.godot.created_at`.
-
-    A number there is the milliseconds inside the record id. None when there is nothing to compare
-    with: no text of a time, or a time outside the years 1 to 9999, which has no partition.
-    """
-    if row.data is None:
-        return None
-    try:
-        original = _notes.decode(row.data).godot.created_at
-        if isinstance(original, int):
-            return original * 1000 if EARLIEST_US <= original * 1000 <= LATEST_US else None
-        own = datetime.fromisoformat((original or "").upper())
-    except (msgspec.MsgspecError, ValueError):
-        return None
-    if own.tzinfo is None:
-        own = own.replace(tzinfo=UTC)
-    return (own - _EPOCH) // timedelta(microseconds=1)
 
 
 class RawUUID(Loader):

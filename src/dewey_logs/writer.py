@@ -22,6 +22,7 @@ from dewey_logs.copydata import RowRefused, encode
 from dewey_logs.database import Connection, connect, user_of
 from dewey_logs.errors import DeweyError, NotDurable, Unavailable, Unclassified
 from dewey_logs.logins import WRITER
+from dewey_logs.owntime import timed
 from dewey_logs.rejects import reject_of, store_rejects
 from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
 from dewey_logs.sqlstates import Verdict, first_line, translated, verdict_on
@@ -63,6 +64,7 @@ class Writer:
         self._monotonic = monotonic
         self._connection: Connection | None = None
         self._clock = (0, 0.0)  # the database's time, and ours when it said so
+        self._back_us = self._ahead_us = 0
         self._moved_exist = False
         self._rollups = rollups.Rollups()
         self._lock = threading.Lock()
@@ -155,9 +157,10 @@ class Writer:
             self._connection = connection
             _require_durability(connection)
             connection.execute(statement("make_incoming"))
-            row = connection.execute(statement("now_us")).fetchone()
+            row = connection.execute(statement("clock")).fetchone()
             assert row is not None
-            self._clock = (row[0], self._monotonic())
+            now_us, self._back_us, self._ahead_us = row
+            self._clock = (now_us, self._monotonic())
         return self._connection
 
     def _failed(self, error: psycopg.Error) -> DeweyError:
@@ -172,7 +175,7 @@ class Writer:
             connection.close()
 
     def _store(self, connection: Connection, batch: Batch, prepared: Prepared) -> WriteResult:
-        rows, encoded, patterns, unfit = prepared
+        rows, encoded, patterns, unfit = self._timed(batch, prepared)
         cutoff_us = self._cutoff_us()
         expired = [row for row in rows if row.created_at_us < cutoff_us]
         rows = rows[len(expired) :]
@@ -238,9 +241,21 @@ class Writer:
 
         A day is kept until its last record is older than that: partitions.py drops by the same.
         """
+        return (self._now_us() - self._retention_us) // DAY_US * DAY_US
+
+    def _timed(self, batch: Batch, prepared: Prepared) -> Prepared:
+        """Return the rows under the times that count, by the database's clock; see owntime.py."""
+        if not any(row.moved for row in batch.rows):
+            return prepared
+        now_us = self._now_us()
+        earliest_us = max(now_us - self._back_us, self._cutoff_us())
+        rows = [timed(row, earliest_us, now_us + self._ahead_us) for row in batch.rows]
+        changed = any(row is not given for row, given in zip(rows, batch.rows, strict=True))
+        return self.prepare(rows) if changed else prepared
+
+    def _now_us(self) -> int:
         now_us, then = self._clock
-        now_us += int((self._monotonic() - then) * 1_000_000)
-        return (now_us - self._retention_us) // DAY_US * DAY_US
+        return now_us + int((self._monotonic() - then) * 1_000_000)
 
     def _settle(
         self,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dewey_logs import Batch, Reject, Source, open_store
 from dewey_logs.partitions import drop_expired
 from tests.integration.worker.conftest import Bench, eventually
 
@@ -80,6 +82,25 @@ def test_dropping_one_and_retrying_the_rest_keeps_the_account(here, bench):
     done = here("audit", "-o", "json", "--deep")
     total = document(done)["total"]
     assert (done.returncode, total["stored"], total["rejected"]) == (0, 30, 0)
+
+
+def test_letters_of_a_wrong_stream_clock_can_be_retried_once_their_own_time_counts(here, bench):
+    records = bench.records(3)
+    in_forty_days = f"{int((datetime.now(UTC) + timedelta(days=40)).timestamp() * 1000)}-0"
+    letters = [
+        Reject(
+            uuid.UUID(dict(record.fields())[b"id"].decode()).bytes,
+            "created_at is too far from now: no partition is made there",
+            Source(in_forty_days, dict(record.fields())),
+        )
+        for record in records
+    ]
+    with open_store(bench.settings.dewey_url) as store:
+        store.write(Batch(stream=bench.settings.stream, rejects=tuple(letters)))
+    done = here("dlq", "retry", "--all", "--yes", "-o", "json")
+    assert (done.returncode, document(done)["stored"], document(done)["failed"]) == (0, 3, 0)
+    recent = "SELECT count(*) FROM logs WHERE now() - created_at < '1 hour' AND NOT data ? 'godot'"
+    assert bench.sql(recent) == [(3,)]
 
 
 def test_retention_and_a_clear_in_the_middle_of_the_numbers_change_nothing(here, bench, working):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -40,6 +41,34 @@ def test_a_record_outside_the_window_stays_one_row(bench: Bench, working, settin
     assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
     found = bench.audited()
     assert (found.total.stored, found.total.duplicates, found.clean) == (3, 3, True)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_honest_records_of_a_wrong_stream_clock_are_stored_under_their_own_time(
+    bench: Bench, working, settings, together
+):
+    """Sent once or twice, by a clock that is wrong beyond what is kept or made, wrong, or right."""
+    clocks = [NOW - timedelta(days=10), NOW - timedelta(days=3), NOW, NOW + timedelta(days=40)]
+    copies = [*itertools.combinations(clocks, 1), *itertools.combinations(clocks, 2)]
+    records = bench.records(len(copies))
+    with working(settings):
+        for clock in clocks:
+            for record, sent in zip(records, copies, strict=True):
+                if clock in sent:
+                    add(bench, record, clock)
+            if not together:
+                eventually(bench.settled, "the copies of one clock")
+        eventually(bench.settled, "all copies")
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(10, 10)]
+    assert bench.sql("SELECT reason FROM logs_rejected") == []
+    moved = sum(sent[0] == clocks[1] for sent in copies)  # three days ago is an acceptable time
+    off = "now() - created_at > '1 hour'"
+    assert bench.sql(f"SELECT count(*) FROM logs WHERE {off}") == [(moved,)]
+    assert bench.sql(f"SELECT count(*) FROM logs WHERE data ? 'godot' AND {off}") == [(moved,)]
+    assert bench.sql("SELECT count(*) FROM logs WHERE data ? 'godot'") == [(moved,)]
+    assert bench.sql("SELECT count(*) FROM logs WHERE data ? 'i'") == [(10,)]
+    found = bench.audited()
+    assert (found.total.stored, found.total.expired, found.clean) == (10, 0, True)
 
 
 def test_a_record_past_retention_is_stored_for_no_one_and_no_day_is_made(
