@@ -178,7 +178,7 @@ class Clearing:
                 data=data,
                 producer=None,
                 sequence=None,
-                source=Source("", {b"message": message.encode(), b"data": data}),
+                source=Source("", (b"message", message.encode(), b"data", data)),
             )
             self._writer.write(Batch(stream=COMPONENT, rows=(row,), maybe_known=True))
             connection.execute(statement("clear_told"), {"clear": id})

@@ -6,17 +6,20 @@ else accepted it; only then does the writer need the raw bytes, to keep them in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
-    """Where a record came from: the stream entry, and its fields exactly as they arrived."""
+    """Where a record came from: the stream entry, and its fields exactly as they arrived.
+
+    `raw` has names and values in turn: a name may stand there twice.
+    """
 
     entry: str
-    fields: Mapping[bytes, bytes]
+    raw: Sequence[bytes]
     deliveries: int = 1
 
 

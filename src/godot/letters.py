@@ -10,6 +10,7 @@ import base64
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 
 import msgspec
 
@@ -70,7 +71,7 @@ def _retry(store: Store, stream: str, letters: list[DeadLetter], total: RetryRes
     retried: list[Retried] = []
     for letter in letters:
         decoded = decoder.decode(_entry(letter), letter.deliveries)
-        source = Source(letter.entry, dict(letter.fields), letter.deliveries)
+        source = Source(letter.entry, _raw(letter), letter.deliveries)
         decoded = msgspec.structs.replace(decoded, source=source)
         retried.append(Retried(bytes.fromhex(letter.id.replace("-", "")), decoded.id))
         if isinstance(decoded, LogRow):
@@ -99,7 +100,11 @@ def _entry(letter: DeadLetter) -> Entry:
         at = StreamID.parse(letter.entry)
     except ValueError:
         at = StreamID(int(datetime.fromisoformat(letter.at).timestamp() * 1000), 0)
-    return Entry(at, dict(letter.fields))
+    return Entry(at, _raw(letter))
+
+
+def _raw(letter: DeadLetter) -> tuple[bytes, ...]:
+    return tuple(chain.from_iterable(letter.fields))
 
 
 def as_document(letter: DeadLetter) -> dict[str, object]:

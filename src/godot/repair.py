@@ -110,7 +110,7 @@ class Repair:
             pipeline(self._settings, consumer, store, tally) as settling,
         ):
             for ids in _portions(plan.without_payload, self._settings.batch_size):
-                settling.settle([Read([Entry(one, {}) for one in ids], again=True)])
+                settling.settle([Read([Entry(one, ()) for one in ids], again=True)])
                 progress(len(ids))
             for ids in _portions(plan.settle, self._settings.batch_size):
                 entries = take_over(consumer, ids, min_idle_ms)

@@ -62,7 +62,7 @@ class Rows:
             % (i, i % 5000, i % 950, b"true" if i % 11 else b"false"),
             producer=self.producer,
             sequence=i,
-            source=Source(f"{us // 1000}-{i}", {}),
+            source=Source(f"{us // 1000}-{i}", ()),
         )
 
 

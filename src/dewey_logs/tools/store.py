@@ -282,6 +282,6 @@ def _clean(value: Any, depth: int, notes: dict[str, Any]) -> Any:
     return [_clean(item, depth + 1, notes) for item in value]
 
 
-def _raw(given: Mapping[str, Any]) -> dict[bytes, bytes]:
+def _raw(given: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """Return the record as given, for the dead letter it may become."""
-    return {b"json": json.dumps(given, default=str).encode()}
+    return b"json", json.dumps(given, default=str).encode()

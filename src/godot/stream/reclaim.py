@@ -118,4 +118,4 @@ class Sweep:
 
 
 def _hollow(ids: Iterable[StreamID]) -> list[Entry]:
-    return [Entry(i, {}) for i in sorted(ids)]
+    return [Entry(i, ()) for i in sorted(ids)]

@@ -6,25 +6,32 @@ entry, so nothing else looks like that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from godot.stream.ids import StreamID
 
 
 class Entry(NamedTuple):
-    """One stream entry; `fields` is empty when the payload is gone.
+    """One stream entry; `raw` is empty when the payload is gone.
 
-    `size` is the payload's bytes, names included.
+    `raw` is the payload as it came, name, value, name, value …: a name may stand there twice.
+    `size` is its bytes, names included.
     """
 
     id: StreamID
-    fields: Mapping[bytes, bytes]
+    raw: Sequence[bytes]
     size: int = 0
 
     @property
     def trimmed(self) -> bool:
-        return not self.fields
+        return not self.raw
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """The values by name, made at each call; of a repeated name the last."""
+        parts = iter(self.raw)
+        return dict(zip(parts, parts, strict=True))
 
 
 def entry(raw: Any) -> Entry:
@@ -33,9 +40,8 @@ def entry(raw: Any) -> Entry:
     ms, _, seq = text.partition(b"-")
     id = StreamID(int(ms), int(seq))
     if not flat:
-        return Entry(id, {})
-    parts = iter(flat)
-    return Entry(id, dict(zip(parts, parts, strict=True)), sum(map(len, flat)))
+        return Entry(id, ())
+    return Entry(id, flat, sum(map(len, flat)))
 
 
 def entries(raw: Iterable[Any] | None) -> list[Entry]:

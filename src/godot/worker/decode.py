@@ -80,7 +80,7 @@ class Decoder:
 
     def decode(self, entry: Entry, deliveries: int = 1) -> LogRow | Reject:
         """Return the row or the reject of an entry with a payload; its content never raises."""
-        source = Source(str(entry.id), entry.fields, deliveries)
+        source = Source(str(entry.id), entry.raw, deliveries)
         notes = Notes()
         fields = entry.fields
         reason = None
@@ -100,7 +100,7 @@ class Decoder:
     def reject(self, entry: Entry, reason: str, deliveries: int) -> Reject:
         """Return a dead letter for an entry without looking at more of it than its id."""
         who = self._identity(entry, entry.fields.get(b"id"), Notes())
-        source = Source(str(entry.id), entry.fields, deliveries)
+        source = Source(str(entry.id), entry.raw, deliveries)
         return Reject(who.id, reason, source, None, who.producer, who.sequence)
 
     def _identity(self, entry: Entry, raw: bytes | None, notes: Notes) -> Identity:
@@ -118,7 +118,7 @@ class Decoder:
                 return Identity(as_bytes, ours, ours is None)
             notes.extra["id"] = shown(raw)
         digest = hashlib.sha1(DERIVED, usedforsecurity=False)
-        for part in (self._stream, str(entry.id).encode(), *_flat(entry.fields)):
+        for part in (self._stream, str(entry.id).encode(), *entry.raw):
             digest.update(b"%d:%b" % (len(part), part))
         return Identity(uuid.UUID(bytes=digest.digest()[:16], version=5).bytes)
 
@@ -241,10 +241,6 @@ def _within_chars(name: str, raw: bytes, max_chars: int, notes: Notes) -> str:
     if len(text) > max_chars:
         notes.truncated[name] = len(raw)
     return text[:max_chars]
-
-
-def _flat(fields: Mapping[bytes, bytes]) -> list[bytes]:
-    return [part for pair in fields.items() for part in pair]
 
 
 def _microseconds(raw: bytes) -> int:

@@ -41,7 +41,7 @@ class Maker:
             data=b'{"i":%d}' % i,
             producer=self.producer,
             sequence=i,
-            source=Source(f"{us // 1000}-{i}", {b"message": b"message %d" % i}),
+            source=Source(f"{us // 1000}-{i}", (b"message", b"message %d" % i)),
         )
         return msgspec.structs.replace(row, **changes)
 
@@ -125,7 +125,7 @@ def eventually(condition: Callable[[], object], timeout_s: float = 10.0) -> None
 
 
 def reject(key: bytes, **changes: Any) -> Reject:
-    made = Reject(id=key, reason="no message", source=Source("1-1", {b"component": b"x"}))
+    made = Reject(id=key, reason="no message", source=Source("1-1", (b"component", b"x")))
     return msgspec.structs.replace(made, **changes)
 
 

@@ -135,7 +135,7 @@ def test_what_it_commits_for_the_first_time_is_counted(store, database, dewey_ur
     settle(store, run(0, 9), run(20, 29), floor=30)
     age(database, LONG_AGO)
     assert merge_ledger(dewey_url) == 2
-    rows = [maker.row(source=Source("{}-{}".format(*entry(n)), {})) for n in range(10, 20)]
+    rows = [maker.row(source=Source("{}-{}".format(*entry(n)), ())) for n in range(10, 20)]
     store.write(batch(rows[:4], runs=(run(10, 13),), maybe_known=False, stream="s"))
     store.write(batch(rows, runs=(run(10, 19),), maybe_known=True, stream="s"))
     assert settled_and_vanished(store) == (30, 0)

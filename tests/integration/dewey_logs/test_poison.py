@@ -48,10 +48,10 @@ def test_poison_among_a_thousand_stores_999_and_one_dead_letter(
     store, database, maker, poison, maybe_known
 ):
     changes, sqlstate, words = POISON[poison]
-    raw = {b"message": b"\x00\xffraw", b"data": b"{"}
+    raw = (b"message", b"\x00\xffraw", b"data", b"{")
     rows = maker.rows(1_000)
     bad = msgspec.structs.replace(
-        rows[500], **changes, source=msgspec.structs.replace(rows[500].source, fields=raw)
+        rows[500], **changes, source=msgspec.structs.replace(rows[500].source, raw=raw)
     )
     rows[500] = bad
     result = store.write(batch(rows, maybe_known=maybe_known))

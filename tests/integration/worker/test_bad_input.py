@@ -52,6 +52,15 @@ def test_every_kind_of_bad_input_ends_where_the_design_says(bench, working, sett
     assert one("message = 'whole'")[2] == {"a": 1}
 
 
+def test_a_dead_letter_keeps_names_that_stand_twice(bench, working, settings):
+    sent = [b"level", b"LOUD", b"message", b"first", b"message", b"\xff", b"level", b"LOUDER"]
+    bench.redis.execute_command("XADD", settings.stream, "*", *sent)
+    with working(settings):
+        eventually(bench.settled, "the entry")
+    ((names, values),) = bench.sql("SELECT field_names, field_values FROM logs_rejected")
+    assert (names, values) == (sent[::2], sent[1::2])
+
+
 def test_a_time_outside_the_window_is_kept_beside_the_entrys_own(bench, working, settings):
     bench.add_raw(component="c", level="INFO", message="old", created_at="1999-12-31T23:59:59Z")
     bench.add_raw(component="c", level="INFO", message="nonsense", created_at="yesterday")

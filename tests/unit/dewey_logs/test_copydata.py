@@ -20,7 +20,7 @@ ROW = LogRow(
     data=b'{"a":1}',
     producer=1,
     sequence=1,
-    source=Source("1-1", {}),
+    source=Source("1-1", ()),
 )
 
 

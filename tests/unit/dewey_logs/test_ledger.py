@@ -19,7 +19,7 @@ def test_ranges_hold_exactly_the_numbers_and_never_touch(numbers):
 
 
 def reject(producer: int | None, sequence: int | None, ms: int = 0) -> Reject:
-    return Reject(ms.to_bytes(6) + bytes(10), "", Source("1-1", {}), None, producer, sequence)
+    return Reject(ms.to_bytes(6) + bytes(10), "", Source("1-1", ()), None, producer, sequence)
 
 
 def test_each_producer_has_one_entry_and_foreign_records_none():

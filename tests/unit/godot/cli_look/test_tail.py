@@ -22,7 +22,7 @@ def row(**changed: object) -> LogRow:
         "data": b'{"order":{"id":8812,"tags":["a","b"]},"ok":true,"n":1}',
         "producer": None,
         "sequence": None,
-        "source": Source("1-1", {}),
+        "source": Source("1-1", ()),
     }
     return LogRow(**(given | changed))  # type: ignore[arg-type]  # a mapping of mixed values
 

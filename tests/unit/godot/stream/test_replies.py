@@ -11,6 +11,14 @@ def test_an_entry_has_its_fields_by_name():
     assert not found.trimmed
 
 
+def test_an_entry_keeps_what_a_repeated_name_stands_for():
+    flat = [b"a", b"1", b"a", b"22", b"b", b"3"]
+    found = entry([b"5-1", flat])
+    assert found.raw == flat
+    assert found.fields == {b"a": b"22", b"b": b"3"}
+    assert found.size == 7
+
+
 def test_an_entry_without_payload_was_trimmed():
     assert entry([b"5-1", None]).trimmed
 
