@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from dewey_logs import Batch, EntryRun, Reject, Store
+from dewey_logs import Batch, EntryRun, Store
 from godot.settings import Settings
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
@@ -153,7 +153,7 @@ class Repair:
         there = self.payloads([item.id for item in plan.entries])
         decoder = _decoder(self._stream, store)
         rejects = [
-            _given_up(decoder, there[item.id], item, reason)
+            decoder.reject(there[item.id], f"acknowledged by hand: {reason}", item.deliveries)
             for item in plan.entries
             if item.id in there
         ]
@@ -212,15 +212,3 @@ def _portions(ids: Sequence[StreamID], size: int) -> Iterator[Sequence[StreamID]
 def _decoder(stream: str, store: Store) -> Decoder:
     window = store.window()
     return Decoder(stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds)
-
-
-def _given_up(decoder: Decoder, entry: Entry, item: Pending, reason: str) -> Reject:
-    """Return the dead letter of an entry, under the id its record would have had.
-
-    No more of it is read than that takes: what kills workers would kill us as well.
-    """
-    text = f"acknowledged by hand: {reason}"
-    if b"json" not in entry.fields:
-        return decoder.reject(entry, text, item.deliveries)
-    decoded = decoder.decode(entry, item.deliveries)  # the id stands inside the JSON
-    return Reject(decoded.id, text, decoded.source, None, decoded.producer, decoded.sequence)

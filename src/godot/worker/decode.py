@@ -12,7 +12,6 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from clientlib import (
     MAX_COMPONENT_CHARS,
@@ -20,15 +19,14 @@ from clientlib import (
     MAX_TRACE_CHARS,
     Notes,
     RecordError,
-    RecordId,
     normal_trace_id,
     parse_level,
-    read_record_id,
 )
 from dewey_logs import Dropped, LogRow, Reject, Source
+from godot.identity import Identity, given_id, read_identity, record_fields
 from godot.stream.ids import StreamID
 from godot.stream.replies import Entry
-from godot.worker.payload import decode_object, stored_text, unpacked
+from godot.worker.payload import decode_object, stored_text
 
 WIRE_VERSION = b"1"
 KNOWN = frozenset(
@@ -40,30 +38,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DERIVED = uuid.UUID("676f646f-742d-8c6f-a773-64657269766d").bytes  # namespace of derived ids
 _PLAIN_TRACE = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
-
-
-class Identity(NamedTuple):
-    """A record's id, and what it says when it is one of ours.
-
-    `foreign`: the producer gave an id of its own kind, which says nothing about time.
-    """
-
-    id: bytes
-    ours: RecordId | None = None
-    foreign: bool = False
-
-    @property
-    def given(self) -> bool:
-        """Whether the producer gave the id; a derived one is another at every sending."""
-        return self.foreign or self.ours is not None
-
-    @property
-    def producer(self) -> int | None:
-        return self.ours and self.ours.producer
-
-    @property
-    def sequence(self) -> int | None:
-        return self.ours and self.ours.sequence
 
 
 class Decoder:
@@ -82,24 +56,18 @@ class Decoder:
         """Return the row or the reject of an entry with a payload; its content never raises."""
         source = Source(str(entry.id), entry.raw, deliveries)
         notes = Notes()
-        fields = entry.fields
-        reason = None
-        if len(fields) == 1 and b"json" in fields:
-            try:
-                fields = unpacked(fields[b"json"], notes)
-            except RecordError as exc:
-                reason = str(exc)
-        who = self._identity(entry, fields.get(b"id"), notes)
-        if reason is None:
-            try:
-                return self._row(entry.id, fields, source, who, notes)
-            except RecordError as exc:
-                reason = str(exc)
-        return Reject(who.id, reason, source, None, who.producer, who.sequence)
+        who = None
+        try:
+            fields = record_fields(entry, notes)
+            who = self._identity(entry, fields.get(b"id"), notes)
+            return self._row(entry.id, fields, source, who, notes)
+        except RecordError as exc:
+            who = who or self._identity(entry, None, notes)
+            return Reject(who.id, str(exc), source, None, who.producer, who.sequence)
 
     def reject(self, entry: Entry, reason: str, deliveries: int) -> Reject:
         """Return a dead letter for an entry without looking at more of it than its id."""
-        who = self._identity(entry, entry.fields.get(b"id"), Notes())
+        who = self._identity(entry, given_id(entry), Notes())
         source = Source(str(entry.id), entry.raw, deliveries)
         return Reject(who.id, reason, source, None, who.producer, who.sequence)
 
@@ -109,13 +77,9 @@ class Decoder:
         The raw fields are part of it: an entry's id can come again after the stream was deleted.
         """
         if raw is not None:
-            try:
-                as_bytes = bytes.fromhex(raw.decode("ascii").replace("-", ""))
-            except ValueError:
-                as_bytes = b""
-            if len(as_bytes) == 16:
-                ours = read_record_id(as_bytes)
-                return Identity(as_bytes, ours, ours is None)
+            given = read_identity(raw)
+            if given is not None:
+                return given
             notes.extra["id"] = shown(raw)
         digest = hashlib.sha1(DERIVED, usedforsecurity=False)
         for part in (self._stream, str(entry.id).encode(), *entry.raw):

@@ -129,6 +129,20 @@ def test_suspects_go_one_by_one_and_only_proven_ones_are_condemned(here, bench, 
     assert "kills workers" in bench.sql("SELECT reason FROM logs_rejected")[0][0]
 
 
+def test_a_condemned_record_inside_json_keeps_its_number(here, bench, dead_worker):
+    (record,) = bench.records(1)
+    whole = {name.decode(): value.decode() for name, value in record.fields()}
+    bench.add_raw(json=json.dumps(whole | {"data": json.loads(whole["data"])}))
+    deliver(dead_worker, 1, SOLO + SOLO_DEATHS)
+    bench.append(bench.records(1))
+    deliver(dead_worker, 1)
+    said = document(here("claim", "--yes", "-o", "json"))
+    assert (said["condemned"], said["stored"]) == (1, 1)
+    assert bench.sql("SELECT record_id::text FROM logs_rejected") == [(record.id,)]
+    total = bench.audited().total
+    assert (total.rejected, total.stored, total.lost, total.unaccounted) == (1, 1, 0, 0)
+
+
 # -- replay ------------------------------------------------------------------------------------
 
 
