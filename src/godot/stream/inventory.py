@@ -8,16 +8,14 @@ a missing record into a stored one.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 import redis
 
-from clientlib import RecordId, parse_record_id
 from godot.errors import StreamLost
+from godot.identity import given_id, read_identity
 from godot.settings import Settings
 from godot.stream.connection import ask, close, connect
 from godot.stream.ids import ZERO, StreamID
@@ -123,20 +121,9 @@ def _pages(client: redis.Redis, key: str, upto: StreamID) -> Iterator[Entry]:
 
 
 def _held(entry: Entry, waiting: bool) -> Held:
-    found = _record_id(entry)
+    raw = given_id(entry)
+    who = None if raw is None else read_identity(raw)
+    found = who and who.ours
     if found is None:
         return Held(entry.id, None, None, waiting, 0)
     return Held(entry.id, found.producer, found.sequence, waiting, found.ms)
-
-
-def _record_id(entry: Entry) -> RecordId | None:
-    raw: Any = entry.fields.get(b"id")
-    if raw is None and b"json" in entry.fields:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError, AttributeError):
-            raw = msgspec.json.decode(entry.fields[b"json"]).get("id")
-    if not isinstance(raw, bytes | str):
-        return None
-    try:  # as the worker reads it: however a UUID is written, it is the same id
-        return parse_record_id(str(uuid.UUID(hex=raw if isinstance(raw, str) else raw.decode())))
-    except ValueError:
-        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 
@@ -50,6 +51,25 @@ def test_every_kind_of_bad_input_ends_where_the_design_says(bench, working, sett
     assert one("data ? 'nan'")[2]["big"] == "123456789012345678901"
     assert one("message = 'alias'")[1:] == ("ERROR", {"godot": {"level": "CRITICAL"}})
     assert one("message = 'whole'")[2] == {"a": 1}
+
+
+def test_the_audit_finds_the_numbers_that_the_worker_reads(bench, working, settings):
+    good = {"component": "c", "level": "INFO", "message": "m"}
+    ids = [dict(record.fields())[b"id"].decode() for record in bench.records(9)]
+    bench.add_raw(**good, json=json.dumps({**good, "id": ids.pop()}))  # an id that is not read
+    for form in ("{{{}}}", "urn:uuid:{}", "{}", " {} "):  # nor are the first two here
+        bench.add_raw(**good, id=form.format(ids.pop()))
+    bench.add_raw(**good, id=ids.pop().upper().replace("-", ""))
+    bench.add_raw(**good, json="{", id=ids.pop())
+    bench.add_raw(json=json.dumps({**good, "id": ids.pop()}))
+    bench.add_raw(json=json.dumps({**good, "id": ids.pop(), "data": {"nan": math.nan}}))
+    waiting = bench.audited().total
+    with working(settings):
+        eventually(bench.settled, "everything settled")
+    found = bench.audited()
+    assert bench.stored() == 9
+    assert (found.total.stored, found.clean) == (waiting.in_stream, True)
+    assert found.total.stored == 6
 
 
 def test_a_dead_letter_keeps_names_that_stand_twice(bench, working, settings):
