@@ -127,12 +127,18 @@ class Repair:
         return Claimed(done, condemned, len(plan.without_payload), tally)
 
     def _settle_suspect(self, settling: Pipeline, entry: Entry, suspect: Pending) -> bool:
-        died_alone = suspect.died_alone or 0
-        if died_alone >= SOLO_DEATHS:
-            settling.condemn(entry, self._settings.max_deliveries + died_alone)
+        before = self._deliveries(suspect)
+        if (suspect.died_alone or 0) >= SOLO_DEATHS:
+            settling.condemn(entry, before)
             return True
-        settling.settle([Read([entry], again=True)])
+        settling.settle([Read([entry], again=True, deliveries=before + 1)])
         return False
+
+    def _deliveries(self, item: Pending) -> int:
+        """Return how often an entry was delivered, the times before it was suspected included."""
+        if item.died_alone is None:
+            return item.deliveries
+        return self._settings.max_deliveries + item.died_alone
 
     def plan_ack(self, ids: Sequence[StreamID]) -> AckPlan:
         """Look at the entries a person named."""
@@ -153,7 +159,9 @@ class Repair:
         there = self.payloads([item.id for item in plan.entries])
         decoder = _decoder(self._stream, store)
         rejects = [
-            decoder.reject(there[item.id], f"acknowledged by hand: {reason}", item.deliveries)
+            decoder.reject(
+                there[item.id], f"acknowledged by hand: {reason}", self._deliveries(item)
+            )
             for item in plan.entries
             if item.id in there
         ]

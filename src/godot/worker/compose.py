@@ -7,10 +7,15 @@ audits later compares what was ever added with what was settled until then.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from msgspec.structs import replace
 
 from dewey_logs import Batch, EntryRun, LogRow, Reject
+from godot.errors import StreamLost
 from godot.stream.group import Consumer, Progress
+from godot.stream.ids import StreamID
 from godot.stream.replies import Entry
 from godot.worker.decode import Decoder, receipt
 from godot.worker.intake import Read
@@ -38,13 +43,13 @@ class Composer:
                 size = entry.size
                 if size > room and (taken or part):
                     if taken:
-                        part.append(Read(taken, read.again))
+                        part.append(replace(read, entries=taken))
                     yield part
                     part, taken, room = [], [], self._max_bytes
                 taken.append(entry)
                 room -= size
             if taken:
-                part.append(Read(taken, read.again))
+                part.append(replace(read, entries=taken))
         if part:
             yield part
 
@@ -55,8 +60,9 @@ class Composer:
         runs: list[EntryRun] = []
         for read in reads:
             present = [entry for entry in read.entries if not entry.trimmed]
+            counts = self._deliveries(read, present)
             for entry in present:
-                decoded = self._decoder.decode(entry)
+                decoded = self._decoder.decode(entry, counts.get(entry.id, 1))
                 if isinstance(decoded, LogRow):
                     rows.append(decoded)
                 else:
@@ -87,6 +93,19 @@ class Composer:
         """Compare the stream's counters again with the next batch: it may be another one now."""
         self._checkpoint_due = 0.0
         self._another_stream |= known
+
+    def _deliveries(self, read: Read, present: Sequence[Entry]) -> Mapping[StreamID, int]:
+        """Return how often entries were delivered, for the dead letters that some may become.
+
+        New ones are not asked about. For the others it is one question, and nothing is pending for
+        us when they are replayed or read without a group.
+        """
+        ids = [entry.id for entry in present] if read.again else []
+        if read.deliveries is not None:
+            return dict.fromkeys(ids, read.deliveries)
+        with suppress(StreamLost):
+            return self._consumer.deliveries(ids) if ids else {}
+        return {}
 
     def _checkpoint(self) -> Progress | None:
         if time.monotonic() < self._checkpoint_due:

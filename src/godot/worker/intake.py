@@ -24,10 +24,14 @@ WINDOW_SLICES = 10
 
 
 class Read(msgspec.Struct, frozen=True):
-    """What one command delivered: consecutive entries, or ones that somebody has had before."""
+    """What one command delivered: consecutive entries, or ones that somebody has had before.
+
+    `deliveries` is how often each was delivered, where the server's own count does not say it.
+    """
 
     entries: Sequence[Entry]
     again: bool = False
+    deliveries: int | None = None
 
 
 class Intake:

@@ -261,10 +261,11 @@ class Worker:
         entry = self._intake.sweep.claim_alone(suspect)
         if entry is None:
             return
+        before = self.settings.max_deliveries + suspect.died_alone
         if suspect.died_alone >= SOLO_DEATHS:
-            pipeline.condemn(entry, self.settings.max_deliveries + suspect.died_alone)
+            pipeline.condemn(entry, before)
         else:
-            pipeline.settle([Read([entry], again=True)])
+            pipeline.settle([Read([entry], again=True, deliveries=before + 1)])
 
     def _leave(self) -> None:
         """Give back what is still held, and delete the consumer when that is nothing."""

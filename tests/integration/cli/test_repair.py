@@ -129,6 +129,24 @@ def test_suspects_go_one_by_one_and_only_proven_ones_are_condemned(here, bench, 
     assert "kills workers" in bench.sql("SELECT reason FROM logs_rejected")[0][0]
 
 
+def test_a_dead_letter_says_how_often_its_entry_was_delivered(here, bench, dead_worker):
+    bench.change("ALTER TABLE logs ADD CONSTRAINT r CHECK (message <> 'refused') NOT VALID")
+    bad = {"component": "c", "level": "LOUD"}
+    for message, times in (("1", 1), ("3", 3), ("5 together", 5), ("5 and 2 alone", SOLO + 2)):
+        bench.add_raw(**bad, message=message)
+        deliver(dead_worker, 1, times)
+    bench.append(bench.records(5))
+    deliver(dead_worker, 5, 2)
+    bench.add_raw(component="c", level="INFO", message="refused")
+    deliver(dead_worker, 1, 2)
+    assert here("claim", "--yes").returncode == 0
+    found = bench.sql(
+        "SELECT convert_from(field_values[3], 'UTF8'), deliveries FROM logs_rejected ORDER BY 1"
+    )
+    assert found == [("1", 2), ("3", 4), ("5 and 2 alone", 8), ("5 together", 6), ("refused", 3)]
+    assert bench.stored() == 5
+
+
 def test_a_condemned_record_inside_json_keeps_its_number(here, bench, dead_worker):
     (record,) = bench.records(1)
     whole = {name.decode(): value.decode() for name, value in record.fields()}

@@ -12,10 +12,10 @@ import msgspec
 import psycopg
 
 from godot.settings import Settings
-from godot.stream.connection import connect
+from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
 from godot.stream.ids import ZERO
-from godot.stream.reclaim import RELEASE_FACTOR
+from godot.stream.reclaim import RELEASE_FACTOR, SOLO
 from godot.worker.loop import Worker
 from tests.integration.worker.conftest import ENVIRONMENT, Bench, eventually
 
@@ -84,6 +84,21 @@ def test_entries_that_were_only_read_often_are_stored(bench: Bench, working, set
         eventually(bench.settled, "the entries of a consumer that lost many replies")
     assert bench.stored() == 3
     assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
+
+
+def test_a_dead_letter_counts_the_deliveries_before_and_after_suspicion(
+    bench: Bench, working, settings
+):
+    bench.add_raw(component="c", level="LOUD", message="m")
+    client = connect(settings)
+    dead = Consumer(client, settings.stream, settings.group, "dead:1:x")
+    dead.ensure_group()
+    dead.read_new(1, None)
+    dead.release(dead.held(1), settings.reclaim_idle_ms * RELEASE_FACTOR, SOLO + 1)
+    with working(settings):
+        eventually(bench.settled, "the suspect")
+    close(client)
+    assert bench.sql("SELECT deliveries FROM logs_rejected") == [(settings.max_deliveries + 2,)]
 
 
 def test_orderly_stops_during_an_outage_condemn_nothing(bench: Bench, working, settings):
