@@ -152,7 +152,7 @@ def test_what_it_settles_without_storing_it_is_counted_once(
     database.connection.execute(
         """INSERT INTO logs_cleared (filter) VALUES ('{"component": ["gone"]}')"""
     )
-    sources = [Source("{}-{}".format(*entry(n)), {}) for n in range(10, 16)]
+    sources = [Source("{}-{}".format(*entry(n)), ()) for n in range(10, 16)]
     row = maker.row(source=sources[0])
     rows = [
         row,

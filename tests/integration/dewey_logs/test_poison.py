@@ -121,7 +121,7 @@ def test_an_entry_id_beyond_all_time_is_one_dead_letter_beside_a_missing_day(
     store, database, maker, again
 ):
     ms = 9_300_000_000_000_000  # XADD takes any number below 2^64, and the row is moved there
-    far = Source(f"{ms}-0", {b"message": b"far"})
+    far = Source(f"{ms}-0", (b"message", b"far"))
     rows = [
         *maker.rows(5),
         maker.row(created_at_us=ms * 1_000, moved=True, source=far),
