@@ -813,16 +813,16 @@ LEFT JOIN LATERAL (
     LIMIT 1) s ON true;
 
 -- name: pattern_samples
--- The newest record of each pattern within its stretch of time.
+-- The newest record of each pattern within its stretch of time, in their order; NULLs where there is none.
 SELECT w.pattern, s.*
 FROM unnest(%(patterns)s::bigint[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
      w(pattern, low, high)
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
     FROM logs
     WHERE created_at >= w.low AND created_at < w.high AND logs.pattern = w.pattern AND {matching}
     ORDER BY logs.created_at DESC, logs.id DESC
-    LIMIT 1) s;
+    LIMIT 1) s ON true;
 
 -- name: facets_rollup
 SELECT {value}, sum(n)::bigint

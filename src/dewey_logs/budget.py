@@ -24,6 +24,7 @@ from dewey_logs.sqlstates import first_line, translated
 from dewey_logs.statements import statement
 
 Row = tuple[Any, ...]
+_ORDERS = {"asc": sql.SQL("ASC"), "desc": sql.SQL("DESC")}
 
 
 class Counted(NamedTuple):
@@ -60,10 +61,19 @@ def ask(
     value: LiteralString = "NULL",
     **values: object,
 ) -> list[Row]:
-    """Return the rows of a statement by name, with its `{matching}` and `{value}` filled in."""
+    """Return the rows of a statement by name, with what `filled` fills in."""
     found = matching or Conditions()
-    query = sql.SQL(statement(name)).format(matching=sql.SQL(found.where), value=sql.SQL(value))
+    query = filled(name, found, value=value)
     return connection.execute(query, {**found.values, **values}).fetchall()
+
+
+def filled(
+    name: str, matching: Conditions, *, value: LiteralString = "NULL", order: str = "desc"
+) -> sql.Composed:
+    """Return a statement by name, with its `{matching}`, `{value}` and `{order}` filled in."""
+    return sql.SQL(statement(name)).format(
+        matching=sql.SQL(matching.where), value=sql.SQL(value), order=_ORDERS[order]
+    )
 
 
 def ask_by_partition(

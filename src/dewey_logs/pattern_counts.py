@@ -7,14 +7,15 @@ the records are counted, partition by partition and within a budget.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import psycopg
 
 from dewey_logs.answers import PatternCount, PatternTable
-from dewey_logs.budget import Row, ask, ask_by_partition, asking, only_time
+from dewey_logs.budget import Row, ask, ask_by_partition, asking, filled, only_time
+from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import Conditions, LogFilter, bounds, conditions
@@ -102,11 +103,12 @@ def describe(
     connection: Connection,
     stretches: Mapping[int, tuple[datetime, datetime]],
     matching: Conditions,
+    samples_ms: int = SAMPLES_TIMEOUT_MS,
 ) -> dict[int, Described]:
     """Return the template of each pattern and a record of it within its stretch of time.
 
     Without another filter than time the record that a pattern was first met in will do, if it is
-    still there; else the newest one is looked for, for as long as that is quick.
+    still there; else the newest one is looked for, all of them within `samples_ms`.
     """
     found: dict[int, Described] = {}
     for pattern, template, *sample in ask(connection, "pattern_templates", **_arrays(stretches)):
@@ -114,16 +116,40 @@ def describe(
         view = LogRecordView(*sample) if usable else None
         found[pattern] = Described(template or "", view)
     missing = {p: stretch for p, stretch in stretches.items() if found[p].sample is None}
-    if missing:
-        try:
-            with connection.transaction():
-                connection.execute(f"SET LOCAL statement_timeout = {SAMPLES_TIMEOUT_MS}")
-                rows = ask(connection, "pattern_samples", matching, **_arrays(missing))
-        except psycopg.errors.QueryCanceled:
-            rows = []
-        for pattern, *sample in rows:
-            found[pattern] = Described(found[pattern].template, LogRecordView(*sample))
+    for pattern, view in _samples(connection, missing, matching, samples_ms):
+        found[pattern] = found[pattern]._replace(sample=view)
     return found
+
+
+def _samples(
+    connection: Connection,
+    missing: Mapping[int, tuple[datetime, datetime]],
+    matching: Conditions,
+    samples_ms: int,
+) -> Iterator[tuple[int, LogRecordView]]:
+    """Yield the newest record of each pattern that one is found of in time.
+
+    A pattern that came once at the beginning of a full hour takes a walk through all of it. So the
+    rows are taken as they come, a statement has half of the time that is left, and the pattern that
+    it ended at goes to the end of the line.
+    """
+    until = time.monotonic() + samples_ms / 1000
+    waiting = dict(missing)
+    while waiting and (left_ms := int((until - time.monotonic()) * 1000 / 2)) > 0:
+        query = filled("pattern_samples", matching)
+        try:
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {left_ms}")
+                for pattern, *sample in cursor.stream(
+                    query, {**matching.values, **_arrays(waiting)}
+                ):
+                    del waiting[pattern]
+                    if sample[0] is not None:
+                        yield pattern, LogRecordView(*sample)
+        except psycopg.errors.QueryCanceled:
+            give_up_if_cancelled()
+            slow = next(iter(waiting))
+            waiting[slow] = waiting.pop(slow)
 
 
 def _arrays(stretches: Mapping[int, tuple[datetime, datetime]]) -> dict[str, Any]:

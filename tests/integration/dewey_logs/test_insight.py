@@ -15,7 +15,11 @@ import msgspec
 import pytest
 
 from dewey_logs import BadFilter, LogFilter, LogRow, QueryTimeout, open_store
+from dewey_logs.database import connect
+from dewey_logs.facets import facets
+from dewey_logs.filters import Conditions
 from dewey_logs.maintenance import merge_rollups, verify
+from dewey_logs.pattern_counts import describe
 from dewey_logs.patterns import Patterns
 from dewey_logs.times import from_micros, rfc3339
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
@@ -329,6 +333,20 @@ def store_rows(store, more) -> list[tuple[int, str]]:
     ]
 
 
+def test_a_pattern_whose_sample_takes_too_long_costs_the_others_nothing(store, reader_url, maker):
+    messages = [f"{word} went by" for word in ("one", "two", "three", "four", "five")]
+    store.write(batch([maker.row(message=message) for message in messages]))
+    number = Patterns().number
+    hour = from_micros(maker.now_us - HOUR_US), from_micros(maker.now_us + HOUR_US)
+    slow, rare = Conditions(), [*map(number, messages[:2])]
+    slow.add("(pattern <> ALL (%(rare)s) OR pg_sleep(60) IS NULL)", rare=rare)
+    with connect(reader_url) as connection, connection.transaction():
+        found = describe(connection, {number(message): hour for message in messages}, slow)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    samples = [found[number(message)].sample for message in messages]
+    assert [sample and sample.message for sample in samples] == [None, None, *messages[2:]]
+
+
 # ---------------------------------------------------------------------------------------- facets
 
 
@@ -368,9 +386,6 @@ def test_facets_are_the_most_frequent_values(store, rows, field, more, strategy)
 
 
 def test_facets_of_more_than_may_be_looked_at_are_of_the_newest(reader_url, rows):
-    from dewey_logs.database import connect
-    from dewey_logs.facets import facets
-
     with connect(reader_url) as connection:
         found = facets(connection, "user", LogFilter(limit=1_000), scan=700)
     newest = [json.loads(row.data or b"{}").get("user") for row in rows[-700:]]
