@@ -56,7 +56,7 @@ def _comparison(wanted: Comparison) -> str:
     if not isinstance(value, str):
         return f"{place}{wanted.operator}{_json(value)}"
     taken = value != "*" and scalar(value) is value  # else quotes make it a string
-    bare = (wanted.operator == "~" or taken) and value[:1] not in ("{", "[")
+    bare = (wanted.operator == "~" or taken) and value[:1] not in ("{", "[", "=")
     return f"{place}{wanted.operator}{_value(value) if bare else _quoted(value)}"
 
 
