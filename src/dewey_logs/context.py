@@ -20,7 +20,7 @@ from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import Conditions
 from dewey_logs.rows import LogRecordView
-from dewey_logs.times import EPOCH
+from dewey_logs.times import EPOCH, check_year
 
 MAX_AROUND = 500
 NEAR = timedelta(seconds=10)
@@ -49,6 +49,8 @@ def around(
     for name, count in (("before", before), ("after", after)):
         if not 0 <= count <= MAX_AROUND:
             raise BadFilter(f"{name}={count} is not possible: allowed is 0 to {MAX_AROUND}")
+    if created_at is not None:
+        check_year("created_at", created_at)
     if same not in (None, "component", "trace"):
         raise BadFilter(f"same={same!r:.40} is not known: allowed are component and trace")
     with asking(connection, "the id has no time in it, so give the record's created_at as well"):
@@ -75,12 +77,7 @@ def around(
 def _find(
     connection: Connection, key: UUID, created_at: datetime | None
 ) -> tuple[LogRecordView | None, str]:
-    inside = None
-    if key.version in TIMED_VERSIONS:
-        try:
-            inside = EPOCH + timedelta(milliseconds=key.int >> 80)
-        except OverflowError:  # a time after the year 9999 is none
-            inside = None
+    inside = _time_in(key)
     if created_at is not None:
         record = _within(connection, key, created_at, created_at + MILLISECOND)
         if record is not None:
@@ -99,6 +96,18 @@ def _find(
             return record, "id"
     found = ask(connection, "record_anywhere", key=key)
     return (LogRecordView(*found[0]), "scan") if found else (None, "scan")
+
+
+def _time_in(key: UUID) -> datetime | None:
+    """Return the time that an id carries; one that no record can be of is none."""
+    if key.version not in TIMED_VERSIONS:
+        return None
+    try:
+        inside = EPOCH + timedelta(milliseconds=key.int >> 80)
+        check_year("id", inside)
+    except (OverflowError, BadFilter):
+        return None
+    return inside
 
 
 def _within(

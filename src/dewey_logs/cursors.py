@@ -17,7 +17,7 @@ import msgspec
 
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import LogFilter
-from dewey_logs.times import from_micros, micros
+from dewey_logs.times import EPOCH, check_year, from_micros, micros
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -73,8 +73,9 @@ def read_cursor(wanted: LogFilter) -> Cursor | None:
         cursor = _decoder.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
         if len(cursor.id) != 16:
             raise ValueError
-        _ = cursor.at, cursor.bounds  # within the years that exist
-    except (ValueError, OverflowError, msgspec.MsgspecError, binascii.Error):
+        for moment in (cursor.at, *cursor.bounds):
+            check_year("cursor", moment or EPOCH)
+    except (BadFilter, ValueError, OverflowError, msgspec.MsgspecError, binascii.Error):
         raise BadFilter("cursor is damaged: take next_cursor of the page before as it is") from None
     if cursor.filter_hash != _hash(wanted):
         raise BadFilter("cursor belongs to another query: repeat the same filter, or leave it out")

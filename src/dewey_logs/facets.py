@@ -30,7 +30,8 @@ COLUMNS: dict[str, LiteralString] = {
 IN_ROLLUPS = ("component", "level")
 # a key may have dots itself, as those of OpenTelemetry do
 DATA: LiteralString = "coalesce(data ->> %(key)s, data #>> %(path)s::text[])"
-_PATH = re.compile(r"[^.]+(?:\.[^.]+)*")
+_KEY = r"[^.\0\ud800-\udfff]+"  # PostgreSQL takes neither a NUL nor half of a character
+_PATH = re.compile(rf"{_KEY}(?:\.{_KEY})*")
 
 
 def facets(
@@ -97,7 +98,7 @@ def _value(field: str) -> tuple[LiteralString, dict[str, object]]:
     if field in COLUMNS:
         return COLUMNS[field], {}
     path = field.removeprefix("data.")
-    if len(path) > MAX_PATH_CHARS or "\0" in path or not _PATH.fullmatch(path):
+    if len(path) > MAX_PATH_CHARS or not _PATH.fullmatch(path):
         raise BadFilter(
             f"field={field!r:.60} is none: try component, level, trace_id, or a path in data "
             "like user or http.method"

@@ -1,4 +1,8 @@
-"""Times as people type them: absolute, or back from now. All of them UTC."""
+"""Times as people type them: absolute, or back from now. All of them UTC.
+
+Only the years that a record can be of are times to ask for. Calendars end at the years 1 and 9999,
+and there every step, into another zone or to a whole minute, could be one too far.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,32 @@ _BACK = re.compile(r"(?:now)?-?((?:\d{1,9}[smhdw])+)", re.ASCII)
 _PART = re.compile(r"(\d+)([smhdw])", re.ASCII)
 _ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d.*)?", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 
 
 def parse_time(name: str, text: str, now: datetime) -> datetime:
     """Return the moment that a filter's text means; `15m` and `-15m` are both a quarter hour ago.
 
-    A time without a zone is UTC. Raises BadFilter, which names the field and gives examples.
+    A time without a zone is UTC. Raises BadFilter, which names the field and gives examples, also
+    for a moment outside the years 1970 to 2200.
     """
+    moment = _moment(text, now)
+    if moment is None:
+        raise BadFilter(f"{name}={text!r:.60} is no time: try {EXAMPLES}")
+    check_year(name, moment)
+    return moment
+
+
+def check_year(name: str, moment: datetime) -> None:
+    """Refuse a moment that no record can be of; raises BadFilter."""
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise BadFilter(
+            f"{name}={moment.date()} is not possible: years are {FIRST_YEAR} to {LAST_YEAR}"
+        )
+
+
+def _moment(text: str, now: datetime) -> datetime | None:
+    """Return the moment that a text means, None when it means none that there is."""
     word = text.strip()
     lower = word.lower()
     try:
@@ -39,8 +62,8 @@ def parse_time(name: str, text: str, now: datetime) -> datetime:
                 return moment.replace(tzinfo=UTC)
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass
-    raise BadFilter(f"{name}={text!r:.60} is no time: try {EXAMPLES}")
+        return None
+    return None
 
 
 def micros(moment: datetime) -> int:

@@ -138,9 +138,12 @@ def with_zone(text: str | None) -> str | None:
         return (midnight - timedelta(days=days)).astimezone().isoformat()
     try:
         at = datetime.fromisoformat(word)
-    except ValueError:
+        return at.astimezone().isoformat() if at.tzinfo is None else text
+    except (
+        ValueError,
+        OverflowError,
+    ):  # also at either end of the calendar: the store refuses both
         return text
-    return at.astimezone().isoformat() if at.tzinfo is None else text
 
 
 def show_records(

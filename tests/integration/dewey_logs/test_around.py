@@ -94,6 +94,7 @@ def test_a_record_is_found_by_its_id_alone(store, maker):
             found = store.context(key(row), before=0, after=0)
             assert (found.strategy, ids(found.rows)) == (strategy, [key(row)])
     assert store.context(str(uuid.uuid4())) is None
+    assert store.context("e677d21f-dbff-7000-8000-000000000000") is None  # its time is the last one
     cut = from_micros(foreign.created_at_us // 1000 * 1000)  # as shown, to the millisecond
     assert store.context(key(foreign), cut).strategy == "time"
     wrong = from_micros(foreign.created_at_us - DAY_US)

@@ -412,7 +412,7 @@ def test_facets_of_more_than_may_be_looked_at_are_of_the_newest(reader_url, rows
         (lambda s: s.patterns(LogFilter(limit=10_000)), "limit=10000"),
         (lambda s: s.patterns(LogFilter(since="soon")), "is no time"),
         (lambda s: s.compare(LogFilter(), LogFilter(since="1h")), "needs since"),
-        (lambda s: s.compare(LogFilter(since="1h"), LogFilter(since="3020-01-01")), "not before"),
+        (lambda s: s.compare(LogFilter(since="1h"), LogFilter(since="2120-01-01")), "not before"),
         (
             lambda s: s.compare(LogFilter(since="1h"), LogFilter(since="1h"), min_ratio=0),
             "min_ratio=0",
@@ -420,6 +420,8 @@ def test_facets_of_more_than_may_be_looked_at_are_of_the_newest(reader_url, rows
         (lambda s: s.facets("", LogFilter()), "field='' is none"),
         (lambda s: s.facets("a..b", LogFilter()), "is none"),
         (lambda s: s.facets("a\0", LogFilter()), "is none"),
+        (lambda s: s.facets("a\ud800", LogFilter()), "is none"),
+        (lambda s: s.context(str(UUID(int=1)), datetime.max), "created_at=9999-12-31 is not"),
         (lambda s: s.facets("user", LogFilter(limit=10_000)), "limit=10000"),
         (lambda s: s.export(LogFilter(level="LOUD")), "does not exist"),
         (lambda s: list(s.export(LogFilter(regex="("))), "cannot be used"),
@@ -436,6 +438,29 @@ def test_bad_input_is_one_clear_line(store, maker, ask, words):
         with pytest.raises(BadFilter, match=words) as caught:
             ask(store)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"since": "0001-01-01"},
+        {"since": "1h", "until": "9999-12-31T23:59:59Z"},
+        {"since": "9999-12-31T23:30Z"},
+    ],
+)
+def test_a_time_of_which_no_record_can_be_is_one_clear_line_too(store, times):
+    wanted = LogFilter(**times)
+    for ask in (
+        lambda: store.query(wanted),
+        lambda: store.histogram(wanted),
+        lambda: store.summary(wanted),
+        lambda: store.patterns(wanted),
+        lambda: store.facets("level", wanted),
+        lambda: store.compare(LogFilter(since="1h"), wanted),
+        lambda: store.export(wanted),
+    ):
+        with pytest.raises(BadFilter, match="is not possible: years are 1970 to 2200$"):
+            ask()
 
 
 def test_a_count_that_runs_out_of_time_says_what_to_narrow(writer_url, reader_url, database, maker):

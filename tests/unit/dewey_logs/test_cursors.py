@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dewey_logs import BadFilter, LogFilter
 from dewey_logs.cursors import make_cursor, read_cursor
 
-MOMENTS = st.datetimes(timezones=st.just(UTC))
+MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 12, 31), timezones=st.just(UTC))
 WANTED = LogFilter(component=("api.*",), data={"b": 1, "a": [2]})
 
 
@@ -35,6 +35,14 @@ def test_the_order_of_keys_in_data_does_not_matter_but_their_values_do():
     assert read_cursor(LogFilter(component=("api.*",), data={"a": [2], "b": 1}, cursor=text))
     with pytest.raises(BadFilter, match="another query"):
         read_cursor(LogFilter(component=("api.*",), data={"a": [2], "b": 2}, cursor=text))
+
+
+def test_a_cursor_outside_the_years_of_records_is_refused():
+    for at, until in ((datetime.max, None), (datetime(2026, 1, 1), datetime.max)):
+        bounds = None, until and until.replace(tzinfo=UTC)
+        text = make_cursor(WANTED, (at.replace(tzinfo=UTC), b"k" * 16), bounds, 1, False)
+        with pytest.raises(BadFilter, match="cursor is damaged"):
+            read_cursor(with_cursor(WANTED, text))
 
 
 @given(st.text(max_size=60))

@@ -63,6 +63,12 @@ def test_what_is_no_time_is_refused_with_examples(text):
         parsed(text)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31T23:59Z", "99w99999d", "2201-01-01"])
+def test_a_time_of_which_no_record_can_be_is_refused(text):
+    with pytest.raises(BadFilter, match=r"since=\d+-\d\d-\d\d is not possible: years are 1970 to"):
+        parsed(text)
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_microseconds_there_and_back(moment):
     assert from_micros(micros(moment)) == moment

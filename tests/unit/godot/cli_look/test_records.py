@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import click
 import pytest
 
-from dewey_logs import LogRecordView
+from dewey_logs import BadFilter, LogRecordView
 from godot.cli._records import TextLines, with_zone
+from godot.cli._times import moment
 
 
 def record(**changed: object) -> LogRecordView:
@@ -60,6 +62,19 @@ def test_values_that_hold_blanks_are_quoted():
 @pytest.mark.parametrize("text", ["15m", "-1h", "now", "2026-11-22T13:00:00Z", "soon", None])
 def test_times_that_need_no_zone_are_left_alone(text: str | None):
     assert with_zone(text) == text
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "UTC"])
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59:59"])
+def test_a_time_at_the_end_of_the_calendar_is_refused_in_every_zone(zone, text, monkeypatch):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        with pytest.raises(BadFilter, match="years are 1970 to 2200"):
+            moment("since", text)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_time_without_a_zone_is_local():
