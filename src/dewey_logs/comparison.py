@@ -17,10 +17,12 @@ from dewey_logs.answers import PatternChange, WindowComparison
 from dewey_logs.budget import ask, ask_by_partition, asking, only_time
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter, QueryTimeout
-from dewey_logs.filters import Conditions, LogFilter, bounds, conditions
+from dewey_logs.filters import LogFilter, bounds, conditions
 from dewey_logs.pattern_counts import (
     HOUR,
     NARROW,
+    SAMPLES_TIMEOUT_MS,
+    Described,
     check_limit,
     count_within,
     describe,
@@ -65,12 +67,11 @@ def compare(
         scale = (windows[1][1] - windows[1][0]) / (windows[0][1] - windows[0][0])
         lists = _differences(old, new, scale, min_ratio)
         shown = [found[:limit] for found in lists]
-        stretches = {
-            pattern: window
-            for window, found in zip((windows[1], windows[0], windows[1]), shown, strict=True)
-            for pattern in found
+        new_ones, gone, grown = shown
+        described = {
+            **_described(connection, before, windows[0], gone),
+            **_described(connection, after, windows[1], [*new_ones, *grown]),
         }
-        described = describe(connection, stretches, Conditions())
 
     def change(pattern: int) -> PatternChange:
         a, b = old.get(pattern, 0), new.get(pattern, 0)
@@ -137,6 +138,15 @@ def _counted(connection: Connection, wanted: LogFilter, window: Span) -> Counts:
     for pattern, n, *_ in counted.rows:
         found[pattern] = found.get(pattern, 0) + n
     return found
+
+
+def _described(
+    connection: Connection, wanted: LogFilter, window: Span, patterns: list[int]
+) -> dict[int, Described]:
+    """Return what patterns stand for, and records of them that the window's own filter lets in."""
+    matching = conditions(wanted, None, None)
+    stretches = dict.fromkeys(patterns, window)
+    return describe(connection, stretches, matching, SAMPLES_TIMEOUT_MS // 2)
 
 
 class _Edges:

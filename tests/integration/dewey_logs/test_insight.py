@@ -324,6 +324,31 @@ def test_two_windows_are_compared_exactly(store, rows, a, b, more):
     for change in (*found.new, *found.gone, *found.grew):
         assert change.template
         assert change.sample is not None
+        assert change.sample.component in more.get("component", (change.sample.component,))
+
+
+def test_each_window_shows_a_sample_that_its_own_filter_lets_in(store, maker):
+    minutes_ago = {"gone": (90, 80), "new": (20, 10), "both": (90, 80, 20, 20, 10)}
+    made = [
+        maker.row(
+            created_at_us=maker.now_us - minute * MINUTE_US + (component == "bank"),
+            component=component,
+            message=message,
+        )
+        for message, minutes in minutes_ago.items()
+        for minute in minutes
+        for component in ("api", "web", "bank")
+    ]
+    store.write(batch(made))
+    found = store.compare(
+        LogFilter(since="2h", until="1h", component=("web",)),
+        LogFilter(since="1h", component=("api",)),
+        min_ratio=1,
+    )
+    [new], [gone], [grew] = found.new, found.gone, found.grew
+    assert (new.sample.component, new.sample.message) == ("api", "new")
+    assert (gone.sample.component, gone.sample.message) == ("web", "gone")
+    assert (grew.sample.component, grew.sample.message) == ("api", "both")
 
 
 def store_rows(store, more) -> list[tuple[int, str]]:
@@ -459,7 +484,7 @@ def test_a_time_of_which_no_record_can_be_is_one_clear_line_too(store, times):
         lambda: store.compare(LogFilter(since="1h"), wanted),
         lambda: store.export(wanted),
     ):
-        with pytest.raises(BadFilter, match="is not possible: years are 1970 to 2200$"):
+        with pytest.raises(BadFilter, match=r"is not possible: years are 1970 to 2200$"):
             ask()
 
 
