@@ -16,6 +16,7 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 from psycopg import sql
 
+from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection, user_of
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import Conditions, LogFilter, conditions
@@ -62,6 +63,7 @@ def ask(
     **values: object,
 ) -> list[Row]:
     """Return the rows of a statement by name, with what `filled` fills in."""
+    give_up_if_cancelled()
     found = matching or Conditions()
     query = filled(name, found, value=value)
     return connection.execute(query, {**found.values, **values}).fetchall()

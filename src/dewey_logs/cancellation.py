@@ -62,13 +62,17 @@ class Cancellation:
 
 @contextmanager
 def watched(connection: Connection) -> Iterator[None]:
-    """Let the context's cancellation reach the statements of this connection."""
+    """Let the context's cancellation reach the statements of this connection.
+
+    Raises QueryTimeout when it came while the connection was waited for.
+    """
     cancellation = _current.get()
     if cancellation is None:
         yield
         return
     cancellation.over(connection)
     try:
+        give_up_if_cancelled()
         yield
     finally:
         cancellation.over(None)

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from dewey_logs import LogFilter, QueryTimeout
 from dewey_logs import search as engine
+from dewey_logs.budget import ask
 from dewey_logs.cancellation import Cancellation
 from dewey_logs.filters import Conditions
 from dewey_logs.sealing import seal
@@ -235,6 +236,24 @@ def test_a_call_that_is_cancelled_cancels_its_statement(store, database):
     )
     eventually(lambda: not database.one(f"{sleeping} = 'active'"))
     assert time.monotonic() - began < 4
+    assert store.query(LogFilter(limit=1)).returned == 0
+
+
+def test_a_call_that_is_cancelled_asks_nothing_more(store):
+    cancellation = Cancellation()
+    begun: list[str] = []
+
+    def several(connection):
+        begun.append("first")
+        ask(connection, "pattern_span")
+        cancellation.cancelled = True
+        ask(connection, "pattern_span")
+        begun.append("second")
+
+    for _ in range(2):  # between two statements, then while it waits for a connection
+        with cancellation.active(), pytest.raises(QueryTimeout, match="given this query up"):
+            store._readers._read(several)
+    assert begun == ["first"]
     assert store.query(LogFilter(limit=1)).returned == 0
 
 
