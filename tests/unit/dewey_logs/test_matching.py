@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from dewey_logs import BadFilter, LogFilter, LogRow, Source, matcher, parse_filter
 from dewey_logs.matching import contains
@@ -95,6 +98,21 @@ def test_rows_without_trace_or_data_are_compared_too():
     assert matcher(LogFilter())(bare)
     assert not matcher(LogFilter(trace_id="4bf92f35"))(bare)
     assert not matcher(LogFilter(data={"n": 1}))(bare)
+
+
+@example("*a*a*", "a")
+@example("*a*a", "a")
+@example("a*a", "a")
+@given(st.text("ab.*\n", min_size=1, max_size=8).filter(str.strip), st.text("ab.\n", max_size=10))
+def test_a_glob_means_any_characters_where_a_star_is(glob: str, component: str):
+    meant = re.fullmatch(".*".join(map(re.escape, glob.split("*"))), component, re.DOTALL)
+    assert matcher(LogFilter(component=(glob,)))(row(component=component)) is (meant is not None)
+
+
+def test_a_glob_of_many_stars_says_no_before_the_end_of_time():
+    holds = matcher(LogFilter(component=("*a" * 40 + "*b",)))
+    assert not holds(row(component="a" * 128))
+    assert holds(row(component="a" * 127 + "b"))
 
 
 def test_an_unknown_level_is_refused_before_anything_is_read():
