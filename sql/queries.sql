@@ -706,7 +706,9 @@ SELECT (SELECT trace_id FROM logs WHERE trace_id = %(given)s LIMIT 1),
         WHERE {matching} AND trace_id <> (SELECT trace_id FROM one) LIMIT 1);
 
 -- name: trace_records
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+-- With the bytes of each.
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data,
+       octet_length(message) + coalesce(octet_length(data::text), 0)
 FROM logs
 WHERE trace_id = %(trace)s
 ORDER BY logs.created_at, logs.id
@@ -837,14 +839,8 @@ FROM (SELECT {value} AS value FROM logs WHERE {matching}
       ORDER BY logs.created_at DESC LIMIT %(rows)s) newest
 GROUP BY 1;
 
--- name: export_newest_first
+-- name: export
 SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
 FROM logs
 WHERE {matching}
-ORDER BY logs.created_at DESC, logs.id DESC;
-
--- name: export_oldest_first
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
-FROM logs
-WHERE {matching}
-ORDER BY logs.created_at, logs.id;
+ORDER BY logs.created_at {order}, logs.id {order};

@@ -202,7 +202,10 @@ class WindowComparison(msgspec.Struct, frozen=True):
 
 
 class FacetValue(msgspec.Struct, frozen=True):
-    """One value of a field, as text, and how many records have it."""
+    """One value of a field, as text, and how many records have it.
+
+    Of a longer value the first 256 characters count.
+    """
 
     value: str
     n: int

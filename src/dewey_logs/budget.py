@@ -8,7 +8,7 @@ still has the newest days and is told how far back they reach.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
@@ -25,6 +25,7 @@ from dewey_logs.sqlstates import first_line, translated
 from dewey_logs.statements import statement
 
 Row = tuple[Any, ...]
+FETCHED_ROWS = 100  # 32 MB when all of them are as big as a record can be
 _ORDERS = {"asc": sql.SQL("ASC"), "desc": sql.SQL("DESC")}
 
 
@@ -67,6 +68,26 @@ def ask(
     found = matching or Conditions()
     query = filled(name, found, value=value)
     return connection.execute(query, {**found.values, **values}).fetchall()
+
+
+def walk(
+    connection: Connection,
+    name: str,
+    matching: Conditions | None = None,
+    /,
+    *,
+    order: str = "desc",
+    **values: object,
+) -> Generator[Row, None, None]:
+    """Yield the rows of a statement as `ask` would return them; a few are fetched at a time.
+
+    So few that they fit into memory, however big they are. Close it to end the query.
+    """
+    found = matching or Conditions()
+    with connection.cursor(name="walk") as cursor:
+        cursor.itersize = FETCHED_ROWS
+        cursor.execute(filled(name, found, order=order), {**found.values, **values})
+        yield from cursor
 
 
 def filled(

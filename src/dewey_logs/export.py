@@ -13,16 +13,12 @@ from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 
-from psycopg import sql
-
-from dewey_logs.budget import Row, asking
+from dewey_logs.budget import asking, walk
 from dewey_logs.database import Connection
 from dewey_logs.errors import DeweyError
 from dewey_logs.filters import LogFilter, bounds, check_paging, conditions
 from dewey_logs.rows import LogRecordView
-from dewey_logs.statements import statement
 
-FETCHED_ROWS = 2_000
 FETCH_TIMEOUT_MS = 60_000
 IDLE_TIMEOUT_MS = 600_000
 NARROW = "narrow since, until or component"
@@ -44,7 +40,7 @@ class Export:
     ) -> None:
         check_paging(wanted)
         self._matching = conditions(wanted, *bounds(wanted, now or datetime.now(UTC)))
-        self._newest_first = wanted.order == "desc"
+        self._order = wanted.order
         self._connect = connect
         self._released = released
         self._connection: Connection | None = None
@@ -90,16 +86,9 @@ class Export:
     def _read(self) -> Generator[LogRecordView, None, None]:
         try:
             connection = self._connection = self._connect()
-            with asking(connection, NARROW):
-                for row in self._fetched(connection):
+            found = walk(connection, "export", self._matching, order=self._order)
+            with asking(connection, NARROW), contextlib.closing(found):
+                for row in found:
                     yield LogRecordView(*row)
         finally:
             self._end()
-
-    def _fetched(self, connection: Connection) -> Iterator[Row]:
-        name = "export_newest_first" if self._newest_first else "export_oldest_first"
-        query = sql.SQL(statement(name)).format(matching=sql.SQL(self._matching.where))
-        with connection.cursor(name="export") as cursor:
-            cursor.itersize = FETCHED_ROWS
-            cursor.execute(query, self._matching.values)
-            yield from cursor

@@ -22,6 +22,7 @@ from dewey_logs.times import rfc3339
 MAX_SCANNED = 20_000
 MAX_LISTED = 1_000
 MAX_PATH_CHARS = 200
+MAX_VALUE_CHARS = 256  # of a stack trace as a value: a record may have a quarter of a megabyte
 COLUMNS: dict[str, LiteralString] = {
     "component": "component",
     "level": "level::text",
@@ -29,7 +30,7 @@ COLUMNS: dict[str, LiteralString] = {
 }
 IN_ROLLUPS = ("component", "level")
 # a key may have dots itself, as those of OpenTelemetry do
-DATA: LiteralString = "coalesce(data ->> %(key)s, data #>> %(path)s::text[])"
+DATA: LiteralString = "left(coalesce(data ->> %(key)s, data #>> %(path)s::text[]), %(chars)s)"
 _KEY = r"[^.\0\ud800-\udfff]+"  # PostgreSQL takes neither a NUL nor half of a character
 _PATH = re.compile(rf"{_KEY}(?:\.{_KEY})*")
 
@@ -103,4 +104,4 @@ def _value(field: str) -> tuple[LiteralString, dict[str, object]]:
             f"field={field!r:.60} is none: try component, level, trace_id, or a path in data "
             "like user or http.method"
         )
-    return DATA, {"key": path, "path": path.split(".")}
+    return DATA, {"key": path, "path": path.split("."), "chars": MAX_VALUE_CHARS}

@@ -7,17 +7,19 @@ would look like one request.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from dewey_logs.answers import Trace, TraceRecord
-from dewey_logs.budget import ask, asking
+from dewey_logs.budget import ask, asking, walk
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import LogFilter, conditions
 from dewey_logs.rows import LogRecordView
 
 MAX_RECORDS = 10_000
+MAX_BYTES = 16_777_216
 MAX_COUNTED = 100_000
 DEFAULT_RECORDS = 1_000
 MILLISECOND = timedelta(milliseconds=1)
@@ -26,6 +28,7 @@ MILLISECOND = timedelta(milliseconds=1)
 def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -> Trace | None:
     """Return the trace's first `limit` records and what is to say of all, None when there is none.
 
+    They are fewer where their messages and data come to more than 16 MB.
     `trace_id` is whole, or at least 8 characters of its beginning. Raises BadFilter (also for the
     beginning of several traces), QueryTimeout, Unavailable or SchemaProblem.
     """
@@ -43,9 +46,8 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
                 f"trace_id={trace_id} is the beginning of several traces, as {one} and {other}: "
                 "give more of it"
             )
-        rows = ask(connection, "trace_records", trace=found, rows=limit + 1)
-        records = tuple(LogRecordView(*row) for row in rows[:limit])
-        if len(rows) > limit:
+        records, truncated = _records(connection, found, limit)
+        if truncated:
             [(total, ended, components)] = ask(
                 connection, "trace_summary", trace=found, rows=MAX_COUNTED + 1
             )
@@ -64,7 +66,7 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
             for record, at, gap in zip(records, moments, gaps, strict=True)
         ),
         returned=len(records),
-        truncated=len(rows) > limit,
+        truncated=truncated,
         total=min(total, MAX_COUNTED),
         total_capped=total > MAX_COUNTED,
         started=records[0].created_at,
@@ -75,3 +77,18 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
         strategy="trace",
         took_ms=(time.perf_counter() - began) * 1000,
     )
+
+
+def _records(
+    connection: Connection, trace_id: str, limit: int
+) -> tuple[tuple[LogRecordView, ...], bool]:
+    """Return the first records of a trace, and whether there are more."""
+    records: list[LogRecordView] = []
+    size = 0
+    with closing(walk(connection, "trace_records", trace=trace_id, rows=limit + 1)) as rows:
+        for *record, n_bytes in rows:
+            size += n_bytes
+            if len(records) == limit or (records and size > MAX_BYTES):
+                return tuple(records), True
+            records.append(LogRecordView(*record))
+    return tuple(records), False

@@ -12,11 +12,11 @@ import msgspec
 import psycopg
 import pytest
 
+from clientlib import MAX_DATA_BYTES, MAX_MESSAGE_BYTES
 from dewey_logs import BadFilter, LogFilter, QueryTimeout, Unavailable, budget, open_store
 from dewey_logs.filters import Conditions
 from dewey_logs.readers import MAX_EXPORTS
 from dewey_logs.sealing import seal
-from dewey_logs.statements import statement
 from dewey_logs.times import from_micros, rfc3339
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
@@ -130,6 +130,22 @@ def test_a_trace_is_told_from_its_beginning(store, maker):
         assert getattr(cut, name) == getattr(found, name)
 
 
+def test_a_trace_that_is_too_big_is_cut_and_still_told_as_a_whole(store, maker, monkeypatch):
+    big = {"message": "€" * 1_000, "data": b'{"a":"' + b"x" * 3_000 + b'"}'}
+    made = [
+        maker.row(
+            created_at_us=maker.now_us + i, trace_id="checkout-0002", component=f"c{i}", **big
+        )
+        for i in range(5)
+    ]
+    store.write(batch(made))
+    for max_bytes, returned in ((100, 1), (12_100, 2), (30_000, 4), (31_000, 5)):
+        monkeypatch.setattr("dewey_logs.traces.MAX_BYTES", max_bytes)
+        found = store.trace("checkout-0002")
+        assert (found.returned, found.truncated) == (returned, returned < 5)
+        assert (found.total, found.components) == (5, ("c0", "c1", "c2", "c3", "c4"))
+
+
 def test_the_beginning_of_one_trace_will_do_and_that_of_several_will_not(store, maker):
     one, two = "0193e5a1-aaaa-4bbb-8ccc-00000000000a", "0193e5a1-aaab-4bbb-8ccc-00000000000b"
     made = [maker.row(trace_id=trace) for trace in (one, two, "order-001", "order-0011", one)]
@@ -165,6 +181,17 @@ def exporting(database) -> int:
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND state = 'idle in transaction'"
     )
+
+
+def test_an_export_fetches_no_more_than_fits_into_memory(store, rows, database):
+    with store.export(LogFilter()) as export:
+        next(export)
+        query = database.one(
+            "SELECT query FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state = 'idle in transaction'"
+        )
+    rows_at_once = re.findall(r"FETCH FORWARD (\d+) FROM .*", query)[0]
+    assert int(rows_at_once) * (MAX_MESSAGE_BYTES + MAX_DATA_BYTES) < 33_554_432
 
 
 def test_a_closed_export_leaves_nothing_open(store, rows, database):
@@ -232,22 +259,27 @@ def plans(monkeypatch, dewey_url, reader_url, database, maker):
     FILLED.clear()
     FILLED.update(f"logs_{from_micros(maker.now_us - day * DAY_US):%Y%m%d}" for day in range(6))
     found: dict[str, str] = {}
-    plain = budget.ask
+    plain = budget.ask, budget.walk
+
+    def explain(connection, query, bound):
+        with connection.cursor() as cursor:
+            explained = cursor.execute(psycopg.sql.SQL("EXPLAIN (ANALYZE) ") + query, bound)
+            return "\n".join(line for (line,) in explained)
 
     def ask(connection, name, matching=None, /, *, value="NULL", **values):
-        query = psycopg.sql.SQL(statement(name)).format(
-            matching=psycopg.sql.SQL((matching or Conditions()).where),
-            value=psycopg.sql.SQL(value),
-        )
+        query = budget.filled(name, matching or Conditions(), value=value)
         bound = {**(matching.values if matching else {}), **values}
-        explained = connection.execute(psycopg.sql.SQL("EXPLAIN (ANALYZE) ") + query, bound)
-        plan = "\n".join(line for (line,) in explained)
-        found[name] = f"{found.get(name, '')}\n{plan}"
-        return plain(connection, name, matching, value=value, **values)
+        found[name] = f"{found.get(name, '')}\n{explain(connection, query, bound)}"
+        return plain[0](connection, name, matching, value=value, **values)
+
+    def walk(connection, name, **values):
+        found[name] = explain(connection, budget.filled(name, Conditions()), values)
+        return plain[1](connection, name, **values)
 
     for module in ("context", "traces", "histogram", "summary", "pattern_counts", "facets"):
         monkeypatch.setattr(f"dewey_logs.{module}.ask", ask)
     monkeypatch.setattr(budget, "ask", ask)
+    monkeypatch.setattr("dewey_logs.traces.walk", walk)
     with open_store(reader_url) as store:
         yield store, found
 

@@ -418,6 +418,13 @@ def test_facets_of_more_than_may_be_looked_at_are_of_the_newest(reader_url, rows
     assert {one.value: one.n for one in found.values} == Counter(filter(None, newest))
 
 
+def test_facets_of_long_values_are_of_their_beginnings(store, maker):
+    made = [maker.row(data=json.dumps({"stack": "é" * 300 + str(i)}).encode()) for i in range(3)]
+    store.write(batch([*made, maker.row(data=b'{"stack":"short"}')]))
+    found = store.facets("stack", LogFilter())
+    assert [(one.value, one.n) for one in found.values] == [("é" * 256, 3), ("short", 1)]
+
+
 # ------------------------------------------------------------------------------------- bad input
 
 
