@@ -44,8 +44,8 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for. Every part narrows the rest; without any, it is the newest records.
 
     `since` is included, `until` is not. `component` holds names and globs (`api.*`), any of which
-    may match; `level` is the minimum. `trace_id` is a whole id, or at least 8 characters of its
-    beginning. `search` takes words (all of them), "phrases", -not and OR, over the first 8 KiB of
+    may match; `level` is the minimum. `trace_id` is a whole id, or at least 8 digits a UUID
+    begins with. `search` takes words (all of them), "phrases", -not and OR, over the first 8 KiB of
     the message; `contains` a substring in any case; `regex` a PostgreSQL regular expression. `data`
     is what the record's data must contain, `where` what must hold at places of it.
     """
@@ -170,32 +170,30 @@ def _components(names: tuple[str, ...], found: Conditions) -> None:
 
 
 def _trace(text: str, found: Conditions) -> None:
-    whole, beginnings = trace_forms(text)
-    if whole is not None:
+    whole, beginning = trace_forms(text)
+    if beginning is None:
         found.add("trace_id = %(trace)s", trace=whole)
-    elif len(beginnings) == 1:
-        found.add("trace_id ^@ %(trace)s", trace=beginnings[0])
     else:
         found.add(
-            "(trace_id ^@ %(trace)s OR trace_id ^@ %(trace_uuid)s)",
-            trace=beginnings[0],
-            trace_uuid=beginnings[1],
+            "(trace_id = %(trace)s OR trace_id ^@ %(trace_uuid)s AND length(trace_id) = 36)",
+            trace=whole,
+            trace_uuid=beginning,
         )
 
 
-def trace_forms(text: str) -> tuple[str | None, tuple[str, ...]]:
-    """Return the trace id that a text is, or else what the id may begin with.
+def trace_forms(text: str) -> tuple[str, str | None]:
+    """Return the trace id that a text is, and the beginning of a UUID that it may be instead.
 
-    Hexadecimal text may be (the beginning of) a W3C id, which is stored as a UUID.
+    Nobody types a whole UUID, and W3C ids are stored as such. Of other ids one may well be the
+    beginning of another, as order-10 is of order-100, so those are always meant whole. Which ids
+    are stored does not matter: a clear must not reach further once it has removed some.
     """
     lower = text.lower()
     digits = lower.replace("-", "") if _HEXADECIMAL.fullmatch(lower) else ""
     hyphenated = "-".join(filter(None, (digits[a:b] for a, b in _GROUPS)))
     if len(digits) == 32:
-        return hyphenated, ()
-    if len(text) < MIN_PREFIX_CHARS:
-        return text, ()
-    return None, (text,) if hyphenated in ("", text) else (text, hyphenated)
+        return hyphenated, None
+    return text, hyphenated if MIN_PREFIX_CHARS <= len(digits) < 32 else None
 
 
 def _comparisons(where: tuple[Comparison, ...], found: Conditions) -> None:

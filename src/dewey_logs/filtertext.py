@@ -11,6 +11,9 @@ without a backslash and needs no doubled backslashes. `data:{"a": 1}` is one JSO
 `data.a.b=1` compares with a number, true, false or null where the value reads as one, and else with
 a string; `data.a="1"` is always a string, `data.a=*` asks whether there is anything at all. A time
 without a zone is UTC.
+
+`trace:order-10` is that trace and not order-100. Only of a UUID the beginning will do, its first 8
+digits or more: `trace:4bf92f35`.
 """
 
 from __future__ import annotations

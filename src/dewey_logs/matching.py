@@ -77,12 +77,15 @@ def _plain_checks(wanted: LogFilter, since: datetime | None, until: datetime | N
         components = [_named(name) for name in wanted.component]
         checks.append(lambda row: any(holds(row.component) for holds in components))
     if wanted.trace_id is not None:
-        whole, beginnings = trace_forms(wanted.trace_id)
-        if whole is not None:
-            checks.append(lambda row: row.trace_id == whole)
-        else:
-            checks.append(lambda row: (row.trace_id or "").startswith(beginnings))
+        whole, beginning = trace_forms(wanted.trace_id)
+        checks.append(lambda row: _is_trace(row.trace_id or "", whole, beginning))
     return checks
+
+
+def _is_trace(trace_id: str, whole: str, beginning: str | None) -> bool:
+    if trace_id == whole or beginning is None:
+        return trace_id == whole
+    return len(trace_id) == 36 and trace_id.startswith(beginning)
 
 
 def _named(name: str) -> Callable[[str], bool]:

@@ -67,7 +67,7 @@ class Store(Protocol):
         ...
 
     def trace(self, trace_id: str, limit: int = DEFAULT_RECORDS) -> Trace | None:
-        """Return a trace in order, None when there is none; a beginning of its id will do."""
+        """Return a trace in order, None when there is none; of a UUID a beginning will do."""
         ...
 
     def histogram(self, filter: LogFilter, interval: str = "auto") -> Histogram:

@@ -28,9 +28,9 @@ MILLISECOND = timedelta(milliseconds=1)
 def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -> Trace | None:
     """Return the trace's first `limit` records and what is to say of all, None when there is none.
 
-    They are fewer where their messages and data come to more than 16 MB.
-    `trace_id` is whole, or at least 8 characters of its beginning. Raises BadFilter (also for the
-    beginning of several traces), QueryTimeout, Unavailable or SchemaProblem.
+    They are fewer where their messages and data come to more than 16 MB. `trace_id` is whole, or at
+    least 8 digits that a UUID begins with. Raises BadFilter (also for the beginning of several
+    traces), QueryTimeout, Unavailable or SchemaProblem.
     """
     began = time.perf_counter()
     if not 1 <= limit <= MAX_RECORDS:

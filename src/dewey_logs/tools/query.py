@@ -43,7 +43,7 @@ def offer_query(server: StrictServer, name: str, read_page: ReadPage) -> None:
         until: Annotated[str, Field(description="like since")] = "",
         component: Annotated[str | list[str], Field(description="name, api.* or a list")] = "",
         level: Annotated[str, Field(description="minimum: TRACE DEBUG INFO WARN ERROR")] = "",
-        trace_id: Annotated[str, Field(description="whole, or its first 8+ characters")] = "",
+        trace_id: Annotated[str, Field(description="whole, or a UUID's first 8+ digits")] = "",
         search: Annotated[str, Field(description='words (AND), "a phrase", -not, OR')] = "",
         contains: Annotated[str, Field(description="substring of the message, any case")] = "",
         regex: Annotated[str, Field(description="PostgreSQL regex over the message")] = "",

@@ -35,7 +35,8 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="A component, or api.*; may be repeated.",
             ),
             click.option(
-                "-t", "--trace", "trace_id", metavar="ID", help="A trace, or its first 8 letters."
+                "-t", "--trace", "trace_id", metavar="ID",
+                help="A trace; of a UUID the first 8 digits will do.",
             ),
             click.option(
                 "--data", multiple=True, callback=_data, metavar="KEY=VALUE",

@@ -82,12 +82,14 @@ def test_without_redis_history_is_what_is_stored(here, append, working, stored):
 
 
 def test_filters_hold_for_history_and_for_live_records_alike(start, append, working, stored):
+    trace, other = (f"{n}-77b3-4da6-a3ce-929d0e0e4736" for n in ("4bf92f35", "00000000"))
+
     def send():
-        append(["yes, Declined", "no"], "api.pay", "ERROR", {"o": {"n": 1}}, "4bf92f35-aaaa")
-        append(["declined"], "api.pay", "INFO", {"o": {"n": 1}}, "4bf92f35-aaaa")
-        append(["declined"], "web", "ERROR", {"o": {"n": 1}}, "4bf92f35-aaaa")
-        append(["declined"], "api.pay", "ERROR", {"o": {"n": 2}}, "4bf92f35-aaaa")
-        append(["declined"], "api.pay", "ERROR", {"o": {"n": 1}}, "00000000-aaaa")
+        append(["yes, Declined", "no"], "api.pay", "ERROR", {"o": {"n": 1}}, trace)
+        append(["declined"], "api.pay", "INFO", {"o": {"n": 1}}, trace)
+        append(["declined"], "web", "ERROR", {"o": {"n": 1}}, trace)
+        append(["declined"], "api.pay", "ERROR", {"o": {"n": 2}}, trace)
+        append(["declined"], "api.pay", "ERROR", {"o": {"n": 1}}, other)
 
     send()
     with working():
@@ -99,7 +101,7 @@ def test_filters_hold_for_history_and_for_live_records_alike(start, append, work
     )
     assert until(process, 1) == ["yes, Declined"]
     send()
-    append(["declined at last"], "api.x", "ERROR", {"o": {"n": 1}}, "4bf92f35-aaaa")
+    append(["declined at last"], "api.x", "ERROR", {"o": {"n": 1}}, trace)
     assert until(process, 2) == ["yes, Declined", "declined at last"]
     assert interrupted(process)[0] == 130
 

@@ -100,12 +100,14 @@ def test_the_word_that_every_match_contains(search, word):
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ("4bf92f35", ["4bf92f35"]),
+        ("4bf92f35", ["4bf92f35", "4bf92f35"]),
         ("4bf92f3577b3", ["4bf92f3577b3", "4bf92f35-77b3"]),
         ("4BF92F35", ["4BF92F35", "4bf92f35"]),
         ("4bf92f3577b34da6a3ce929d0e0e4736", ["4bf92f35-77b3-4da6-a3ce-929d0e0e4736"]),
         ("order-12345", ["order-12345"]),
         ("short", ["short"]),
+        ("4bf92f3-", ["4bf92f3-"]),
+        ("4bf92f3577b34da6a3ce929d0e0e47361", ["4bf92f3577b34da6a3ce929d0e0e47361"]),
     ],
 )
 def test_what_a_trace_id_is_compared_with(text, values):

@@ -67,6 +67,7 @@ def test_a_row_that_the_store_would_find_is_shown(wanted: LogFilter):
         LogFilter(component=("api",)),
         LogFilter(component=("apixpay", "API.*", "api.?ay")),
         LogFilter(trace_id="4bf92f3"),
+        LogFilter(trace_id="4bf92f3-"),
         LogFilter(trace_id="00000000"),
         LogFilter(contains="card  declined"),
         LogFilter(data={"order": 8812}),
@@ -113,6 +114,12 @@ def test_a_glob_of_many_stars_says_no_before_the_end_of_time():
     holds = matcher(LogFilter(component=("*a" * 40 + "*b",)))
     assert not holds(row(component="a" * 128))
     assert holds(row(component="a" * 127 + "b"))
+
+
+def test_only_of_a_uuid_the_beginning_is_enough():
+    assert not matcher(LogFilter(trace_id="order-10"))(row(trace_id="order-100"))
+    assert not matcher(LogFilter(trace_id="10000001"))(row(trace_id="100000010"))
+    assert matcher(LogFilter(trace_id="10000001"))(row(trace_id="10000001"))
 
 
 def test_an_unknown_level_is_refused_before_anything_is_read():
