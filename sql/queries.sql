@@ -726,11 +726,12 @@ SELECT (SELECT count(*) FROM found), (SELECT dewey_text(max(created_at)) FROM lo
 
 -- name: trace_first_error
 -- By way of the trace alone: with its level in the same WHERE, PostgreSQL may walk all errors instead.
+-- What is found comes in order and only as far as it is asked for.
 WITH found AS MATERIALIZED (
     SELECT created_at, id, level FROM logs WHERE trace_id = %(trace)s
-    ORDER BY logs.created_at, logs.id LIMIT %(rows)s
+    ORDER BY logs.created_at, logs.id
 ), first AS (
-    SELECT created_at, id FROM found WHERE level = 'ERROR' ORDER BY created_at, id LIMIT 1
+    SELECT created_at, id FROM found WHERE level = 'ERROR' LIMIT 1
 )
 SELECT r.*
 FROM first

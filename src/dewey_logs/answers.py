@@ -40,7 +40,9 @@ class TraceRecord(msgspec.Struct, frozen=True):
 class Trace(msgspec.Struct, frozen=True):
     """A trace in order. All but `rows` is about the whole of it, also when `truncated`.
 
-    `total` counts up to 100,000 records, the oldest ones; `total_capped` says that there are more.
+    `total` counts up to 100,000 records, the oldest ones, and `components` are those of them;
+    `total_capped` says that there are more. `scan_incomplete`: there was no time to look through
+    all of it for a `first_error`; otherwise None says that there is none.
     """
 
     trace_id: str
@@ -54,6 +56,7 @@ class Trace(msgspec.Struct, frozen=True):
     duration_ms: float
     components: tuple[str, ...]
     first_error: LogRecordView | None
+    scan_incomplete: bool
     strategy: str
     took_ms: float
 

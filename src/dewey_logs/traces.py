@@ -11,8 +11,11 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import psycopg
+
 from dewey_logs.answers import Trace, TraceRecord
 from dewey_logs.budget import ask, asking, walk
+from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import LogFilter, conditions
@@ -21,6 +24,7 @@ from dewey_logs.rows import LogRecordView
 MAX_RECORDS = 10_000
 MAX_BYTES = 16_777_216
 MAX_COUNTED = 100_000
+ERROR_TIMEOUT_MS = 1_500  # finds one within the first half million records
 DEFAULT_RECORDS = 1_000
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -51,12 +55,12 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
             [(total, ended, components)] = ask(
                 connection, "trace_summary", trace=found, rows=MAX_COUNTED + 1
             )
-            errors = ask(connection, "trace_first_error", trace=found, rows=MAX_COUNTED)
-            first_error = LogRecordView(*errors[0]) if errors else None
+            first_error, scan_incomplete = _first_error(connection, found)
         else:
             total, ended = len(records), records[-1].created_at
             components = dict.fromkeys(record.component for record in records)
             first_error = next((record for record in records if record.level == "ERROR"), None)
+            scan_incomplete = False
     moments = [datetime.fromisoformat(record.created_at) for record in records]
     gaps = [timedelta(), *(later - earlier for earlier, later in pairwise(moments))]
     return Trace(
@@ -74,9 +78,22 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
         duration_ms=(datetime.fromisoformat(ended) - moments[0]) / MILLISECOND,
         components=tuple(components),
         first_error=first_error,
+        scan_incomplete=scan_incomplete,
         strategy="trace",
         took_ms=(time.perf_counter() - began) * 1000,
     )
+
+
+def _first_error(connection: Connection, trace_id: str) -> tuple[LogRecordView | None, bool]:
+    """Return the first error of a trace, and whether there was too little time to find one."""
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL statement_timeout = {ERROR_TIMEOUT_MS}")
+            found = ask(connection, "trace_first_error", trace=trace_id)
+    except psycopg.errors.QueryCanceled:
+        give_up_if_cancelled()
+        return None, True
+    return (LogRecordView(*found[0]) if found else None), False
 
 
 def _records(

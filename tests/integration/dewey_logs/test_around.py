@@ -17,6 +17,7 @@ from dewey_logs import BadFilter, LogFilter, QueryTimeout, Unavailable, budget, 
 from dewey_logs.filters import Conditions
 from dewey_logs.readers import MAX_EXPORTS
 from dewey_logs.sealing import seal
+from dewey_logs.statements import statement
 from dewey_logs.times import from_micros, rfc3339
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
@@ -104,7 +105,7 @@ def test_a_record_is_found_by_its_id_alone(store, maker):
 # ----------------------------------------------------------------------------------------- trace
 
 
-def test_a_trace_is_told_from_its_beginning(store, maker):
+def test_a_trace_is_told_from_its_beginning(store, maker, monkeypatch):
     shifts = (0, 1_500, 1_500, 40_000, DAY_US)
     made = [
         maker.row(
@@ -124,10 +125,25 @@ def test_a_trace_is_told_from_its_beginning(store, maker):
     assert found.first_error.id == key(made[3])
     assert found.duration_ms == DAY_US / 1000
     assert (found.total, found.total_capped, found.truncated) == (5, False, False)
+    with monkeypatch.context() as patch:
+        patch.setattr("dewey_logs.traces.MAX_COUNTED", 2)
+        capped = store.trace("checkout-0001", limit=2)
+    assert (capped.total, capped.total_capped, capped.components) == (2, True, ("web", "api"))
+    assert (capped.first_error, capped.ended) == (found.first_error, found.ended)
+    assert (capped.scan_incomplete, found.scan_incomplete) == (False, False)
     cut = store.trace("checkout-0001", limit=2)
     assert (cut.returned, cut.truncated) == (2, True)
     for name in ("total", "duration_ms", "components", "first_error", "started", "ended"):
         assert getattr(cut, name) == getattr(found, name)
+
+
+def test_an_error_that_is_not_found_in_time_is_not_said_to_be_missing(store, maker, monkeypatch):
+    store.write(batch(maker.rows(3, trace_id="checkout-0003")))
+    slow = {"trace_first_error": "SELECT pg_sleep(60)"}
+    monkeypatch.setattr(budget, "statement", lambda name: slow.get(name) or statement(name))
+    monkeypatch.setattr("dewey_logs.traces.ERROR_TIMEOUT_MS", 50)
+    found = store.trace("checkout-0003", limit=1)
+    assert (found.first_error, found.scan_incomplete, found.total) == (None, True, 3)
 
 
 def test_a_trace_that_is_too_big_is_cut_and_still_told_as_a_whole(store, maker, monkeypatch):
