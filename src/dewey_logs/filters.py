@@ -36,7 +36,7 @@ _HEXADECIMAL = re.compile(r"[0-9a-f-]{8,36}")
 _GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 36))  # of a UUID's digits
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _BETWEEN_WORDS = re.compile(r"[ \t\r\n\f\v\"]+")
-_PLAIN = re.compile(r"[A-Za-z0-9]+")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9]*|[0-9]+(?:(?![eE][0-9])[A-Za-z][A-Za-z0-9]*)?")
 _HYPHENATED = re.compile(r"-?[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*")
 
 
@@ -219,7 +219,8 @@ def _search(text: str, found: Conditions) -> None:
 def required_word(search: str) -> str | None:
     """Return the longest plain word that every match must contain, None when that is not certain.
 
-    Plain is what the text parser makes exactly one lexeme of: ASCII letters and digits. With an OR
+    Plain is what the text parser makes exactly one lexeme of: ASCII letters and digits, unless they
+    begin like a number with an exponent, which 48e25b does: 48e25 and b. With an OR
     no word is required, and a minus that stands otherwise than before a word is left to PostgreSQL.
     """
     if _OR.search(search):

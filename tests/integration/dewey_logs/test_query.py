@@ -22,7 +22,7 @@ from dewey_logs import (
     open_store,
     parse_filter,
 )
-from dewey_logs.filters import conditions
+from dewey_logs.filters import conditions, required_word
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
 
@@ -228,6 +228,18 @@ def test_the_prefilter_never_hides_what_the_search_alone_finds(store, maker, dat
         assert not any(character.isalnum() for character in search)
         return
     assert sorted(row.message for row in found.rows) == sorted(row[0] for row in plain)
+
+
+def test_a_word_for_the_prefilter_is_one_lexeme(database):
+    words = ["".join(word) for n in range(1, 7) for word in itertools.product("4eEb", repeat=n)]
+    plain = [word for word in words if required_word(word)]
+    assert {"4bb4", "4e", "44eb4", "b4e4", "444444"} <= set(plain) < set(words)
+    several = database.rows(
+        "SELECT w FROM unnest(%s::text[]) w"
+        " WHERE (SELECT count(*) FROM ts_parse('default', w)) > 1",
+        plain,
+    )
+    assert several == []
 
 
 def test_a_search_sees_the_first_eight_thousand_characters(store, maker):
