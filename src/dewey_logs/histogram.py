@@ -55,9 +55,11 @@ def histogram(
         high = EPOCH - (EPOCH - high) // step * step
         columns = (high - low) // step
         if columns > MAX_BUCKETS:
+            longer_s = _auto(high - low, quick)
+            enough = (high - low) // timedelta(seconds=longer_s) <= MAX_BUCKETS
             raise BadFilter(
                 f"interval={interval} makes {columns} columns: allowed are {MAX_BUCKETS}, "
-                f"take {_text(_auto(high - low, quick))}"
+                f"{f'take {_text(longer_s)}' if enough else 'narrow since or until'}"
             )
         bound: dict[str, Any] = {"step": step, "origin": EPOCH}
         if quick and step_s % ROLLUP_S == 0:

@@ -437,6 +437,7 @@ def test_facets_of_long_values_are_of_their_beginnings(store, maker):
             lambda s: s.histogram(LogFilter(since="7d"), "1s"),
             r"interval=1s makes 604\d+ columns: allowed are 1000, take 3h",
         ),
+        (lambda s: s.histogram(LogFilter(since="1970-01-01")), "1000, narrow since or until$"),
         (lambda s: s.histogram(LogFilter(level="LOUD")), "does not exist"),
         (lambda s: s.histogram(LogFilter(regex="(")), "cannot be used"),
         (lambda s: s.summary(LogFilter(search="x")), "time, component and level only"),
