@@ -9,6 +9,7 @@ so whoever does not fetch for ten minutes is cut off.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
@@ -16,7 +17,7 @@ from types import TracebackType
 from dewey_logs.budget import asking, walk
 from dewey_logs.database import Connection
 from dewey_logs.errors import DeweyError
-from dewey_logs.filters import LogFilter, bounds, check_paging, conditions
+from dewey_logs.filters import Conditions, LogFilter, bounds, check_paging, conditions
 from dewey_logs.rows import LogRecordView
 
 FETCH_TIMEOUT_MS = 60_000
@@ -39,13 +40,11 @@ class Export:
         now: datetime | None = None,
     ) -> None:
         check_paging(wanted)
-        self._matching = conditions(wanted, *bounds(wanted, now or datetime.now(UTC)))
-        self._order = wanted.order
-        self._connect = connect
-        self._released = released
-        self._connection: Connection | None = None
-        self._rows = self._read()
-        self._ended = False
+        matching = conditions(wanted, *bounds(wanted, now or datetime.now(UTC)))
+        self._session = _Session(connect, released)
+        self._rows = _read(self._session, matching, wanted.order)
+        # neither knows of the export: one that nobody holds any more is gone, read or not
+        weakref.finalize(self, self._session.end)
 
     def __iter__(self) -> Iterator[LogRecordView]:
         return self
@@ -59,18 +58,9 @@ class Export:
             with contextlib.suppress(DeweyError):  # the session is gone already
                 self._rows.close()
         except ValueError:  # another thread waits in it for rows: its fetch ends with an error
-            if self._connection is not None:
-                self._connection.cancel()
+            self._session.cancel()
         else:
-            self._end()
-
-    def _end(self) -> None:
-        if self._ended:
-            return
-        self._ended = True
-        if self._connection is not None:
-            self._connection.close()
-        self._released()
+            self._session.end()
 
     def __enter__(self) -> Export:
         return self
@@ -83,12 +73,41 @@ class Export:
     ) -> None:
         self.close()
 
-    def _read(self) -> Generator[LogRecordView, None, None]:
-        try:
-            connection = self._connection = self._connect()
-            found = walk(connection, "export", self._matching, order=self._order)
-            with asking(connection, NARROW), contextlib.closing(found):
-                for row in found:
-                    yield LogRecordView(*row)
-        finally:
-            self._end()
+
+class _Session:
+    """The connection of an export, made when it is first read; it ends once."""
+
+    def __init__(self, connect: Callable[[], Connection], released: Callable[[], None]) -> None:
+        self._connect = connect
+        self._released = released
+        self._connection: Connection | None = None
+        self._ended = False
+
+    def begin(self) -> Connection:
+        self._connection = self._connect()
+        return self._connection
+
+    def cancel(self) -> None:
+        if self._connection is not None:
+            self._connection.cancel()
+
+    def end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._connection is not None:
+            self._connection.close()
+        self._released()
+
+
+def _read(
+    session: _Session, matching: Conditions, order: str
+) -> Generator[LogRecordView, None, None]:
+    try:
+        connection = session.begin()
+        found = walk(connection, "export", matching, order=order)
+        with asking(connection, NARROW), contextlib.closing(found):
+            for row in found:
+                yield LogRecordView(*row)
+    finally:
+        session.end()

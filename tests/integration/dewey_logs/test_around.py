@@ -243,6 +243,14 @@ def test_an_export_is_closed_from_another_thread_while_it_waits(store, rows, dat
     assert list(store.export(LogFilter())) != []
 
 
+def test_an_export_that_nobody_holds_any_more_is_over(store, rows, database):
+    for _ in range(MAX_EXPORTS):
+        store.export(LogFilter())
+        next(store.export(LogFilter()))
+    assert list(store.export(LogFilter())) != []
+    eventually(lambda: exporting(database) == 0)
+
+
 def test_exports_beyond_a_few_have_to_wait(store, rows):
     running = [store.export(LogFilter()) for _ in range(MAX_EXPORTS)]
     for export in running:
