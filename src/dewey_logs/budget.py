@@ -43,10 +43,11 @@ def asking(connection: Connection, narrow: str) -> Iterator[None]:
         with connection.transaction():
             yield
     except psycopg.Error as exc:
-        raise _explained(exc, connection, narrow) from exc
+        raise explained(exc, connection, narrow) from exc
 
 
-def _explained(error: psycopg.Error, connection: Connection, narrow: str) -> DeweyError:
+def explained(error: psycopg.Error, connection: Connection, narrow: str) -> DeweyError:
+    """Return what an error of a question means to who asked it."""
     if isinstance(error, psycopg.errors.QueryCanceled):
         return QueryTimeout(f"the question ran out of time: {narrow}")
     if (error.sqlstate or "")[:2] in ("22", "54"):  # a broken regular expression, a number too big

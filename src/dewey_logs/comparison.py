@@ -17,13 +17,12 @@ from dewey_logs.answers import PatternChange, WindowComparison
 from dewey_logs.budget import ask, ask_by_partition, asking, only_time
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter, QueryTimeout
-from dewey_logs.filters import LogFilter, bounds, conditions
+from dewey_logs.filters import LogFilter, bounds, check_limit, conditions
 from dewey_logs.pattern_counts import (
     HOUR,
     NARROW,
     SAMPLES_TIMEOUT_MS,
     Described,
-    check_limit,
     count_within,
     describe,
     hour_of,

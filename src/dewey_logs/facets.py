@@ -15,12 +15,11 @@ from dewey_logs.answers import Facets, FacetValue
 from dewey_logs.budget import Counted, Row, ask, ask_by_partition, asking, only_counts
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
-from dewey_logs.filters import LogFilter, bounds, conditions
+from dewey_logs.filters import LogFilter, bounds, check_limit, conditions
 from dewey_logs.summary import whole_minutes
 from dewey_logs.times import rfc3339
 
 MAX_SCANNED = 20_000
-MAX_LISTED = 1_000
 MAX_PATH_CHARS = 200
 MAX_VALUE_CHARS = 256  # of a stack trace as a value: a record may have a quarter of a megabyte
 COLUMNS: dict[str, LiteralString] = {
@@ -49,9 +48,8 @@ def facets(
     most `scan` records are looked at. Raises BadFilter, QueryTimeout, Unavailable or SchemaProblem.
     """
     began = time.perf_counter()
-    for name, number, most in (("limit", wanted.limit, MAX_LISTED), ("scan", scan, MAX_SCANNED)):
-        if not 1 <= number <= most:
-            raise BadFilter(f"{name}={number} is not possible: allowed is 1 to {most}")
+    check_limit(wanted.limit)
+    check_limit(scan, MAX_SCANNED, "scan")
     value, bound = _value(field)
     since, until = bounds(wanted, now or datetime.now(UTC))
     conditions(wanted, since, until)

@@ -117,10 +117,15 @@ def conditions(wanted: LogFilter, since: datetime | None, until: datetime | None
 
 def check_paging(wanted: LogFilter) -> None:
     """Refuse a limit or an order that does not exist."""
-    if not 1 <= wanted.limit <= MAX_LIMIT:
-        raise BadFilter(f"limit={wanted.limit} is not possible: allowed is 1 to {MAX_LIMIT}")
+    check_limit(wanted.limit)
     if wanted.order not in ("asc", "desc"):
         raise BadFilter(f"order={wanted.order!r:.40} is not known: allowed are asc and desc")
+
+
+def check_limit(limit: int, most: int = MAX_LIMIT, name: str = "limit") -> None:
+    """Refuse a limit that does not exist; raises BadFilter."""
+    if not 1 <= limit <= most:
+        raise BadFilter(f"{name}={limit} is not possible: allowed is 1 to {most}")
 
 
 def level_name(text: str) -> str:

@@ -17,12 +17,10 @@ from dewey_logs.answers import PatternCount, PatternTable
 from dewey_logs.budget import Row, ask, ask_by_partition, asking, filled, only_time
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
-from dewey_logs.errors import BadFilter
-from dewey_logs.filters import Conditions, LogFilter, bounds, conditions
+from dewey_logs.filters import Conditions, LogFilter, bounds, check_limit, conditions
 from dewey_logs.rows import LogRecordView
 from dewey_logs.times import EPOCH, rfc3339
 
-MAX_LISTED = 1_000
 HOUR = timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
 SAMPLES_TIMEOUT_MS = 300
@@ -79,12 +77,6 @@ def patterns(
         strategy=strategy,
         took_ms=(time.perf_counter() - began) * 1000,
     )
-
-
-def check_limit(limit: int) -> None:
-    """Refuse a limit that does not exist."""
-    if not 1 <= limit <= MAX_LISTED:
-        raise BadFilter(f"limit={limit} is not possible: allowed is 1 to {MAX_LISTED}")
 
 
 def hour_of(moment: datetime) -> datetime:

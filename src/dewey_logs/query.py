@@ -14,19 +14,21 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from dewey_logs.budget import explained
 from dewey_logs.comparisons import indexable
 from dewey_logs.cursors import make_cursor, read_cursor
-from dewey_logs.database import Connection, user_of
-from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
+from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter, bounds, check_paging, conditions
-from dewey_logs.logins import READER
 from dewey_logs.rows import LogRecordView, Page
-from dewey_logs.search import Found, Search
-from dewey_logs.sqlstates import first_line, translated
+from dewey_logs.search import MAX_MATCHED, Found, Search
 from dewey_logs.statements import statement
+from dewey_logs.times import rfc3339
 
-MAX_MATCHED = 1_000
 COUNT_TIMEOUT_MS = 1_000
+NARROW = (
+    "narrow since or component, or use search, which is quicker than contains, which is quicker "
+    "than regex"
+)
 
 
 def page(connection: Connection, wanted: LogFilter, now: datetime | None = None) -> Page:
@@ -58,7 +60,7 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
         else:
             found = _walked(connection, wanted, matching, following, counted=cursor is None)
     except psycopg.Error as exc:
-        raise _explained(exc, connection) from exc
+        raise explained(exc, connection, NARROW) from exc
     views = tuple(LogRecordView(*row) for row in found.rows[: wanted.limit])
     matched, capped = found.matched, found.capped
     if cursor is not None:
@@ -79,7 +81,7 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
         strategy=found.strategy,
         took_ms=(time.perf_counter() - began) * 1000,
         scan_incomplete=not truncated and found.reached is not None,
-        scanned_to=None if truncated or found.reached is None else _text(found.reached),
+        scanned_to=None if truncated or found.reached is None else rfc3339(found.reached),
     )
 
 
@@ -105,10 +107,6 @@ def _before(reached: datetime, order: str) -> tuple[datetime, bytes]:
     if order == "desc":
         return reached, bytes(16)
     return reached - timedelta(microseconds=1), b"\xff" * 16
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _continue_after(found: Conditions, order: str, at: datetime, key: bytes) -> None:
@@ -155,14 +153,3 @@ def _count(connection: Connection, matching: Conditions, at_least: int) -> tuple
         return at_least, True
     assert row is not None
     return min(row[0], MAX_MATCHED), row[0] > MAX_MATCHED
-
-
-def _explained(error: psycopg.Error, connection: Connection) -> DeweyError:
-    if isinstance(error, psycopg.errors.QueryCanceled):
-        return QueryTimeout(
-            "the query ran out of time: narrow since or component, or use search, which is quicker "
-            "than contains, which is quicker than regex"
-        )
-    if (error.sqlstate or "")[:2] in ("22", "54"):  # a broken regular expression, a number too big
-        return BadFilter(f"the filter cannot be used: {first_line(error)}")
-    return translated(error, READER, user_of(connection))

@@ -24,7 +24,7 @@ from dewey_logs.filters import Conditions, LogFilter
 from dewey_logs.statements import statement
 
 MAX_HITS = 20_000  # sorted in 40 ms; with more of them a walk finds a page within 100 ms
-MAX_COUNTED = 1_000
+MAX_MATCHED = 1_000
 BUDGET_S = 4.0  # for what no index covers; a statement may take 5 s
 WALK_MS = 300
 FIRST_SLICE_ROWS = 5_000
@@ -97,7 +97,7 @@ class Search:
             by_index = self._indexable and part.indexed
             if len(self._rows) >= self._missing:
                 # the page is full; how many more there are is worth a look into an index only
-                if not by_index or matched > MAX_COUNTED:
+                if not by_index or matched > MAX_MATCHED:
                     capped = True
                     break
                 hits, _ = self._hits(part, 0)
@@ -119,9 +119,9 @@ class Search:
             if reached is not None:
                 break
             self._progressed = True
-        capped |= reached is not None or matched > MAX_COUNTED
+        capped |= reached is not None or matched > MAX_MATCHED
         return Found(
-            self._rows, min(matched, MAX_COUNTED), capped, reached, "+".join(self._used) or "none"
+            self._rows, min(matched, MAX_MATCHED), capped, reached, "+".join(self._used) or "none"
         )
 
     def _parts(self) -> Iterator[_Part]:

@@ -14,11 +14,10 @@ from dewey_logs.answers import ComponentCounts, DayCounts, Summary
 from dewey_logs.budget import Row, ask, asking, only_counts
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
-from dewey_logs.filters import LogFilter, bounds, conditions
+from dewey_logs.filters import LogFilter, bounds, check_limit, conditions
 from dewey_logs.histogram import level_counts
 from dewey_logs.times import EPOCH, rfc3339
 
-MAX_LISTED = 1_000
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -31,8 +30,7 @@ def summary(connection: Connection, wanted: LogFilter, now: datetime | None = No
     began = time.perf_counter()
     if not only_counts(wanted):
         raise BadFilter("totals know time, component and level only: use query for anything else")
-    if not 1 <= wanted.limit <= MAX_LISTED:
-        raise BadFilter(f"limit={wanted.limit} is not possible: allowed is 1 to {MAX_LISTED}")
+    check_limit(wanted.limit)
     since, until = bounds(wanted, now or datetime.now(UTC))
     low, high = whole_minutes(since, until)
     matching = conditions(wanted, low, high)

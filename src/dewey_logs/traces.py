@@ -18,7 +18,7 @@ from dewey_logs.budget import ask, asking, walk
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
-from dewey_logs.filters import LogFilter, conditions
+from dewey_logs.filters import LogFilter, check_limit, conditions
 from dewey_logs.rows import LogRecordView
 
 MAX_RECORDS = 10_000
@@ -37,8 +37,7 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
     traces), QueryTimeout, Unavailable or SchemaProblem.
     """
     began = time.perf_counter()
-    if not 1 <= limit <= MAX_RECORDS:
-        raise BadFilter(f"limit={limit} is not possible: allowed is 1 to {MAX_RECORDS}")
+    check_limit(limit, MAX_RECORDS)
     matching = conditions(LogFilter(trace_id=trace_id), None, None)
     with asking(connection, "give the whole trace_id, or a lower limit"):
         [(whole, one, other)] = ask(connection, "traces_matching", matching, given=trace_id)
