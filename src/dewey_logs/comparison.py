@@ -67,9 +67,10 @@ def compare(
         lists = _differences(old, new, scale, min_ratio)
         shown = [found[:limit] for found in lists]
         new_ones, gone, grown = shown
+        there = sorted([*new_ones, *grown], key=lambda p: -new[p])  # the frequent are soon found
         described = {
             **_described(connection, before, windows[0], gone),
-            **_described(connection, after, windows[1], [*new_ones, *grown]),
+            **_described(connection, after, windows[1], there),
         }
 
     def change(pattern: int) -> PatternChange:

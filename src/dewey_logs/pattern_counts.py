@@ -122,12 +122,12 @@ def _samples(
     """Yield the newest record of each pattern that one is found of in time.
 
     A pattern that came once at the beginning of a full hour takes a walk through all of it. So the
-    rows are taken as they come, a statement has half of the time that is left, and the pattern that
+    rows are taken as they come, a statement has a quarter of the time left, and the pattern that
     it ended at goes to the end of the line.
     """
     until = time.monotonic() + samples_ms / 1000
     waiting = dict(missing)
-    while waiting and (left_ms := int((until - time.monotonic()) * 1000 / 2)) > 0:
+    while waiting and (left_ms := int((until - time.monotonic()) * 1000 / 4)) > 0:
         query = filled("pattern_samples", matching)
         try:
             with connection.transaction(), connection.cursor() as cursor:
