@@ -59,6 +59,30 @@ def test_an_entry_delivered_between_the_look_and_the_deletion_keeps_its_consumer
     assert bench.pending() == 5
 
 
+def test_a_read_that_a_stalled_server_does_late_keeps_its_consumer(
+    bench: Bench, consumers, settings, monkeypatch
+):
+    leaving = consumers[1]
+    leaving.read_new(1, None)
+    bench.append(bench.records(3))
+    other = connect(settings)
+    late = Consumer(other, settings.stream, settings.group, leaving.name)
+
+    def deliver_first(client, *command):
+        if "DELCONSUMER" in command or command[0] == "EVAL":
+            monkeypatch.undo()
+            assert len(late.read_new(3, None)) == 3
+        return ask(client, *command)
+
+    monkeypatch.setattr("godot.stream.group.ask", deliver_first)
+    assert not leaving.leave()
+    assert bench.pending() == 3
+    late.acknowledge(late.held(3))
+    assert leaving.leave()
+    assert leaving.name not in names(bench)
+    close(other)
+
+
 def test_no_entry_leaves_the_group_while_consumers_are_buried_all_the_time(
     bench: Bench, consumers, settings
 ):
