@@ -229,11 +229,15 @@ class Pipeline:
         self._lease.hold(ids, self._aside.entries)
         self._metrics.inflight.set(len(ids))
 
-    def condemn(self, entry: Entry, deliveries: int) -> None:
-        """Make a dead letter of an entry that killed every worker that had it alone."""
-        reject = self._decoder.reject(
-            entry, f"delivered {deliveries} times and never survived: it kills workers", deliveries
-        )
+    def condemn(self, entry: Entry, deliveries: int, *, unread: bool = False) -> None:
+        """Make a dead letter of an entry that killed every worker that had it alone.
+
+        `unread`: of its fields the entry has its id at most, and the letter says why.
+        """
+        reason = f"delivered {deliveries} times and never survived: it kills workers"
+        if unread:
+            reason += " that only receive it, so its fields stay in the stream until it is trimmed"
+        reject = self._decoder.reject(entry, reason, deliveries)
         batch = Batch(
             stream=self._consumer.stream,
             rejects=(reject,),

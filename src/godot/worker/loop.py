@@ -45,6 +45,7 @@ from godot.worker.metrics import WorkerMetrics
 log = get_logger(__name__)
 
 SOLO_DEATHS = 3  # crashes an entry must cause alone before it is given up
+UNREAD_DEATHS = 2 * SOLO_DEATHS  # by then giving it up has killed, too: receiving it is enough
 
 
 def run(settings: Settings) -> int:
@@ -102,6 +103,7 @@ class Worker:
         self._lost_group = self._lost_stream = False
         self._last_cycle = time.monotonic()
         self._pipeline: Pipeline | None = None
+        self._crashed = False
 
     def ready(self) -> dict[str, bool]:
         """Say what the worker can reach, from what it did last; asks nobody."""
@@ -129,6 +131,11 @@ class Worker:
             log.warning("batch abandoned", extra={"action": "abandon", "reason": str(exc)})
         except StreamUnavailable as exc:
             log.warning("stopping unacknowledged", extra={"action": "stop", "reason": str(exc)})
+        except (GodotError, DeweyError):
+            raise
+        except BaseException:
+            self._crashed = True
+            raise
         finally:
             if self._pipeline is not None:
                 self._pipeline.forget()
@@ -258,12 +265,14 @@ class Worker:
 
     def _look_at(self, suspect: Suspect, pipeline: Pipeline) -> None:
         """Settle a suspect alone; only one that dies alone again and again is condemned."""
-        entry = self._intake.sweep.claim_alone(suspect)
+        unread = suspect.died_alone >= UNREAD_DEATHS
+        sweep = self._intake.sweep
+        entry = sweep.claim_unread(suspect) if unread else sweep.claim_alone(suspect)
         if entry is None:
             return
         before = self.settings.max_deliveries + suspect.died_alone
         if suspect.died_alone >= SOLO_DEATHS:
-            pipeline.condemn(entry, before)
+            pipeline.condemn(entry, before, unread=unread)
         else:
             pipeline.settle([Read([entry], again=True, deliveries=before + 1)])
 
@@ -272,7 +281,8 @@ class Worker:
         try:
             held = self._consumer.held(self.settings.batch_max * 2)
             # an orderly stop is no evidence against anything: their counts start again
-            self._consumer.release(held, self.settings.reclaim_idle_ms * RELEASE_FACTOR, 0)
+            deliveries = None if self._crashed else 0
+            self._consumer.release(held, self.settings.reclaim_idle_ms * RELEASE_FACTOR, deliveries)
             left = not held and self._consumer.leave()
             log.info(
                 "worker stopped", extra={"action": "stop", "released": len(held), "left": left}

@@ -10,19 +10,22 @@ from pathlib import Path
 
 import msgspec
 import psycopg
+import pytest
 
 from godot.settings import Settings
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
-from godot.stream.ids import ZERO
-from godot.stream.reclaim import RELEASE_FACTOR, SOLO
-from godot.worker.loop import Worker
+from godot.stream.ids import ZERO, StreamID
+from godot.stream.pending import pending
+from godot.stream.reclaim import RELEASE_FACTOR, SOLO, Sweep
+from godot.worker.decode import Decoder
+from godot.worker.loop import UNREAD_DEATHS, Worker
 from tests.integration.worker.conftest import ENVIRONMENT, Bench, eventually
 
 MAX_STARTS = 40
 
 
-def survive(bench: Bench, settings: Settings) -> int:
+def survive(bench: Bench, settings: Settings, *how: str) -> int:
     """Start a worker again each time it dies, until all is settled; return how often."""
     environ = {name: str(getattr(settings, field)) for name, field in ENVIRONMENT.items()}
     starts = 0
@@ -33,7 +36,7 @@ def survive(bench: Bench, settings: Settings) -> int:
                 starts += 1
                 assert starts < MAX_STARTS, "the poison was never condemned"
                 process = subprocess.Popen(
-                    [sys.executable, Path(__file__).with_name("poisoned_worker.py")],
+                    [sys.executable, Path(__file__).with_name("poisoned_worker.py"), *how],
                     env={**os.environ, **environ},
                     stderr=subprocess.DEVNULL,
                 )
@@ -69,6 +72,72 @@ def test_poison_at_the_head_of_a_thousand_condemns_none_of_them(bench: Bench, se
     assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(999, 999)]
     assert bench.sql("SELECT entry FROM logs_rejected") == [(poison,)]
     assert bench.audited().clean
+
+
+def suspected(settings: Settings, *deaths: int) -> list[StreamID]:
+    """Leave the stream's entries to a dead worker, as suspects that died alone so many times."""
+    client = connect(settings)
+    dead = Consumer(client, settings.stream, settings.group, "dead:1:x")
+    dead.ensure_group()
+    ids = [entry.id for entry in dead.read_new(len(deaths), None)]
+    for one, times in zip(ids, deaths, strict=True):
+        dead.release([one], settings.reclaim_idle_ms * RELEASE_FACTOR, SOLO + times)
+    close(client)
+    return ids
+
+
+def test_an_entry_that_kills_whoever_receives_it_waits_its_turn_and_is_condemned_unread(
+    bench: Bench, settings
+):
+    first, *others = bench.records(11)
+    bench.append([msgspec.structs.replace(first, message="poison"), *others])
+    poison, *_ = suspected(settings, UNREAD_DEATHS - 1, *[0] * 10)
+    assert survive(bench, settings, "receive") == 2
+    assert bench.stored() == 10
+    ((entry, reason, names, deliveries),) = bench.sql(
+        "SELECT entry, reason, field_names, deliveries FROM logs_rejected"
+    )
+    assert (entry, deliveries) == (str(poison), settings.max_deliveries + UNREAD_DEATHS)
+    assert names == [b"id"]
+    assert "only receive it" in reason
+    found = bench.audited()
+    assert (found.total.stored, found.total.rejected, found.clean) == (10, 1, True)
+
+
+def test_a_foreign_entry_that_is_condemned_unread_is_accounted_for(bench: Bench, working, settings):
+    poison = bench.add_raw(component="test", level="INFO", message="too large")
+    suspected(settings, UNREAD_DEATHS)
+    with working(settings):
+        eventually(bench.settled, "the entry to be condemned")
+    assert bench.sql("SELECT entry, field_names FROM logs_rejected") == [(poison, [])]
+    assert bench.stored() == 0
+    assert bench.audited().clean
+
+
+def test_suspects_that_died_alone_least_come_first(bench: Bench, settings):
+    bench.append(bench.records(3))
+    suspected(settings, 2, 0, 1)
+    client = connect(settings)
+    peer = Consumer(client, settings.stream, settings.group, "peer:1:x")
+    page = Sweep(peer, min_idle_ms=settings.reclaim_idle_ms, max_deliveries=5).page(10)
+    assert [suspect.died_alone for suspect in page.suspects] == [0, 1, 2]
+    close(client)
+
+
+def test_an_exception_nobody_expects_counts_against_the_entry(bench: Bench, settings, monkeypatch):
+    def decode(*_: object) -> None:
+        raise MemoryError
+
+    bench.append(bench.records(1))
+    (poison,) = suspected(settings, 1)
+    monkeypatch.setattr(Decoder, "decode", decode)
+    with pytest.raises(MemoryError):
+        Worker(settings, threading.Event()).run()
+    client = connect(settings)
+    idle_ms = settings.reclaim_idle_ms
+    (item,) = pending(client, settings.stream, settings.group, min_idle_ms=idle_ms)
+    close(client)
+    assert (item.id, item.died_alone) == (poison, 2)
 
 
 def test_entries_that_were_only_read_often_are_stored(bench: Bench, working, settings):
