@@ -36,6 +36,7 @@ from dewey_logs.errors import (
     SchemaProblem,
     Unavailable,
     Unclassified,
+    Unreachable,
 )
 from dewey_logs.filterprint import format_filter
 from dewey_logs.filters import LogFilter
@@ -114,6 +115,7 @@ __all__ = [
     "TraceRecord",
     "Unavailable",
     "Unclassified",
+    "Unreachable",
     "Window",
     "WindowComparison",
     "WriteResult",

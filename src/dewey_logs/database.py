@@ -1,8 +1,8 @@
 """Connections to PostgreSQL: what every one of them needs before its first statement.
 
 A network that swallows packets must not hold a thread for ever: keepalives and tcp_user_timeout end
-a dead connection within half a minute, statement_timeout a slow statement. Every setting that the
-URL gives itself stays as it is.
+a dead connection within half a minute, statement_timeout a slow statement, and our own patience a
+wait for an answer that never comes. Every setting that the URL gives itself stays as it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dewey_logs.errors import BadAddress, SchemaProblem
 from dewey_logs.logins import OWNER, Login
+from dewey_logs.patience import PatientConnection
 from dewey_logs.sqlstates import translated, translated_connect
 
 OLDEST_SERVER = 150_000  # PostgreSQL 15
@@ -49,15 +50,19 @@ def conninfo(url: str, application_name: str) -> str:
     return make_conninfo(url, **{k: v for k, v in defaults.items() if k not in given})
 
 
-def connect(info: str, **settings: str | int) -> Connection:
+def connect(
+    info: str, *, patience_s: float | None = None, **settings: str | int
+) -> PatientConnection:
     """Open a connection in autocommit mode with these session settings.
 
+    With `patience_s` no wait for an answer lasts longer; it has to exceed every statement's limit.
     Raises Unavailable or SchemaProblem; also for a server older than PostgreSQL 15.
     """
     try:
-        connection = psycopg.connect(info, autocommit=True)
+        connection = PatientConnection.connect(info, autocommit=True)
     except psycopg.Error as exc:
         raise translated_connect(exc) from exc
+    connection.patience_s = patience_s
     try:
         version = connection.info.server_version
         if version < OLDEST_SERVER:

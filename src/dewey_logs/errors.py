@@ -15,6 +15,10 @@ class Unavailable(DeweyError):
     """PostgreSQL is away, full, read-only or too slow: keep the batch and try again later."""
 
 
+class Unreachable(Unavailable):
+    """PostgreSQL said nothing: it, or the way to it from here, is away; another may reach it."""
+
+
 class Unclassified(Unavailable):
     """PostgreSQL answers with an error that may be an outage, or the doing of one row nobody knows.
 

@@ -33,12 +33,14 @@ from dewey_logs.errors import Unavailable
 from dewey_logs.export import FETCH_TIMEOUT_MS, IDLE_TIMEOUT_MS, Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.logins import READER
+from dewey_logs.patience import PatientConnection, beyond
 from dewey_logs.query import page
 from dewey_logs.rows import Page, StoreTotals, Window
 from dewey_logs.statements import statement
 from dewey_logs.totals import totals
 
 POOL_TIMEOUT_S = 5.0
+LONGEST_MS = 30_000  # of all statements, an audit's
 MAX_CONNECTIONS = 4
 MAX_EXPORTS = 2
 
@@ -72,7 +74,7 @@ class Readers:
         self._info = info
         self._settings = {**SETTINGS, "statement_timeout": int(query_timeout_s * 1000)}
         self._max_connections = max_connections
-        self._pool: ConnectionPool[Connection] | None = None
+        self._pool: ConnectionPool[PatientConnection] | None = None
         self._lock = threading.Lock()
         self._exports = threading.BoundedSemaphore(MAX_EXPORTS)
 
@@ -133,7 +135,11 @@ class Readers:
         if not self._exports.acquire(blocking=False):
             raise Unavailable(f"{MAX_EXPORTS} exports are running: wait for one to end")
         try:
-            return Export(lambda: connect(self._info, **settings), filter, self._exports.release)
+            return Export(
+                lambda: connect(self._info, patience_s=beyond(FETCH_TIMEOUT_MS), **settings),
+                filter,
+                self._exports.release,
+            )
         except BaseException:
             self._exports.release()
             raise
@@ -211,7 +217,7 @@ class Readers:
             connect(self._info).close()
         raise Unavailable("PostgreSQL ended every session for reading: try again later")
 
-    def _taken_from(self, pool: ConnectionPool[Connection]) -> Connection:
+    def _taken_from(self, pool: ConnectionPool[PatientConnection]) -> PatientConnection:
         try:
             return pool.getconn()
         except PoolTimeout as exc:
@@ -223,18 +229,23 @@ class Readers:
         except psycopg.Error as exc:
             raise Unavailable("the store was closed meanwhile") from exc
 
-    def _opened(self) -> ConnectionPool[Connection]:
+    def _configure(self, connection: PatientConnection) -> None:
+        connection.patience_s = beyond(LONGEST_MS)
+        apply_settings(connection, self._settings)
+
+    def _opened(self) -> ConnectionPool[PatientConnection]:
         with self._lock:
             if self._pool is None:
                 # the pool would try for seconds before it says no; one plain connection says why
                 connect(self._info).close()
                 self._pool = ConnectionPool(
                     self._info,
+                    connection_class=PatientConnection,
                     kwargs={"autocommit": True},
                     min_size=0,
                     max_size=self._max_connections,
                     open=True,
-                    configure=lambda connection: apply_settings(connection, self._settings),
+                    configure=self._configure,
                     timeout=POOL_TIMEOUT_S,
                     max_idle=60.0,
                     reconnect_timeout=POOL_TIMEOUT_S,

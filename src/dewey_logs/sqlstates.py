@@ -12,7 +12,7 @@ import enum
 
 import psycopg
 
-from dewey_logs.errors import DeweyError, SchemaProblem, Unavailable
+from dewey_logs.errors import DeweyError, SchemaProblem, Unavailable, Unreachable
 from dewey_logs.logins import OWNER, Login
 
 NO_RIGHT = "42501"
@@ -105,7 +105,8 @@ def translated(error: psycopg.Error, login: Login = OWNER, user: str = "") -> De
         )
         return SchemaProblem(f"PostgreSQL says: {first_line(error)} [{state}]; {advice}")
     if found is Verdict.OUTAGE:
-        return Unavailable(f"PostgreSQL is unavailable: {first_line(error)}{_suffix(state)}")
+        kind = Unavailable if state else Unreachable
+        return kind(f"PostgreSQL is unavailable: {first_line(error)}{_suffix(state)}")
     return Unavailable(
         f"PostgreSQL answered with an error nobody has classified{_suffix(state)}, which is taken "
         f"for an outage: {first_line(error)}"
@@ -125,7 +126,8 @@ def translated_connect(error: psycopg.Error) -> DeweyError:
     for part, sqlstate in _CONNECT_TEXTS:
         if f"FATAL:  {part}" in text or (not part.endswith('"') and part in text):
             return SchemaProblem(f"PostgreSQL refuses the login: {_fatal(text)} [{sqlstate}]")
-    return Unavailable(f"PostgreSQL cannot be reached: {_fatal(text)}")
+    kind = Unavailable if "FATAL:" in text else Unreachable
+    return kind(f"PostgreSQL cannot be reached: {_fatal(text)}")
 
 
 def _fatal(text: str) -> str:

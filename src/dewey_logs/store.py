@@ -113,6 +113,14 @@ class Store(Protocol):
         """Return when batches can be written; raises NotDurable, Unavailable or SchemaProblem."""
         ...
 
+    def hang_up(self) -> None:
+        """End a `write` that another thread waits in: it raises Unavailable, if not at once.
+
+        For whoever has to stop now. By itself it waits as long as a statement may take, twice; and
+        a connection that is being made, as long as that may take.
+        """
+        ...
+
     def totals(self) -> StoreTotals:
         """Return the size of the store, cheaply: rows are estimated once they are many."""
         ...
@@ -280,6 +288,10 @@ class PostgresStore:
     def check(self) -> None:
         """Return when batches can be written; see Store.check."""
         self._writer.check()
+
+    def hang_up(self) -> None:
+        """End a write that waits; see Store.hang_up."""
+        self._writer.hang_up()
 
     def totals(self) -> StoreTotals:
         """Return the size of the store; see Store.totals."""

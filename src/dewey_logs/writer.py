@@ -23,6 +23,7 @@ from dewey_logs.database import Connection, connect, user_of
 from dewey_logs.errors import DeweyError, NotDurable, Unavailable, Unclassified
 from dewey_logs.logins import WRITER
 from dewey_logs.owntime import timed
+from dewey_logs.patience import PatientConnection, beyond
 from dewey_logs.rejects import reject_of, store_rejects
 from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
 from dewey_logs.sqlstates import Verdict, first_line, translated, verdict_on
@@ -62,7 +63,7 @@ class Writer:
         self._retention_us = retention_days * DAY_US
         self._statement_timeout_ms = int(statement_timeout_s * 1000)
         self._monotonic = monotonic
-        self._connection: Connection | None = None
+        self._connection: PatientConnection | None = None
         self._clock = (0, 0.0)  # the database's time, and ours when it said so
         self._back_us = self._ahead_us = 0
         self._moved_exist = False
@@ -139,15 +140,22 @@ class Writer:
                 self._discard()
                 raise
 
+    def hang_up(self) -> None:
+        """Wait for PostgreSQL no longer; see Store.hang_up."""
+        connection = self._connection  # without the lock: whoever waits holds it
+        if connection is not None:
+            connection.patience_s = 0.0
+
     def close(self) -> None:
         """Close the connection; a later write opens another."""
         with self._lock:
             self._discard()
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> PatientConnection:
         if self._connection is None or self._connection.closed:
             connection = connect(
                 self._info,
+                patience_s=beyond(self._statement_timeout_ms),
                 synchronous_commit="on",  # XACK follows the commit: it has to be on disk
                 statement_timeout=self._statement_timeout_ms,
                 lock_timeout=min(5_000, self._statement_timeout_ms),

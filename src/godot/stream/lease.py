@@ -5,11 +5,16 @@ would reclaim its entries. So a second thread with a connection of its own renew
 hand: XCLAIM to ourselves with JUSTID resets the idle clock and leaves the delivery count alone.
 A renewal that returns fewer ids never drops records: ids whose payload was trimmed are purged, by a
 peer's sweep and by the renewal itself, although we still hold the payload in memory.
+
+What is in hand may take as long as the store answers. Where it was silent for the reclaim time,
+nothing is renewed any more: a worker whose way to the store is broken would keep its batch from
+peers whose ways are not. Should it come through in the end, what both store is stored once.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 from godot.errors import GodotError
@@ -29,6 +34,8 @@ class Lease:
         self._settings = settings
         self._holder = (consumer.stream, consumer.group, consumer.name)
         self._interval_s = settings.reclaim_idle_ms / 3000
+        self._silence_s = settings.reclaim_idle_ms / 1000
+        self._since = time.monotonic()
         self._ids: tuple[StreamID, ...] = ()
         self._lasting: tuple[StreamID, ...] = ()
         self._excused = False
@@ -40,6 +47,11 @@ class Lease:
     def hold(self, ids: Sequence[StreamID], lasting: Sequence[StreamID] = ()) -> None:
         """Say what is in hand: the batch's ids, and those that outlast many a batch."""
         self._ids, self._lasting = tuple(ids), tuple(lasting)
+        self._since = time.monotonic()
+
+    def prolong(self) -> None:
+        """Say that the store answers, though not with success: what is in hand takes longer."""
+        self._since = time.monotonic()
 
     def excuse(self) -> None:
         """Have the deliveries of what is in hand counted as first ones, at once.
@@ -69,6 +81,8 @@ class Lease:
             try:
                 if excused:
                     consumer.excuse(held)
+                if time.monotonic() - self._since > self._silence_s:
+                    continue
                 in_danger = (*(held if held is before and not excused else ()), *self._lasting)
                 if in_danger:
                     consumer.renew(in_danger)

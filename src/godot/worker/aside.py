@@ -27,7 +27,6 @@ from dewey_logs import (
 from godot.logs import get_logger
 from godot.stream.ids import StreamID
 from godot.worker.decode import receipt
-from godot.worker.sink import Sink
 
 log = get_logger(__name__)
 
@@ -89,8 +88,10 @@ class Aside:
         gone = set(entries)
         self._items = [item for item in self._items if item.entry not in gone]
 
-    def retry(self, store: Sink) -> Iterator[tuple[StreamID, Batch, WriteResult]]:
-        """Try each record again; yield those that are settled now.
+    def retry(
+        self, write: Callable[[Batch], WriteResult]
+    ) -> Iterator[tuple[StreamID, Batch, WriteResult]]:
+        """Try to write each record again; yield those that are settled now.
 
         A store that is away is no verdict on any of them, and ends the round.
         """
@@ -98,13 +99,13 @@ class Aside:
         for item in list(self._items):
             batch = item.batch
             try:
-                result = store.write(batch)
+                result = write(batch)
             except Unclassified as exc:
                 item.failures += 1
                 if item.failures < FAILURES or item.commits == self._commits:
                     continue
                 batch = _given_up(batch, exc)
-                result = store.write(batch)
+                result = write(batch)
             self._items.remove(item)
             yield item.entry, batch, result
 

@@ -68,8 +68,11 @@ class _Impatient:
         self._tally.add(result)
         return result
 
-    def ping(self) -> None:
-        self._store.ping()
+    def check(self) -> None:
+        self._store.check()
+
+    def hang_up(self) -> None:
+        self._store.hang_up()
 
 
 class _NoLease(Lease):
@@ -80,6 +83,9 @@ class _NoLease(Lease):
 
     def hold(self, ids: Sequence[StreamID], lasting: Sequence[StreamID] = ()) -> None:
         """Hold nothing."""
+
+    def prolong(self) -> None:
+        """Prolong nothing."""
 
     def excuse(self) -> None:
         """Excuse nothing."""

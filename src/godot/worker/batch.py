@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +26,7 @@ from dewey_logs import (
     EntryRun,
     Prepared,
     Unclassified,
+    Unreachable,
     WriteResult,
 )
 from godot.errors import GodotError
@@ -45,6 +46,7 @@ from godot.worker.sink import Sink
 log = get_logger(__name__)
 
 ACK_TRIES = 3
+TICK_S = 0.2  # how often a wait for the store looks at what else there is
 UNKNOWN_TRIES = 3  # of a batch, before the cause is sought among its records
 
 
@@ -83,6 +85,7 @@ class Pipeline:
         self._metrics = metrics
         self._stop = stop
         self._stop_timeout_s = stop_timeout_s
+        self._stop_by: float | None = None
         self._breaker = Breaker()
         self._thread = ThreadPoolExecutor(1, "store")
         self._under_way: UnderWay | None = None
@@ -139,7 +142,7 @@ class Pipeline:
         with its stream.
         """
         under_way, self._under_way = self._under_way, None
-        if under_way is not None and not under_way.result.exception():
+        if under_way is not None and not self._ended(under_way.result).exception():
             self._report(under_way.batch, under_way.result.result())
         if deleted:
             self._aside.drop(self._aside.entries)
@@ -159,7 +162,7 @@ class Pipeline:
             return ()
         ids = under_way.ids
         try:
-            result = under_way.result.result()
+            result = self._ended(under_way.result).result()
         except Unclassified:
             self._store_apart(under_way.batch)
             waiting = set(self._aside.entries)
@@ -167,6 +170,29 @@ class Pipeline:
         else:
             self._report(under_way.batch, result)
         return ids
+
+    def _ended(self, written: Future[WriteResult]) -> Future[WriteResult]:
+        """Wait for the thread that stores, but not for PostgreSQL beyond the time for stopping."""
+        while not wait([written], TICK_S).done:
+            if self._late():
+                self._store.hang_up()
+        return written
+
+    def _late(self) -> bool:
+        """Say whether the worker was told to stop, and longer ago than it may take."""
+        if not self._stop.is_set():
+            return False
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + self._stop_timeout_s
+        return time.monotonic() >= self._stop_by
+
+    def _written(self, batch: Batch, patience: int | None = None) -> WriteResult:
+        """Write on the thread that stores, and wait for it; see _write."""
+        return self._ended(self._thread.submit(self._write, batch, patience)).result()
+
+    def _tried(self, batch: Batch) -> WriteResult:
+        """Write once; raises what the store raises."""
+        return self._ended(self._thread.submit(self._store.write, batch)).result()
 
     def _store_apart(self, batch: Batch) -> None:
         """Store what can be stored of a batch, and set aside what fails alone.
@@ -181,7 +207,7 @@ class Pipeline:
             # without a record to blame, or room for it, and nothing stored, it is an outage
             outage = not part.rows or (alone and self._aside.full and not stored)
             try:
-                result = self._write(part, None if outage else 1)
+                result = self._written(part, None if outage else 1)
             except Unclassified as exc:
                 if not alone:
                     parts.extend(divided(part))
@@ -216,7 +242,7 @@ class Pipeline:
     def _try_aside(self) -> None:
         settled = []
         try:
-            for entry, batch, result in self._aside.retry(self._store):
+            for entry, batch, result in self._aside.retry(self._tried):
                 settled.append(entry)
                 self._report(batch, result)
                 if self._stop.is_set():
@@ -244,7 +270,7 @@ class Pipeline:
             runs=(EntryRun(entry.id, entry.id, 1, "again"),),
             maybe_known=True,
         )
-        self._report(batch, self._write(batch))
+        self._report(batch, self._written(batch))
         self._acknowledge([entry.id])
 
     def _report(self, batch: Batch, result: WriteResult) -> None:
@@ -268,18 +294,19 @@ class Pipeline:
 
         Raises Unclassified when that is the answer `patience` times in a row (None: never).
         """
-        deadline = None
         unknown = 0
         while True:
             try:
                 if self._breaker.open:
-                    self._store.ping()
+                    self._store.check()
                 with self._metrics.stage("write"):
                     result = self._store.write(batch, prepared)
             except DeweyError as exc:
                 delay_s = self._breaker.failed()
                 if self._breaker.failures == 1:
                     self._lease.excuse()
+                if not isinstance(exc, Unreachable):
+                    self._lease.prolong()
                 self._metrics.store_failed(self._breaker)
                 log.warning(
                     "store cannot be used, keeping the batch",
@@ -301,8 +328,7 @@ class Pipeline:
                 self._metrics.store_worked()
                 return result
             if self._stop.wait(delay_s):
-                deadline = deadline or time.monotonic() + self._stop_timeout_s
-                if time.monotonic() >= deadline:
+                if self._late():
                     raise Abandoned("stopping before the store came back")
                 time.sleep(min(delay_s, 0.2))
 

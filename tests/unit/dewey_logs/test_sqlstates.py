@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from dewey_logs import SchemaProblem, Unavailable
+from dewey_logs import SchemaProblem, Unavailable, Unreachable
 from dewey_logs.logins import OWNER, READER, WRITER
 from dewey_logs.sqlstates import Verdict, translated, translated_connect, verdict, verdict_on
 
@@ -100,8 +100,8 @@ def test_a_right_that_is_missing_names_login_setting_and_remedy(login, setting, 
         ("fe_sendauth: no password supplied", SchemaProblem),
         ("FATAL:  sorry, too many clients already", Unavailable),
         ("FATAL:  the database system is starting up", Unavailable),
-        ("Connection refused\n\tIs the server running?", Unavailable),
-        ("", Unavailable),
+        ("Connection refused\n\tIs the server running?", Unreachable),
+        ("", Unreachable),
     ],
 )
 def test_a_login_that_can_never_work_is_told_from_a_server_that_is_away(text, kind):
