@@ -26,11 +26,16 @@ def is_high(client: redis.Redis) -> bool | None:
     return limit > 0 and int(memory["used_memory"]) >= FULL_RATIO * limit
 
 
-def settled_before(client: redis.Redis, stream: str) -> StreamID | None:
-    """Return the id before which every entry is settled for every group, None without a group."""
+def settled_before(client: redis.Redis, stream: str, needed: str | None = None) -> StreamID | None:
+    """Return the id before which every entry is settled for every group.
+
+    None without a group, or without the one that is `needed`.
+    """
     try:
         groups = ask(client, "XINFO", "GROUPS", stream)
     except StreamLost:
+        return None
+    if needed is not None and needed.encode() not in [group[b"name"] for group in groups]:
         return None
     floors = []
     for group in groups:
@@ -42,9 +47,12 @@ def settled_before(client: redis.Redis, stream: str) -> StreamID | None:
     return min(floors) if floors else None
 
 
-def trim_settled(client: redis.Redis, stream: str) -> int:
-    """Remove the entries that every group has settled; return how many."""
-    floor = settled_before(client, stream)
+def trim_settled(client: redis.Redis, stream: str, group: str) -> int:
+    """Remove the entries that every group has settled; return how many.
+
+    Nothing while `group`, which is ours, does not exist: it will want everything.
+    """
+    floor = settled_before(client, stream, group)
     return 0 if floor is None else _trim_before(client, stream, floor)
 
 

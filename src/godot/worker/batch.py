@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
@@ -76,7 +76,9 @@ class Pipeline:
         max_bytes: int,
         stop: threading.Event,
         stop_timeout_s: float,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
+        """Make one; `meanwhile` is called now and then while the store keeps us waiting."""
         self._consumer = consumer
         self._store = store
         self._decoder = decoder
@@ -86,6 +88,7 @@ class Pipeline:
         self._stop = stop
         self._stop_timeout_s = stop_timeout_s
         self._stop_by: float | None = None
+        self._meanwhile = meanwhile
         self._breaker = Breaker()
         self._thread = ThreadPoolExecutor(1, "store")
         self._under_way: UnderWay | None = None
@@ -174,6 +177,7 @@ class Pipeline:
     def _ended(self, written: Future[WriteResult]) -> Future[WriteResult]:
         """Wait for the thread that stores, but not for PostgreSQL beyond the time for stopping."""
         while not wait([written], TICK_S).done:
+            self._meanwhile()
             if self._late():
                 self._store.hang_up()
         return written

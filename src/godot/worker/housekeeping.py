@@ -43,10 +43,8 @@ class Housekeeping:
 
     def attend(self) -> None:
         """Do what is due; raises StreamUnavailable like any other use of Redis."""
+        self.relieve()
         now = self._clock()
-        if now >= self._pressure_due:
-            self._pressure_due = now + PRESSURE_EVERY_S
-            self._make_room()
         if now >= self._bury_due:
             self._bury_due = now + BURY_EVERY_S
             buried = self._consumer.bury(DEAD_AFTER_MS)
@@ -55,6 +53,13 @@ class Housekeeping:
         if now >= self._forget_due:
             self._forget_due = now + FORGET_EVERY_S
             self._forget_silent()
+
+    def relieve(self) -> None:
+        """Make room in Redis if that is due: the one duty that cannot wait for the store."""
+        now = self._clock()
+        if now >= self._pressure_due:
+            self._pressure_due = now + PRESSURE_EVERY_S
+            self._make_room()
 
     def _forget_silent(self) -> None:
         """Remove who was silent for a day and owes nothing: the hash grows by a field a process.
@@ -83,7 +88,7 @@ class Housekeeping:
             high = self._consumer.refuses_memory()
         if not high:
             return
-        trimmed = pressure.trim_settled(client, self._consumer.stream)
+        trimmed = pressure.trim_settled(client, self._consumer.stream, self._consumer.group)
         if trimmed:
             self._metrics.made_room.inc(trimmed)
             log.warning(

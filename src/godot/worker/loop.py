@@ -13,6 +13,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 
 from prometheus_client import CollectorRegistry
@@ -159,6 +160,7 @@ class Worker:
                     "store cannot be used yet",
                     extra={"action": "store_retry", "reason": str(exc)},
                 )
+                self._meanwhile()
                 self.stop.wait(delay_s)
                 continue
             self._breaker.succeeded()
@@ -174,8 +176,14 @@ class Worker:
                 max_bytes=self.settings.batch_max_bytes,
                 stop=self.stop,
                 stop_timeout_s=self.settings.stop_timeout_s,
+                meanwhile=self._meanwhile,
             )
         return None
+
+    def _meanwhile(self) -> None:
+        """Keep Redis from staying full while the store is away: producers do not wait for it."""
+        with suppress(GodotError):  # the stream's own troubles come later
+            self._housekeeping.relieve()
 
     def _guarded_cycle(self, pipeline: Pipeline) -> None:
         try:

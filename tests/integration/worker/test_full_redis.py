@@ -13,7 +13,7 @@ import pytest
 
 from godot.embedded.valkey import Valkey
 from godot.errors import GodotError, StreamFull
-from godot.stream import guard
+from godot.stream import guard, pressure
 from godot.stream.append import Appender
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
@@ -55,6 +55,50 @@ def test_a_full_redis_recovers_by_trimming_settled_entries_only(small: Bench, wo
         eventually(lambda: worker.registry.get_sample_value(made), "it to be counted")
         small.append(small.records(10))
         eventually(lambda: small.stored() == accepted + 10, "records to flow again")
+
+
+def test_a_full_redis_recovers_while_the_store_keeps_the_worker_waiting(small: Bench, working):
+    small = Bench(msgspec.structs.replace(small.settings, reclaim_idle_ms=600_000))
+    with working(small.settings):
+        small.append(small.records(2_000, trace_id="t" * 128))
+        eventually(small.settled, "the path to work")
+        with small.commits_held():
+            small.append(small.records(1))
+            eventually(lambda: small.committing() == 1, "the batch to be under way")
+            accepted = fill(small)
+            left = accepted - 2_000
+            eventually(lambda: small.redis.xlen(small.settings.stream) == left, "room to be made")
+        eventually(lambda: small.stored() == accepted, "everything stored", 60)
+    small.redis.close()
+
+
+def test_a_worker_that_waits_for_the_store_from_its_start_makes_room(small: Bench, working):
+    client = connect(small.settings)
+    before = Consumer(client, small.settings.stream, small.settings.group, "before:1:x")
+    before.ensure_group()
+    small.append(small.records(500))
+    before.acknowledge([entry.id for entry in before.read_new(500, None)])
+    left = fill(small) - 500
+    nowhere = "postgresql://godot@127.0.0.1:1/nowhere"
+    with working(msgspec.structs.replace(small.settings, dewey_url=nowhere)):
+        eventually(lambda: small.redis.xlen(small.settings.stream) == left, "room to be made")
+    close(client)
+
+
+def test_no_room_is_made_while_our_own_group_is_missing(small: Bench):
+    stream, group = small.settings.stream, small.settings.group
+    small.append(small.records(10))
+    client = connect(small.settings)
+    another = Consumer(client, stream, "another", "x")
+    another.ensure_group()
+    another.acknowledge([entry.id for entry in another.read_new(10, None)])
+    assert pressure.trim_settled(client, stream, group) == 0
+    ours = Consumer(client, stream, group, "x")
+    ours.ensure_group()
+    assert pressure.trim_settled(client, stream, group) == 0
+    ours.acknowledge([entry.id for entry in ours.read_new(4, None)])
+    assert pressure.trim_settled(client, stream, group) == 4
+    close(client)
 
 
 def test_a_full_redis_without_a_group_is_stored_without_it(small: Bench, working):
