@@ -23,6 +23,14 @@ redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 return 1
 """
 
+# XINFO STREAM sends its first and last entry whole: one larger than our memory would kill us here
+PROGRESS = """
+local told, info = {}, redis.call('XINFO', 'STREAM', KEYS[1])
+for at = 1, #info, 2 do told[info[at]] = info[at + 1] end
+local first = told['first-entry']
+return {told['entries-added'], told['last-generated-id'], told['length'], first and first[1]}
+"""
+
 
 class Progress(NamedTuple):
     """How many entries a stream ever had, its last id, its first entry (None: it is empty), and how
@@ -146,23 +154,18 @@ class Consumer:
         stream, so it does not stand before that entry.
         """
         try:
-            info = ask(self.client, "XINFO", "STREAM", self.stream)
+            told = ask(self.client, "EVAL", PROGRESS, 1, self.stream)
         except StreamLost:
             return None
-        last = StreamID.parse(info[b"last-generated-id"])
-        first = StreamID.parse(info[b"first-entry"][0]) if info[b"first-entry"] else None
+        added, last_generated, present, first_entry = told
+        last = StreamID.parse(last_generated)
+        first = StreamID.parse(first_entry) if first_entry else None
         floor = first or last.next()
         with suppress(StreamLost):  # without the group nothing is pending
             pending = ask(self.client, "XPENDING", self.stream, self.group)
             if pending[0]:
                 floor = min(floor, StreamID.parse(pending[1]))
-        return Progress(
-            int(info[b"entries-added"]),
-            last,
-            first,
-            int(info[b"length"]),
-            floor,
-        )
+        return Progress(added, last, first, present, floor)
 
     def held(self, count: int) -> list[StreamID]:
         """Return up to `count` of the entries delivered to this consumer and not acknowledged.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from clientlib import make_record
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
 from tests.integration.worker.conftest import Bench, eventually
 
 
@@ -37,3 +39,22 @@ def test_an_entry_larger_than_a_batch_may_be_is_stored_alone(bench: Bench, worki
     assert bench.sql(
         "SELECT count(*) FROM logs GROUP BY xmin::text HAVING bool_or(component = 'c')"
     ) == [(1,)]
+
+
+def test_counting_a_stream_brings_no_payload(bench: Bench, settings):
+    client = connect(settings)
+    consumer = Consumer(client, settings.stream, settings.group, "x:1:x")
+    assert consumer.progress() is None
+    bench.add_raw(message="x" * 1_000_000)
+
+    def sent() -> int:
+        told: int = bench.redis.info("stats")["total_net_output_bytes"]
+        return told
+
+    before = sent()
+    progress = consumer.progress()
+    assert sent() - before < 100_000
+    close(client)
+    assert progress is not None
+    assert (progress.added, progress.present) == (1, 1)
+    assert progress.first == progress.last_generated == progress.floor
