@@ -12,21 +12,16 @@ the thread that reads.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from typing import NamedTuple
-
-import msgspec
 
 from dewey_logs import (
     Batch,
     DeweyError,
     EntryRun,
-    Prepared,
     Unclassified,
-    Unreachable,
     WriteResult,
 )
 from godot.errors import GodotError
@@ -36,22 +31,17 @@ from godot.stream.ids import StreamID
 from godot.stream.lease import Lease
 from godot.stream.replies import Entry
 from godot.worker.aside import Aside, divided, is_alone
-from godot.worker.breaker import Breaker
 from godot.worker.compose import Composer
 from godot.worker.decode import Decoder
 from godot.worker.intake import Read
 from godot.worker.metrics import WorkerMetrics
 from godot.worker.sink import Sink
+from godot.worker.writing import Abandoned, Writing
 
 log = get_logger(__name__)
 
 ACK_TRIES = 3
-TICK_S = 0.2  # how often a wait for the store looks at what else there is
 UNKNOWN_TRIES = 3  # of a batch, before the cause is sought among its records
-
-
-class Abandoned(GodotError):
-    """The worker must stop before the store came back; the entries were not acknowledged."""
 
 
 class UnderWay(NamedTuple):
@@ -86,11 +76,14 @@ class Pipeline:
         self._lease = lease
         self._metrics = metrics
         self._stop = stop
-        self._stop_timeout_s = stop_timeout_s
-        self._stop_by: float | None = None
-        self._meanwhile = meanwhile
-        self._breaker = Breaker()
-        self._thread = ThreadPoolExecutor(1, "store")
+        self._writing = Writing(
+            store,
+            lease,
+            metrics,
+            stop=stop,
+            stop_timeout_s=stop_timeout_s,
+            meanwhile=meanwhile,
+        )
         self._under_way: UnderWay | None = None
         self._aside = Aside()
 
@@ -100,7 +93,7 @@ class Pipeline:
 
     @property
     def store_is_away(self) -> bool:
-        return self._breaker.failures > 0
+        return self._writing.store_is_away
 
     def settle(
         self, reads: Sequence[Read], *, acknowledge: bool = True, defer: bool = False
@@ -123,7 +116,7 @@ class Pipeline:
             ids = [entry.id for read in part for entry in read.entries] if acknowledge else []
             # what is not acknowledged cannot be set aside either: its entries may be trimmed next
             patience = UNKNOWN_TRIES if acknowledge else None
-            written = self._thread.submit(self._write, batch, patience, prepared)
+            written = self._writing.begin(batch, patience, prepared)
             self._under_way = UnderWay(written, batch, ids)
             self._acknowledge(committed)
         if defer:
@@ -145,7 +138,7 @@ class Pipeline:
         with its stream.
         """
         under_way, self._under_way = self._under_way, None
-        if under_way is not None and not self._ended(under_way.result).exception():
+        if under_way is not None and not self._writing.ended(under_way.result).exception():
             self._report(under_way.batch, under_way.result.result())
         if deleted:
             self._aside.drop(self._aside.entries)
@@ -153,7 +146,7 @@ class Pipeline:
 
     def close(self) -> None:
         """End the thread; nothing may be under way."""
-        self._thread.shutdown()
+        self._writing.close()
 
     def _end(self) -> None:
         self._acknowledge(self._committed())
@@ -165,7 +158,7 @@ class Pipeline:
             return ()
         ids = under_way.ids
         try:
-            result = self._ended(under_way.result).result()
+            result = self._writing.ended(under_way.result).result()
         except Unclassified:
             self._store_apart(under_way.batch)
             waiting = set(self._aside.entries)
@@ -173,30 +166,6 @@ class Pipeline:
         else:
             self._report(under_way.batch, result)
         return ids
-
-    def _ended(self, written: Future[WriteResult]) -> Future[WriteResult]:
-        """Wait for the thread that stores, but not for PostgreSQL beyond the time for stopping."""
-        while not wait([written], TICK_S).done:
-            self._meanwhile()
-            if self._late():
-                self._store.hang_up()
-        return written
-
-    def _late(self) -> bool:
-        """Say whether the worker was told to stop, and longer ago than it may take."""
-        if not self._stop.is_set():
-            return False
-        if self._stop_by is None:
-            self._stop_by = time.monotonic() + self._stop_timeout_s
-        return time.monotonic() >= self._stop_by
-
-    def _written(self, batch: Batch, patience: int | None = None) -> WriteResult:
-        """Write on the thread that stores, and wait for it; see _write."""
-        return self._ended(self._thread.submit(self._write, batch, patience)).result()
-
-    def _tried(self, batch: Batch) -> WriteResult:
-        """Write once; raises what the store raises."""
-        return self._ended(self._thread.submit(self._store.write, batch)).result()
 
     def _store_apart(self, batch: Batch) -> None:
         """Store what can be stored of a batch, and set aside what fails alone.
@@ -211,7 +180,7 @@ class Pipeline:
             # without a record to blame, or room for it, and nothing stored, it is an outage
             outage = not part.rows or (alone and self._aside.full and not stored)
             try:
-                result = self._written(part, None if outage else 1)
+                result = self._writing.write(part, None if outage else 1)
             except Unclassified as exc:
                 if not alone:
                     parts.extend(divided(part))
@@ -227,8 +196,7 @@ class Pipeline:
                 stored += result.stored
                 failed = 0
                 self._report(part, result)
-        self._breaker.succeeded()  # nothing is held up by the store any more
-        self._metrics.store_worked()
+        self._writing.worked()  # nothing is held up by the store any more
 
     def _await_room(self) -> None:
         """Let what is set aside be given up or stored, one round."""
@@ -246,7 +214,7 @@ class Pipeline:
     def _try_aside(self) -> None:
         settled = []
         try:
-            for entry, batch, result in self._aside.retry(self._tried):
+            for entry, batch, result in self._aside.retry(self._writing.try_once):
                 settled.append(entry)
                 self._report(batch, result)
                 if self._stop.is_set():
@@ -274,7 +242,7 @@ class Pipeline:
             runs=(EntryRun(entry.id, entry.id, 1, "again"),),
             maybe_known=True,
         )
-        self._report(batch, self._written(batch))
+        self._report(batch, self._writing.write(batch))
         self._acknowledge([entry.id])
 
     def _report(self, batch: Batch, result: WriteResult) -> None:
@@ -290,51 +258,6 @@ class Pipeline:
                     "reason": reject.reason[:300],
                 },
             )
-
-    def _write(
-        self, batch: Batch, patience: int | None = None, prepared: Prepared | None = None
-    ) -> WriteResult:
-        """Write until it is stored; repeating is safe because equal ids are one record.
-
-        Raises Unclassified when that is the answer `patience` times in a row (None: never).
-        """
-        unknown = 0
-        while True:
-            try:
-                if self._breaker.open:
-                    self._store.check()
-                with self._metrics.stage("write"):
-                    result = self._store.write(batch, prepared)
-            except DeweyError as exc:
-                delay_s = self._breaker.failed()
-                if self._breaker.failures == 1:
-                    self._lease.excuse()
-                if not isinstance(exc, Unreachable):
-                    self._lease.prolong()
-                self._metrics.store_failed(self._breaker)
-                log.warning(
-                    "store cannot be used, keeping the batch",
-                    extra={
-                        "action": "store_retry",
-                        "reason": str(exc),
-                        "failures": self._breaker.failures,
-                        "records": len(batch.rows),
-                    },
-                )
-                batch = msgspec.structs.replace(batch, maybe_known=True, heed_clears=True)
-                unknown = unknown + 1 if isinstance(exc, Unclassified) else 0
-                if unknown == patience:
-                    raise
-            else:
-                if self._breaker.failures:
-                    log.warning("store is back", extra={"action": "store_back"})
-                self._breaker.succeeded()
-                self._metrics.store_worked()
-                return result
-            if self._stop.wait(delay_s):
-                if self._late():
-                    raise Abandoned("stopping before the store came back")
-                time.sleep(min(delay_s, 0.2))
 
     def _acknowledge(self, ids: Sequence[StreamID]) -> None:
         """Acknowledge; XACK is safe to repeat, and a redelivery would only find duplicates."""

@@ -36,12 +36,13 @@ from godot.stream.group import Consumer
 from godot.stream.keys import stream_key
 from godot.stream.lease import Lease
 from godot.stream.reclaim import RELEASE_FACTOR, Suspect
-from godot.worker.batch import Abandoned, Pipeline
+from godot.worker.batch import Pipeline
 from godot.worker.breaker import Breaker
 from godot.worker.decode import Decoder
 from godot.worker.housekeeping import Housekeeping
 from godot.worker.intake import BLOCK_MS, Intake, Read
 from godot.worker.metrics import WorkerMetrics
+from godot.worker.writing import Abandoned
 
 log = get_logger(__name__)
 

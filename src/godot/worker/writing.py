@@ -1,0 +1,140 @@
+"""The thread that stores: it waits out what the store does, and is waited for within bounds.
+
+An outage is waited out here, since nothing is ever discarded for one. Whoever waits for the thread
+looks now and then at what else there is: producers need room in Redis, and a worker that has to
+stop cannot wait for a PostgreSQL that does not answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+import msgspec
+
+from dewey_logs import Batch, DeweyError, Prepared, Unclassified, Unreachable, WriteResult
+from godot.errors import GodotError
+from godot.logs import get_logger
+from godot.stream.lease import Lease
+from godot.worker.breaker import Breaker
+from godot.worker.metrics import WorkerMetrics
+from godot.worker.sink import Sink
+
+log = get_logger(__name__)
+
+TICK_S = 0.2  # how often a wait for the thread looks at what else there is
+
+
+class Abandoned(GodotError):
+    """The worker must stop before the store came back; the entries were not acknowledged."""
+
+
+class Writing:
+    """One write at a time, on a thread of its own; everything but the write is for one caller."""
+
+    def __init__(
+        self,
+        store: Sink,
+        lease: Lease,
+        metrics: WorkerMetrics,
+        *,
+        stop: threading.Event,
+        stop_timeout_s: float,
+        meanwhile: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._metrics = metrics
+        self._stop = stop
+        self._stop_timeout_s = stop_timeout_s
+        self._stop_by: float | None = None
+        self._meanwhile = meanwhile
+        self._breaker = Breaker()
+        self._thread = ThreadPoolExecutor(1, "store")
+
+    @property
+    def store_is_away(self) -> bool:
+        return self._breaker.failures > 0
+
+    def begin(
+        self, batch: Batch, patience: int | None = None, prepared: Prepared | None = None
+    ) -> Future[WriteResult]:
+        """Have a batch written until it is stored; the result raises Abandoned when stopping.
+
+        Or Unclassified when that is the answer `patience` times in a row (None: never).
+        """
+        return self._thread.submit(self._write, batch, patience, prepared)
+
+    def write(self, batch: Batch, patience: int | None = None) -> WriteResult:
+        """Begin, and wait for the end."""
+        return self.ended(self.begin(batch, patience)).result()
+
+    def try_once(self, batch: Batch) -> WriteResult:
+        """Write once; raises what the store raises."""
+        return self.ended(self._thread.submit(self._store.write, batch)).result()
+
+    def ended(self, written: Future[WriteResult]) -> Future[WriteResult]:
+        """Wait for the thread that stores, but not for PostgreSQL beyond the time for stopping."""
+        while not wait([written], TICK_S).done:
+            self._meanwhile()
+            if self._late():
+                self._store.hang_up()
+        return written
+
+    def worked(self) -> None:
+        """Note that the store works."""
+        self._breaker.succeeded()
+        self._metrics.store_worked()
+
+    def close(self) -> None:
+        """End the thread; nothing may be under way."""
+        self._thread.shutdown()
+
+    def _late(self) -> bool:
+        """Say whether the worker was told to stop, and longer ago than it may take."""
+        if not self._stop.is_set():
+            return False
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + self._stop_timeout_s
+        return time.monotonic() >= self._stop_by
+
+    def _write(self, batch: Batch, patience: int | None, prepared: Prepared | None) -> WriteResult:
+        """Write until it is stored; repeating is safe because equal ids are one record."""
+        unknown = 0
+        while True:
+            try:
+                if self._breaker.open:
+                    self._store.check()
+                with self._metrics.stage("write"):
+                    result = self._store.write(batch, prepared)
+            except DeweyError as exc:
+                delay_s = self._breaker.failed()
+                if self._breaker.failures == 1:
+                    self._lease.excuse()
+                if not isinstance(exc, Unreachable):
+                    self._lease.prolong()
+                self._metrics.store_failed(self._breaker)
+                log.warning(
+                    "store cannot be used, keeping the batch",
+                    extra={
+                        "action": "store_retry",
+                        "reason": str(exc),
+                        "failures": self._breaker.failures,
+                        "records": len(batch.rows),
+                    },
+                )
+                batch = msgspec.structs.replace(batch, maybe_known=True, heed_clears=True)
+                unknown = unknown + 1 if isinstance(exc, Unclassified) else 0
+                if unknown == patience:
+                    raise
+            else:
+                if self._breaker.failures:
+                    log.warning("store is back", extra={"action": "store_back"})
+                self.worked()
+                return result
+            if self._stop.wait(delay_s):
+                if self._late():
+                    raise Abandoned("stopping before the store came back")
+                time.sleep(min(delay_s, 0.2))
