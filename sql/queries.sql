@@ -320,12 +320,49 @@ WHERE {matching} AND {following}
 ORDER BY logs.created_at DESC, logs.id DESC
 LIMIT %(rows)s;
 
+-- name: page_of_few
+-- All that match, and then sorted: with the order in the same SELECT, PostgreSQL may walk instead.
+WITH few AS MATERIALIZED (
+    SELECT id, created_at, component, level, message, trace_id, data FROM logs
+    WHERE {matching} AND {following}
+)
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM few
+ORDER BY few.created_at {order}, few.id {order}
+LIMIT %(rows)s;
+
 -- name: page_oldest_first
 SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
 FROM logs
 WHERE {matching} AND {following}
 ORDER BY logs.created_at, logs.id
 LIMIT %(rows)s;
+
+-- name: hours_matching
+-- What the counts know by the hour, in the order of a page: how many match, and how many of these lie
+-- for certain within the time that was asked for.
+SELECT hour, n, sure, names
+FROM (SELECT date_bin('1 hour', created_at, %(origin)s) AS hour, sum(n::float8)::bigint AS n,
+             coalesce(sum(n::float8) FILTER (
+                 WHERE created_at >= coalesce(%(sure_low)s::timestamptz, '-infinity')
+                   AND created_at < coalesce(%(sure_high)s::timestamptz, 'infinity')), 0)::bigint AS sure,
+             {names} AS names
+      FROM dewey_counts(%(low)s, %(high)s) logs
+      WHERE {matching}
+      GROUP BY 1) h
+WHERE n > 0
+ORDER BY hour {order};
+
+-- name: minutes_matching
+SELECT minute, n, CASE WHEN minute >= coalesce(%(sure_low)s::timestamptz, '-infinity')
+                        AND minute < coalesce(%(sure_high)s::timestamptz, 'infinity')
+                       THEN n ELSE 0 END
+FROM (SELECT minute, sum(n)::bigint AS n
+      FROM logs_rollup logs
+      WHERE minute >= %(low)s AND minute < %(high)s AND {matching}
+      GROUP BY 1) m
+WHERE n > 0
+ORDER BY minute {order};
 
 -- name: count_matching
 SELECT count(*) FROM (SELECT FROM logs WHERE {matching} LIMIT %(rows)s) found;

@@ -10,8 +10,8 @@ each ten million, and the answer says so (`scan`). Whoever knows the time gives 
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 from dewey_logs.answers import Context
@@ -19,8 +19,10 @@ from dewey_logs.budget import Row, ask, asking
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import Conditions
+from dewey_logs.plans import fetch_few
 from dewey_logs.rows import LogRecordView
 from dewey_logs.times import EPOCH, check_year
+from dewey_logs.whereabouts import FEW, LEAST, bounded, whereabouts
 
 MAX_AROUND = 500
 NEAR = timedelta(seconds=10)
@@ -59,8 +61,8 @@ def around(
             return None
         alike = _alike(record, same)
         where: dict[str, Any] = {"at": datetime.fromisoformat(record.created_at), "key": key}
-        earlier = ask(connection, "records_before", alike, **where, rows=before + 1)
-        later = ask(connection, "records_after", alike, **where, rows=after + 1)
+        earlier = _beside(connection, "records_before", alike, same, where, before + 1)
+        later = _beside(connection, "records_after", alike, same, where, after + 1)
     shown = [*reversed(earlier[:before])], [*later[:after]]
     return Context(
         rows=(*_views(shown[0]), record, *_views(shown[1])),
@@ -126,6 +128,40 @@ def _alike(record: LogRecordView, same: Same | None) -> Conditions:
             raise BadFilter("same=trace is not possible: the record belongs to no trace")
         found.add("trace_id = %(trace)s", trace=record.trace_id)
     return found
+
+
+def _beside(
+    connection: Connection,
+    name: LiteralString,
+    alike: Conditions,
+    same: Same | None,
+    where: dict[str, Any],
+    rows: int,
+) -> list[Row]:
+    """Return the neighbours on one side; the counts say where those of a component are."""
+    if same == "component":
+        newest_first, after = name == "records_before", Conditions()
+        between = (None, where["at"] + LEAST) if newest_first else (where["at"], None)
+        after.add(_BESIDE[name], **where)
+        near = whereabouts(
+            connection, alike, between, datetime.now(UTC), newest_first=newest_first, rows=rows
+        )
+        if near is None:
+            return []
+        within = bounded(near, alike)
+        if near.rows <= FEW:
+            found = fetch_few(connection, within, after, rows, newest_first=newest_first)
+        else:
+            found = ask(connection, name, within, **where, rows=rows)
+        if len(found) == rows or not near.promised:
+            return found
+    return ask(connection, name, alike, **where, rows=rows)
+
+
+_BESIDE: dict[str, LiteralString] = {
+    "records_before": "(created_at, id) < (%(at)s, %(key)s)",
+    "records_after": "(created_at, id) > (%(at)s, %(key)s)",
+}
 
 
 def _views(rows: list[Row]) -> list[LogRecordView]:

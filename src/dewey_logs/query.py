@@ -14,15 +14,25 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from dewey_logs.budget import explained
+from dewey_logs.budget import explained, only_counts
 from dewey_logs.comparisons import indexable
-from dewey_logs.cursors import make_cursor, read_cursor
+from dewey_logs.cursors import Cursor, make_cursor, read_cursor
 from dewey_logs.database import Connection
-from dewey_logs.filters import Conditions, LogFilter, bounds, check_paging, conditions
+from dewey_logs.filters import (
+    Conditions,
+    LogFilter,
+    bounds,
+    check_paging,
+    conditions,
+    level_name,
+    trace_forms,
+)
+from dewey_logs.plans import BITMAPS_ONLY, fetch_few, without
 from dewey_logs.rows import LogRecordView, Page
-from dewey_logs.search import MAX_MATCHED, Found, Search
+from dewey_logs.search import MAX_MATCHED, Found, Row, Search
 from dewey_logs.statements import statement
 from dewey_logs.times import rfc3339
+from dewey_logs.whereabouts import FEW, LEAST, Bounds, Whereabouts, bounded, whereabouts
 
 COUNT_TIMEOUT_MS = 1_000
 NARROW = (
@@ -39,7 +49,8 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
     began = time.perf_counter()
     check_paging(wanted)
     cursor = read_cursor(wanted)
-    between = cursor.bounds if cursor else bounds(wanted, now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    between = cursor.bounds if cursor else bounds(wanted, now)
     matching = conditions(wanted, *between)
     following = Conditions()
     if cursor is not None:
@@ -58,7 +69,7 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
                 indexable=_indexable(connection, wanted),
             ).run()
         else:
-            found = _walked(connection, wanted, matching, following, counted=cursor is None)
+            found = _walked(connection, wanted, between, cursor, following, now)
     except psycopg.Error as exc:
         raise explained(exc, connection, NARROW) from exc
     views = tuple(LogRecordView(*row) for row in found.rows[: wanted.limit])
@@ -122,24 +133,112 @@ def _continue_after(found: Conditions, order: str, at: datetime, key: bytes) -> 
 def _walked(
     connection: Connection,
     wanted: LogFilter,
+    between: Bounds,
+    cursor: Cursor | None,
+    following: Conditions,
+    now: datetime,
+) -> Found:
+    """Return the rows of a page in the order of an index, on one snapshot with the counts."""
+    with connection.transaction():
+        if only_counts(wanted):
+            return _by_counts(connection, wanted, between, cursor, following, now)
+        matching = conditions(wanted, *between)
+        # PostgreSQL takes any beginning to be frequent and would walk through the records of others
+        beginning = bool(trace_forms(wanted.trace_id or "")[1])
+        rows = _rows(connection, wanted, matching, following, few=beginning)
+        matched, capped = len(rows), False
+        if cursor is None and len(rows) > wanted.limit:
+            with without(connection, BITMAPS_ONLY if beginning else ()):
+                matched, capped = _count(connection, matching, wanted.limit)
+        return Found(rows, matched, capped, None, "trace")
+
+
+def _by_counts(
+    connection: Connection,
+    wanted: LogFilter,
+    between: Bounds,
+    cursor: Cursor | None,
+    following: Conditions,
+    now: datetime,
+) -> Found:
+    """Return the rows of a page from where the counts say that they are.
+
+    Few are fetched through an index and sorted; a planner that takes them to be spread evenly would
+    walk through what the others wrote. Of many the next ones are found by walking.
+    """
+    alike = conditions(wanted, None, None)
+    near = whereabouts(
+        connection,
+        alike,
+        _beyond(cursor, between, wanted.order),
+        now,
+        newest_first=wanted.order == "desc",
+        rows=wanted.limit + 1,
+        counted=0 if cursor else MAX_MATCHED + 1,
+        names=any("*" in name for name in wanted.component),
+    )
+    if near is None:
+        return Found([], 0, False, None, "counts")
+    matching = bounded(near, alike)
+    few = near.rows <= FEW and _has_index(wanted)
+    if few and near.components:
+        matching.add("component = ANY (%(met)s)", met=list(near.components))
+    rows = _rows(connection, wanted, matching, following, few=few)
+    if near.promised and len(rows) <= wanted.limit:
+        rows = _rows(connection, wanted, conditions(wanted, *between), following)
+    matched, capped = len(rows), False
+    if cursor is None and len(rows) > wanted.limit:
+        matched, capped = _all_of(connection, wanted, near, len(rows))
+    return Found(rows, matched, capped, None, "index" if few else "walk")
+
+
+def _has_index(wanted: LogFilter) -> bool:
+    return bool(wanted.component) or level_name(wanted.level or "TRACE") in ("WARN", "ERROR")
+
+
+def _beyond(cursor: Cursor | None, between: Bounds, order: str) -> Bounds:
+    """Return the time that a cursor leaves of the bounds."""
+    since, until = between
+    if cursor is None:
+        return between
+    if order == "desc":
+        return since, cursor.at + LEAST if until is None else min(until, cursor.at + LEAST)
+    return cursor.at if since is None else max(since, cursor.at), until
+
+
+def _rows(
+    connection: Connection,
+    wanted: LogFilter,
     matching: Conditions,
     following: Conditions,
     *,
-    counted: bool,
-) -> Found:
-    """Return the rows of a page in the order of an index."""
-    name = "page_newest_first" if wanted.order == "desc" else "page_oldest_first"
+    few: bool = False,
+) -> list[Row]:
+    """Return a page's rows and one more."""
+    newest_first, rows = wanted.order == "desc", wanted.limit + 1
+    if few:
+        return fetch_few(connection, matching, following, rows, newest_first=newest_first)
+    name = "page_newest_first" if newest_first else "page_oldest_first"
     query = sql.SQL(statement(name)).format(
         matching=sql.SQL(matching.where), following=sql.SQL(following.where)
     )
-    values = {**matching.values, **following.values, "rows": wanted.limit + 1}
-    with connection.transaction():
-        rows = connection.execute(query, values).fetchall()
-    matched, capped = len(rows), False
-    if counted and len(rows) > wanted.limit:
-        matched, capped = _count(connection, matching, wanted.limit)
-    strategy = "walk" if wanted.trace_id is None else "trace"
-    return Found(rows, matched, capped, None, strategy)
+    values = {**matching.values, **following.values, "rows": rows}
+    return connection.execute(query, values).fetchall()
+
+
+def _all_of(
+    connection: Connection, wanted: LogFilter, near: Whereabouts, at_least: int
+) -> tuple[int, bool]:
+    """Return how many match: what the counts say, and the ends that they do not know."""
+    matched, capped = max(near.sure, at_least), False
+    if near.sure <= MAX_MATCHED:
+        matched = near.sure
+        for low, high in near.ragged:
+            n, capped = _count(connection, conditions(wanted, low, high), 0)
+            matched, capped = matched + n, capped
+            if capped:
+                break
+    return min(max(matched, at_least), MAX_MATCHED), capped or matched > MAX_MATCHED
 
 
 def _count(connection: Connection, matching: Conditions, at_least: int) -> tuple[int, bool]:

@@ -21,6 +21,7 @@ from psycopg import sql
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter
+from dewey_logs.plans import BITMAPS_ONLY, WALKS_ONLY
 from dewey_logs.statements import statement
 
 MAX_HITS = 20_000  # sorted in 40 ms; with more of them a walk finds a page within 100 ms
@@ -34,9 +35,6 @@ SHORTEST = timedelta(milliseconds=1)
 LEAST = timedelta(microseconds=1)
 MIN_PROBE_MS = 200
 KEY_TRIES = 3
-
-BITMAPS_ONLY = ("enable_seqscan", "enable_indexscan", "enable_indexonlyscan")
-WALKS_ONLY = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
 
 Row = tuple[Any, ...]
 

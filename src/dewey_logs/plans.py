@@ -1,0 +1,56 @@
+"""Plans that the planner must not think of, for one statement.
+
+It knows how much there is of what, not where: it takes everything to be spread evenly over time.
+Where we know better we leave it only the plan whose worst case we can bear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg import sql
+
+from dewey_logs.database import Connection
+from dewey_logs.filters import Conditions
+from dewey_logs.statements import statement
+
+Row = tuple[Any, ...]
+
+BITMAPS_ONLY = ("enable_seqscan", "enable_indexscan", "enable_indexonlyscan")
+WALKS_ONLY = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+
+
+@contextmanager
+def without(connection: Connection, plans: tuple[str, ...]) -> Iterator[None]:
+    """Leave these plans out inside a transaction; one that fails is over anyway."""
+    if plans:
+        _set(connection, plans, "off")
+    yield
+    if plans:
+        _set(connection, plans, "on")
+
+
+def fetch_few(
+    connection: Connection,
+    matching: Conditions,
+    following: Conditions,
+    rows: int,
+    *,
+    newest_first: bool,
+) -> list[Row]:
+    """Return a page of what is few: all of it through an index, sorted."""
+    query = sql.SQL(statement("page_of_few")).format(
+        matching=sql.SQL(matching.where),
+        following=sql.SQL(following.where),
+        order=sql.SQL("DESC" if newest_first else "ASC"),
+    )
+    values = {**matching.values, **following.values, "rows": rows}
+    with without(connection, BITMAPS_ONLY):
+        return connection.execute(query, values).fetchall()
+
+
+def _set(connection: Connection, plans: tuple[str, ...], value: str) -> None:
+    chosen = {"names": list(plans), "values": [value] * len(plans)}
+    connection.execute(statement("set_locally"), chosen)
