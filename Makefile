@@ -52,7 +52,7 @@ bench: $(VENV)/.dev ## measure; one JSON line and one readable line each
 bench-store: $(VENV)/.dev ## measure writing: the store alone, one worker over two million records, layouts, retention
 	$(BIN)/python -m tests.bench store drain sustained layout $(ARGS)
 
-bench-query: $(VENV)/.dev ## measure reading: ten million rows over eight days, every kind of question
+bench-query: $(VENV)/.dev ## measure reading: ten million rows over eight days, every kind of question, every answer checked
 	$(BIN)/python -m tests.bench query $(ARGS)
 
 bench-client-js: node $(VENV)/.dev $(JS_DEV) ## measure the JavaScript client beside pino and winston

@@ -1,177 +1,389 @@
-"""What questions to a large store take: ten million rows over eight days, the last not indexed.
+"""What every kind of question takes at ten million records, and whether the answers are right.
 
-Words of known frequency stand in the messages, so that every answer is checked; only complete ones
-count. `GODOT_BENCH_ROWS` makes the store smaller.
+Each question is asked forty times with terms of its own, and every answer is held against what the
+corpus says: the rows, their order and their number. Only complete answers count; the others are
+told. `GODOT_BENCH_ROWS` makes the store smaller.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 
 import msgspec
-import psycopg
 
-from dewey_logs import LogFilter, LogRecordView, Store, open_store
-from dewey_logs.sealing import seal
-from tests.bench.store import database
+from dewey_logs import Batch, LogFilter, LogRow, Page, Source, Store, open_store
+from tests.bench import corpus as made
+from tests.bench.corpus import DAY, HOUR, SERVICES, SHARDS, SPREAD, TOPICS, VERBS, Corpus, loaded
 
-ROWS = int(os.environ.get("GODOT_BENCH_ROWS", "10000000"))
-HOT_ROWS = ROWS // 10
-DAYS = 7  # over, and indexed
 ASKED = 40
-
-LOAD = """
-    INSERT INTO logs (created_at, id, pattern, level, component, trace_id, message, data)
-    SELECT %(low)s + n * (%(high)s - %(low)s)::interval / %(rows)s, gen_random_uuid(), n %% 20,
-           (CASE WHEN n %% 20 = 0 THEN 'WARN' WHEN n %% 5 = 0 THEN 'DEBUG' ELSE 'INFO' END)
-           ::log_level, 'shop.service-' || n %% 7,
-           (lpad(to_hex(%(day)s * 10000000 + n / 10), 32, '0'))::uuid::text,
-           format('request %%s handled: GET /api/orders/%%s took %%s ms%%s%%s', n, n * 37 %% 90000,
-                  n %% 950, CASE WHEN n %% 1000 = 7 THEN ' card declined' END,
-                  CASE WHEN n %% 250000 = 77 THEN ' by the kraken' END),
-           jsonb_build_object('order', n, 'user', 'user-' || n %% 5000, 'ms', n %% 950)
-    FROM generate_series(0, %(rows)s - 1) n
-"""
-ROLLUPS = """
-    INSERT INTO logs_rollup (minute, level, component, n, bytes)
-    SELECT date_trunc('minute', created_at, 'UTC'), level, component, count(*),
-           sum(octet_length(message)) FROM logs GROUP BY 1, 2, 3
-"""
+MATCHED = 1_000
+RARE_ERRORS = 90
+Figure = dict[str, object]
+Answers = Iterable[int]
+Pages = Callable[[random.Random], tuple[dict[str, object], Answers]]
 
 
-@contextmanager
-def large() -> Iterator[str]:
-    """Give a loaded store: seven days that are sealed, and today."""
-    with database() as url:
-        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        with psycopg.connect(url, autocommit=True) as connection:
-            for ago in range(DAYS, -1, -1):
-                low = midnight - timedelta(days=ago)
-                values = {
-                    "low": low,
-                    "high": low + timedelta(days=1) if ago else datetime.now(UTC),
-                    "rows": (ROWS - HOT_ROWS) // DAYS if ago else HOT_ROWS,
-                    "day": ago,
-                }
-                connection.execute(LOAD, values)
-            connection.execute(ROLLUPS)
-            began = time.perf_counter()
-            seal(url)
-            print(f"  sealed in {time.perf_counter() - began:.0f} s", flush=True)
-            connection.execute("VACUUM (ANALYZE) logs")
-        yield url
+class Wrong(AssertionError):
+    """An answer that is not what the corpus says."""
 
 
-def times(ask: Callable[[], object]) -> tuple[float, float]:
-    """Return p50 and p95 in milliseconds."""
-    taken = []
-    for _ in range(ASKED):
-        began = time.perf_counter()
-        ask()
-        taken.append((time.perf_counter() - began) * 1000)
-    return statistics.median(taken), statistics.quantiles(taken, n=20)[18]
+def right(given: object, page: Page, expected: Answers) -> None:
+    """Raise Wrong unless these are the newest of the expected records, and as many as there are."""
+    first = list(islice(expected, MATCHED + 1))
+    shown = [row.data["order"] for row in page.rows if row.data]
+    if shown != first[: len(shown)] or len(shown) != min(page.returned, len(first), 100):
+        raise Wrong(f"{given}: {shown[:3]} … instead of {first[:3]} …")
+    if page.matched_capped:
+        fits = page.returned <= page.matched <= len(first)
+    else:
+        fits = page.matched == len(first)
+    if not fits or page.truncated != (len(first) > len(shown)):
+        raise Wrong(f"{given}: {page.matched} matched instead of {len(first)}")
 
 
 class Questions:
-    """Every kind of question with terms of its own each time; wrong answers raise."""
+    """What is asked for pages: a filter, and the numbers of the records that it finds."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._rng = random.Random(1)
-        self._day_rows = (ROWS - HOT_ROWS) // DAYS
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
 
-    def page(self, least: int, **given: object) -> tuple[LogRecordView, ...]:
-        """Return the rows of a complete answer that has so many at least."""
-        page = self._store.query(msgspec.convert(given, LogFilter))
-        assert not page.scan_incomplete
-        assert page.returned >= least, (given, page.returned)
-        return page.rows
+    def by_place(self) -> Iterator[tuple[str, Pages]]:
+        """Yield the questions by component, level and trace."""
+        c, services, level = self.corpus, range(SERVICES), self.corpus.level
 
-    def trace(self) -> None:
-        day, n = self._rng.randint(1, DAYS), self._rng.randrange(self._day_rows // 10)
-        digits = f"{day * 10_000_000 + n:032x}"
-        self.page(10, trace_id=digits)
+        def service(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            k = rng.choice(services)
+            name = f"shop.service-{k}"
+            return {"component": (name,)}, c.numbers(SERVICES, k, lambda g: c.component(g) == name)
 
-    def by_component(self) -> None:
-        self.page(100, component=(f"shop.service-{self._rng.randrange(7)}",))
+        def both(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            name = f"shop.service-{rng.choice(services)}"
+            found = c.numbers(
+                20, 0, lambda g: level(g) == "WARN" and c.component(g) == name, c.loud
+            )
+            return {"level": "WARN", "component": (name,)}, found
 
-    def by_level(self) -> None:
-        self.page(100, level="WARN")
+        def of(part: str) -> Pages:
+            def one(rng: random.Random) -> tuple[dict[str, object], Answers]:
+                half = rng.randrange(2)
+                return {"component": (f"{part}.{half}",)}, self._of(part, half)
 
-    def by_both(self) -> None:
-        self.page(100, level="WARN", component=(f"shop.service-{self._rng.randrange(7)}",))
+            return one
 
-    def absent_component(self) -> None:
-        assert not self.page(0, component=(f"none-{self._rng.random()}",))
+        def trace(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            g = rng.randrange(c.rows // 10) * 10
+            return {"trace_id": made.trace_of(g)}, range(g + 9, g - 1, -1)
 
-    def absent_level(self) -> None:
-        assert not self.page(0, level="ERROR")
+        def beginning(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            g = rng.randrange(c.rows // 10) * 10
+            return {"trace_id": made.trace_of(g).replace("-", "")[:16]}, range(g + 9, g - 1, -1)
 
-    def absent_both(self) -> None:
-        assert not self.page(
-            0, level="ERROR", component=(f"shop.service-{self._rng.randrange(7)}",)
+        warned = "retired.0", "retired.1"
+        yield "trace, no time bound", trace
+        yield "trace by its beginning", beginning
+        yield "newest 100", lambda _: ({}, range(c.rows - 1, -1, -1))
+        yield "newest 100 of a component", service
+        yield "newest 100 of a level", lambda _: ({"level": "WARN"}, self._warnings())
+        yield "newest 100 of both", both
+        yield (
+            "newest 100 of a level that fell silent",
+            lambda _: (
+                {"level": "INFO"},
+                c.numbers(1, 0, lambda g: level(g) != "DEBUG", c.loud),
+            ),
+        )
+        yield "newest 100 of a component silent since the morning", of("night")
+        yield "newest 100 of a component silent for days", of("retired")
+        yield (
+            "newest 100 of two components silent for days",
+            lambda _: ({"component": warned}, self._of("retired")),
+        )
+        yield (
+            "newest 100 of components by a pattern, silent for days",
+            lambda _: ({"component": ("retired.*",)}, self._of("retired")),
+        )
+        yield (
+            "newest 100 of a level of components silent for days",
+            lambda _: (
+                {"level": "WARN", "component": warned},
+                filter(lambda g: level(g) == "WARN", self._of("retired")),
+            ),
+        )
+        yield "an absent component", lambda rng: ({"component": (f"none-{rng.random()}",)}, ())
+        yield "an absent pattern", lambda rng: ({"component": (f"*zz{rng.randrange(999)}",)}, ())
+        yield "an absent level", lambda _: ({"level": "ERROR"}, ())
+        yield (
+            "an absent level of a component",
+            lambda rng: (
+                {"level": "ERROR", "component": (f"shop.service-{rng.choice(services)}",)},
+                (),
+            ),
         )
 
-    def _sealed(self) -> dict[str, str]:
-        return {"until": "today"}
+    def by_words(self, below: int) -> Iterator[tuple[str, Pages]]:
+        """Yield the questions by words and data, of the records below a number."""
+        c = self.corpus
 
-    def words(self) -> Iterator[tuple[str, str, int]]:
-        """Yield what is searched for: a name, the text, how many hits a page has at least."""
-        n = self._rng.randrange(self._day_rows)
-        yield "a common word", "handled", 100
-        yield "a word in a thousand", "declined", 100
-        yield "a rare word", "kraken", 1
-        yield "an absent word", f"absent{n}", 0
-        yield "two words", f"declined {n // 1000 * 1000 + 7}", 0
-        yield "a phrase", '"card declined"', 100
-        yield "a negated word", "kraken -declined", 1
-        yield "a number", f"{n}", 1
+        def topic(text: str, holds: Callable[[int, int], bool] = lambda g, y: True) -> Pages:
+            def one(rng: random.Random) -> tuple[dict[str, object], Answers]:
+                y, shard = rng.randrange(TOPICS), rng.randrange(SHARDS)
+                words = text.format(y=y, verb=y % VERBS, shard=shard)
+                return {"search": words}, c.numbers(TOPICS, y, lambda g: holds(g, shard), below)
 
-    def data(self) -> None:
-        self.page(1, data={"order": self._rng.randrange(self._day_rows)}, until="today")
+            return one
 
-    def substring(self) -> None:
-        self.page(0, contains=f"kraken{self._rng.random()}", since="-2d", until="-1d")
+        def nothing(text: str) -> Pages:
+            def one(rng: random.Random) -> tuple[dict[str, object], Answers]:
+                y = rng.randrange(TOPICS)
+                return {"search": text.format(y=y, verb=y % VERBS, other=(y + 1) % VERBS)}, ()
 
-    def page_100(self, cursor: str) -> None:
-        self.page(1, component=("shop.service-1",), cursor=cursor)
+            return one
+
+        def common(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            k = rng.randrange(VERBS)
+            return {"search": f"verb{k}"}, c.numbers(VERBS, k, below=below)
+
+        def rare(rng: random.Random, *, without: str = "") -> tuple[dict[str, object], Answers]:
+            j = rng.randrange(max(below // SPREAD, 1))
+            rests = (177,) if without else (277, 177, 77)
+            found = [j * SPREAD + rest for rest in rests if j * SPREAD + rest < below]
+            return {"search": f"kraken{j}{without}"}, found
+
+        def either(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            y, z = rng.sample(range(TOPICS), 2)
+            found = c.numbers(1, 0, lambda g: g % TOPICS in (y, z), below)
+            return {"search": f"topic{y} OR topic{z}"}, found
+
+        def number(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            g = rng.randrange(below)
+            return {"search": f"r{g}"}, (g,)
+
+        def order(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            g = rng.randrange(below)
+            return {"data": {"order": g}}, (g,)
+
+        def user(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            u = rng.randrange(5_000)
+            return {"data": {"user": f"user-{u}"}}, c.numbers(5_000, u, below=below)
+
+        yield "a common word", common
+        yield "a word in a thousand", topic("topic{y}")
+        yield "a rare word", rare
+        yield "an absent word", nothing("absent{y}")
+        yield "a number", number
+        yield "two words", topic("verb{verb} topic{y}")
+        yield "two common words that never meet", nothing("verb{verb} verb{other}")
+        yield "a phrase", topic('"topic{y} in"')
+        yield "a phrase whose words never adjoin", nothing('"verb{verb} topic{y}"')
+        yield "one word or another", either
+        yield (
+            "a negated word",
+            topic("topic{y} -shard{shard}", lambda g, s: g // 1_000 % SHARDS != s),
+        )
+        yield "a rare word without a common one", lambda rng: rare(rng, without=" -verb37")
+        yield "data, one record", order
+        yield "data, one in 5,000", user
+
+    def substrings(self) -> Iterator[tuple[str, Pages]]:
+        c = self.corpus
+        day = [s for s in c.stretches if c.today - DAY <= s.low < c.today]
+        first, below = day[0].first, day[-1].first + day[-1].records
+        sealed: dict[str, object] = {
+            "since": (c.today - DAY).isoformat(),
+            "until": c.today.isoformat(),
+        }
+
+        def there(rng: random.Random) -> tuple[dict[str, object], Answers]:
+            g = rng.randrange(first, below)
+            return {"contains": f"EST r{g} TOP", **sealed}, (g,)
+
+        yield "a substring of one day", there
+        yield (
+            "an absent substring of one day",
+            lambda rng: ({"contains": f"absent {rng.random()}", **sealed}, ()),
+        )
+        yield (
+            "an absent substring of today",
+            lambda rng: ({"contains": f"absent {rng.random()}", "since": c.today.isoformat()}, ()),
+        )
+
+    def _of(self, part: str, half: int | None = None) -> Answers:
+        c = self.corpus
+        modulus, rest = (2, 0) if half is None else (4, 2 * half)
+        return c.numbers(modulus, rest, lambda g: c.stretch(g).part == part, c.last_of(part))
+
+    def _warnings(self) -> Answers:
+        c = self.corpus
+        return c.numbers(20, 0, lambda g: c.level(g) == "WARN", c.loud)
 
 
-def run() -> list[dict[str, object]]:
-    found: dict[str, tuple[float, float]] = {}
-    with large() as url, open_store(url) as store:
-        ask = Questions(store)
-        found["trace, no time bound"] = times(ask.trace)
-        found["newest 100 of a component"] = times(ask.by_component)
-        found["newest 100 of a level"] = times(ask.by_level)
-        found["newest 100 of both"] = times(ask.by_both)
-        found["an absent component"] = times(ask.absent_component)
-        found["an absent level"] = times(ask.absent_level)
-        found["an absent level of a component"] = times(ask.absent_both)
-        for name in [name for name, _, _ in ask.words()]:
+def measured(what: str, ask: Callable[[int], Callable[[], bool]]) -> Iterator[Figure]:
+    """Yield p50 and p95 in ms, and how many answers were not complete.
 
-            def question(name: str = name, **window: str) -> None:
-                text, least = next((t, n) for one, t, n in ask.words() if one == name)
-                ask.page(least if window else 0, search=text, **window)
+    `ask` is called with the number of the round and returns what checks its answer: whether that
+    was complete.
+    """
+    seconds, incomplete = [], 0
+    for n in range(ASKED):
+        began = time.perf_counter()
+        check = ask(n)
+        seconds.append(time.perf_counter() - began)
+        incomplete += not check()
+    for name, value in (
+        ("p50", statistics.median(seconds)),
+        ("p95", statistics.quantiles(seconds, n=20)[18]),
+    ):
+        yield {"what": f"{what}, {name}", "value": round(value * 1000, 1), "unit": "ms"}
+    if incomplete:
+        yield {"what": f"{what}, incomplete answers", "value": incomplete, "unit": f"of {ASKED}"}
 
-            found[f"{name}, indexed days"] = times(lambda q=question: q(until="today"))  # type: ignore[misc]
-            found[f"{name}, all days"] = times(question)
-        found["data, indexed days"] = times(ask.data)
-        found["a substring of one day"] = times(ask.substring)
-        cursor = None
-        for _ in range(99):
-            page = store.query(LogFilter(component=("shop.service-1",), cursor=cursor))
-            cursor = page.next_cursor
-        assert cursor is not None
-        found["page 100"] = times(lambda: ask.page_100(cursor))
-    return [
-        {"what": f"{what}, {name}", "value": round(value, 1), "unit": "ms"}
-        for what, both in found.items()
-        for name, value in zip(("p50", "p95"), both, strict=True)
-    ]
+
+def pages(store: Store, what: str, question: Pages, **more: object) -> Iterator[Figure]:
+    rng = random.Random(what)
+    asked = [question(rng) for _ in range(ASKED)]
+
+    def ask(n: int) -> Callable[[], bool]:
+        given, expected = asked[n]
+        page = store.query(msgspec.convert({**given, **more}, LogFilter))
+
+        def check() -> bool:
+            if not page.scan_incomplete:
+                right(given, page, expected)
+            return not page.scan_incomplete
+
+        return check
+
+    return measured(what, ask)
+
+
+def later_page(store: Store, corpus: Corpus) -> Iterator[Figure]:
+    wanted = LogFilter(component=("shop.service-1",))
+    cursor = None
+    for _ in range(99):
+        cursor = store.query(msgspec.structs.replace(wanted, cursor=cursor)).next_cursor
+    numbers = corpus.numbers(SERVICES, 1, lambda g: corpus.component(g) == "shop.service-1")
+    expected = list(islice(numbers, 9_900, 10_000))
+
+    def ask(_: int) -> Callable[[], bool]:
+        page = store.query(msgspec.structs.replace(wanted, cursor=cursor))
+        return lambda: _same([row.data["order"] for row in page.rows if row.data], expected)
+
+    return measured("page 100", ask)
+
+
+def others(
+    store: Store, corpus: Corpus
+) -> Iterator[tuple[str, Callable[[int], Callable[[], bool]]]]:
+    """Yield what is asked besides pages."""
+    rng = random.Random(1)
+    week = LogFilter(since=corpus.stretches[0].low.isoformat())
+    hours = [corpus.busy + n * HOUR for n in range(3)]
+    before, after = (
+        LogFilter(since=low.isoformat(), until=high.isoformat()) for low, high in pairwise(hours)
+    )
+
+    def context(g: int, same: str | None, neighbours: list[int]) -> Callable[[], bool]:
+        found = store.context(_id(corpus, g), corpus.stretch(g).at(g), same=same)  # type: ignore[arg-type]
+
+        def check() -> bool:
+            shown = [row.data["order"] for row in found.rows if row.data] if found else []
+            return _same(shown, neighbours)
+
+        return check
+
+    def anywhere(_: int) -> Callable[[], bool]:
+        g = rng.randrange(20, corpus.rows - 20)
+        return context(g, None, [*range(g - 10, g + 11)])
+
+    def silent(n: int) -> Callable[[], bool]:
+        last = corpus.last_of("night" if n % 2 else "retired") - 1
+        g = last - last % 4
+        return context(g, "component", [*range(g - 40, g + 1, 4)])
+
+    def trace(_: int) -> Callable[[], bool]:
+        g = rng.randrange(corpus.rows // 10) * 10
+        found = store.trace(made.trace_of(g))
+        return lambda: _same(found.total if found else 0, 10)
+
+    def totals(_: int) -> Callable[[], bool]:
+        found = store.summary(week)
+        return lambda: _same((found.total, found.levels.error), (corpus.rows, 0))
+
+    def histogram(_: int) -> Callable[[], bool]:
+        found = store.histogram(week)
+        return lambda: _same(found.total, corpus.rows)
+
+    def comparison(_: int) -> Callable[[], bool]:
+        found = store.compare(before, after)
+        shown = (found.total_before, found.total_after, found.new_count, found.gone_count)
+        return lambda: _same(shown, (made.BUSY_ROWS, made.BUSY_ROWS, 1, 1))
+
+    yield "context of a record", anywhere
+    yield "context among its component, which fell silent", silent
+    yield "trace with offsets", trace
+    yield "totals, 8 days", totals
+    yield "histogram, 8 days", histogram
+    yield f"comparison of two hours of {made.BUSY_ROWS:,}", comparison
+
+
+def rare_errors(store: Store, corpus: Corpus) -> Answers:
+    """Store an error every two hours, as a worker would; return their numbers, newest first."""
+    first = corpus.stretches[0].low + timedelta(minutes=7)
+    rows = []
+    for n in range(RARE_ERRORS):
+        at, number = first + n * 2 * HOUR, corpus.rows + n
+        if at >= datetime.now(UTC):
+            break
+        us = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        rows.append(
+            LogRow(
+                id=uuid.uuid4().bytes,
+                created_at_us=us,
+                component=f"shop.service-{n % SERVICES}",
+                level="ERROR",
+                message="it broke",
+                trace_id=None,
+                data=b'{"order":%d}' % number,
+                producer=1,
+                sequence=n + 1,
+                source=Source(f"{us // 1000}-{n}", {}),
+            )
+        )
+    store.write(Batch(stream="bench", rows=tuple(rows)))
+    return range(corpus.rows + len(rows) - 1, corpus.rows - 1, -1)
+
+
+def _same(shown: object, expected: object) -> bool:
+    if shown != expected:
+        raise Wrong(f"{shown!r:.200} instead of {expected!r:.200}")
+    return True
+
+
+def _id(corpus: Corpus, g: int) -> str:
+    ms = (corpus.stretch(g).at(g) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return str(uuid.UUID(f"{ms:012x}80008{g:015x}"))
+
+
+def run() -> Iterator[Figure]:
+    with loaded() as (url, corpus), open_store(url) as store:
+        ask = Questions(corpus)
+        for what, question in ask.by_place():
+            yield from pages(store, what, question)
+        yield from later_page(store, corpus)
+        for what, question in ask.by_words(corpus.sealed):
+            until = corpus.today.isoformat()
+            yield from pages(store, f"{what}, indexed days", question, until=until)
+        for what, question in ask.by_words(corpus.rows):
+            yield from pages(store, f"{what}, all days", question)
+        for what, question in ask.substrings():
+            yield from pages(store, what, question)
+        for what, other in others(store, corpus):
+            yield from measured(what, other)
+        errors = rare_errors(store, corpus)
+        yield from pages(store, "a level once in two hours", lambda _: ({"level": "ERROR"}, errors))
