@@ -169,7 +169,7 @@ class Page(msgspec.Struct, frozen=True):
     `matched` is exact up to 1,000. With `matched_capped` it is a lower bound: 1,000, or what was
     seen when counting took too long. With `scan_incomplete` only the records up to `scanned_to`
     were looked at before the time was up: `next_cursor` goes on there. `strategy` is how they were
-    found: walk, trace, index, scan, index+scan.
+    found: walk, trace, index, scan, index+scan; counts when these said that there is nothing.
     """
 
     rows: tuple[LogRecordView, ...]
