@@ -331,6 +331,23 @@ FROM few
 ORDER BY few.created_at {order}, few.id {order}
 LIMIT %(rows)s;
 
+-- name: page_of_minutes
+-- All that match within some minutes, and then sorted. With its LIMIT each minute is a look of its own.
+WITH few AS MATERIALIZED (
+    SELECT r.*
+    FROM unnest(%(minutes)s::timestamptz[]) m(minute)
+    CROSS JOIN LATERAL (
+        SELECT id, created_at, component, level, message, trace_id, data FROM logs
+        WHERE created_at >= m.minute AND created_at < m.minute + interval '1 minute'
+          AND {matching} AND {following}
+        ORDER BY created_at {order}, id {order}
+        LIMIT %(rows)s) r
+)
+SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+FROM few
+ORDER BY few.created_at {order}, few.id {order}
+LIMIT %(rows)s;
+
 -- name: page_oldest_first
 SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
 FROM logs
@@ -354,12 +371,15 @@ WHERE n > 0
 ORDER BY hour {order};
 
 -- name: minutes_matching
+-- The same by the minute, within some hours.
 SELECT minute, n, CASE WHEN minute >= coalesce(%(sure_low)s::timestamptz, '-infinity')
                         AND minute < coalesce(%(sure_high)s::timestamptz, 'infinity')
                        THEN n ELSE 0 END
 FROM (SELECT minute, sum(n)::bigint AS n
-      FROM logs_rollup logs
-      WHERE minute >= %(low)s AND minute < %(high)s AND {matching}
+      FROM unnest(%(hours)s::timestamptz[]) h(hour)
+      JOIN logs_rollup logs ON minute >= h.hour AND minute < h.hour + interval '1 hour'
+      WHERE minute >= coalesce(%(low)s::timestamptz, '-infinity')
+        AND minute < coalesce(%(high)s::timestamptz, 'infinity') AND {matching}
       GROUP BY 1) m
 WHERE n > 0
 ORDER BY minute {order};

@@ -6,8 +6,9 @@ Where we know better we leave it only the plan whose worst case we can bear.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from psycopg import sql
@@ -39,14 +40,16 @@ def fetch_few(
     rows: int,
     *,
     newest_first: bool,
+    minutes: Sequence[datetime] = (),
 ) -> list[Row]:
-    """Return a page of what is few: all of it through an index, sorted."""
-    query = sql.SQL(statement("page_of_few")).format(
+    """Return a page of what is few, or of some minutes: all through an index, sorted."""
+    query = sql.SQL(statement("page_of_minutes" if minutes else "page_of_few")).format(
         matching=sql.SQL(matching.where),
         following=sql.SQL(following.where),
         order=sql.SQL("DESC" if newest_first else "ASC"),
     )
-    values = {**matching.values, **following.values, "rows": rows}
+    more = {"rows": rows, "minutes": list(minutes)}
+    values = {**matching.values, **following.values, **more}
     with without(connection, BITMAPS_ONLY):
         return connection.execute(query, values).fetchall()
 

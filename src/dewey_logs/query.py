@@ -176,14 +176,15 @@ def _by_counts(
         rows=wanted.limit + 1,
         counted=0 if cursor else MAX_MATCHED + 1,
         names=any("*" in name for name in wanted.component),
+        thin=wanted.level is not None and not wanted.component,
     )
     if near is None:
         return Found([], 0, False, None, "counts")
     matching = bounded(near, alike)
-    few = near.rows <= FEW and _has_index(wanted)
+    few = near.rows <= FEW and (_has_index(wanted) or bool(near.minutes))
     if few and near.components:
         matching.add("component = ANY (%(met)s)", met=list(near.components))
-    rows = _rows(connection, wanted, matching, following, few=few)
+    rows = _rows(connection, wanted, matching, following, few=few, minutes=near.minutes)
     if near.promised and len(rows) <= wanted.limit:
         rows = _rows(connection, wanted, conditions(wanted, *between), following)
     matched, capped = len(rows), False
@@ -213,11 +214,14 @@ def _rows(
     following: Conditions,
     *,
     few: bool = False,
+    minutes: tuple[datetime, ...] = (),
 ) -> list[Row]:
     """Return a page's rows and one more."""
     newest_first, rows = wanted.order == "desc", wanted.limit + 1
     if few:
-        return fetch_few(connection, matching, following, rows, newest_first=newest_first)
+        return fetch_few(
+            connection, matching, following, rows, newest_first=newest_first, minutes=minutes
+        )
     name = "page_newest_first" if newest_first else "page_oldest_first"
     query = sql.SQL(statement(name)).format(
         matching=sql.SQL(matching.where), following=sql.SQL(following.where)

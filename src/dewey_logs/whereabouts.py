@@ -9,7 +9,7 @@ that holds as many records as wanted and few more. Reading them costs 1 to 5 ms.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ class Whereabouts(NamedTuple):
     that fewer mean that a partition went away meanwhile, which no snapshot sees. `sure` counts the
     matching records of all the time that was asked for, or stops beyond what was wanted; those in
     the parts of a minute at its ends, `ragged`, are not in it. `components` are the names that were
-    met, if they were asked for.
+    met, `minutes` those that hold the rows where these are thinly spread, if they were asked for.
     """
 
     low: datetime
@@ -46,6 +46,7 @@ class Whereabouts(NamedTuple):
     sure: int
     ragged: tuple[Bounds, ...]
     components: tuple[str, ...]
+    minutes: tuple[datetime, ...]
 
 
 class _Count(NamedTuple):
@@ -67,12 +68,13 @@ def whereabouts(
     rows: int,
     counted: int = 0,
     names: bool = False,
+    thin: bool = False,
 ) -> Whereabouts | None:
     """Return where the next `rows` records lie, None when there are none at all.
 
     `matching` speaks of component and level alone, `between` is the time asked for. `counted` is
-    how far `sure` has to go. For use inside the transaction that reads the rows. Raises
-    psycopg.Error.
+    how far `sure` has to go; `names` asks for components, `thin` for minutes. For use inside the
+    transaction that reads the rows. Raises psycopg.Error.
     """
     widened, sure = _whole_minutes(*between), _surely(*between)
     hours: list[_Count] = []
@@ -87,15 +89,18 @@ def whereabouts(
     components = sorted({name for hour in taken for name in hour.components or ()})
     first, last = taken[0], taken[-1]
     length = first_length = HOUR
-    if last.rows > MANY:
-        hour = _later(last.at, widened[0]), _earlier(last.at + HOUR, widened[1])
-        minutes = _ask(connection, "minutes_matching", matching, hour, sure, newest_first)
-        before = sum(hour.sure for hour in taken[:-1])
-        found = _enough(minutes, rows - before)
-        if found:
-            first_length = MINUTE if first is last else HOUR
-            first = found[0] if first is last else first
-            taken, last, length = [*taken[:-1], *found], found[-1], MINUTE
+    thin = thin and len(taken) > 1
+    minutes: list[_Count] = []
+    if thin or last.rows > MANY:
+        looked, before = (taken, []) if thin else ([last], taken[:-1])
+        hours_at = [hour.at for hour in looked]
+        minutes = _ask(
+            connection, "minutes_matching", matching, widened, sure, newest_first, hours=hours_at
+        )
+        minutes = _enough(minutes, rows - sum(hour.sure for hour in before))
+    if minutes:
+        taken, last, length = [*before, *minutes], minutes[-1], MINUTE
+        first, first_length = (first, HOUR) if before else (minutes[0], MINUTE)
     near, far = (first, first_length), (last, length)
     (low, _), (high, high_length) = (far, near) if newest_first else (near, far)
     return Whereabouts(
@@ -106,6 +111,7 @@ def whereabouts(
         sure=sum(hour.sure for hour in hours),
         ragged=_ragged(between, sure) if any(hour.rows > hour.sure for hour in hours) else (),
         components=tuple(components),
+        minutes=tuple(minute.at for minute in minutes) if thin else (),
     )
 
 
@@ -126,6 +132,7 @@ def _ask(
     sure: Bounds,
     newest_first: bool,
     names: bool = False,
+    hours: Sequence[datetime] = (),
 ) -> list[_Count]:
     query = sql.SQL(statement(name)).format(
         matching=sql.SQL(matching.where),
@@ -134,6 +141,7 @@ def _ask(
     )
     values = {
         **matching.values,
+        "hours": list(hours),
         "low": between[0],
         "high": between[1],
         "sure_low": sure[0],

@@ -21,7 +21,8 @@ MINUTE_US = HOUR_US // 60
 BUSY = """
     INSERT INTO logs (created_at, id, level, component, trace_id, message)
     SELECT %(low)s::timestamptz + n * %(step)s::interval, gen_random_uuid(),
-           (CASE WHEN n %% 2 = 0 THEN %(even)s ELSE 'DEBUG' END)::log_level,
+           (CASE WHEN n %% 2 = 0 THEN %(even)s WHEN n %% %(drip)s = 3 THEN 'INFO' ELSE 'DEBUG'
+            END)::log_level,
            CASE WHEN n %% %(drip)s = 1 THEN 'drip'
                 WHEN %(morning)s THEN 'retired.' || n / 2 %% 2 ELSE 'shop.' || n %% 7 END,
            CASE WHEN %(morning)s THEN '4bf92f35-77b3-4da6-a3ce-000000000000'
