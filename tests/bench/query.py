@@ -175,7 +175,7 @@ def rare_errors(store: Store, corpus: Corpus) -> Answers:
                 data=b'{"order":%d}' % number,
                 producer=1,
                 sequence=n + 1,
-                source=Source(f"{us // 1000}-{n}", {}),
+                source=Source(f"{us // 1000}-{n}", ()),
             )
         )
     store.write(Batch(stream="bench", rows=tuple(rows)))
