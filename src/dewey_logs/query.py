@@ -140,7 +140,7 @@ def _walked(
 ) -> Found:
     """Return the rows of a page in the order of an index, on one snapshot with the counts."""
     with connection.transaction():
-        if only_counts(wanted):
+        if only_counts(wanted) and (wanted.component or wanted.level):
             return _by_counts(connection, wanted, between, cursor, following, now)
         matching = conditions(wanted, *between)
         # PostgreSQL takes any beginning to be frequent and would walk through the records of others
@@ -150,7 +150,7 @@ def _walked(
         if cursor is None and len(rows) > wanted.limit:
             with without(connection, BITMAPS_ONLY if beginning else ()):
                 matched, capped = _count(connection, matching, wanted.limit)
-        return Found(rows, matched, capped, None, "trace")
+        return Found(rows, matched, capped, None, "trace" if wanted.trace_id else "walk")
 
 
 def _by_counts(
