@@ -155,7 +155,7 @@ ON CONFLICT (pattern) DO NOTHING;
 -- The last statement of every batch: the ledger, the rollups, the checkpoint, and what the writer has to know, seen
 -- after the rows went in. `had_before`: a first delivery reaches into an earlier one, so that the group
 -- began anew; runs of first deliveries never overlap, so the nearest one below is the one to ask. The
--- bound: what lies below it is merged.
+-- bound: what lies below it is merged. And the checkpoint as it was before this batch.
 WITH numbers AS (
     INSERT INTO logs_ledger (stream, producer, kind, seqs, born)
     SELECT %(ledger)s::text, producer, kind, seqs::int8multirange,
@@ -201,9 +201,20 @@ SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now_us,
                ORDER BY n.first_ms DESC, n.first_seq DESC LIMIT 1) n
            WHERE r.delivery = 'new' AND (n.last_ms, n.last_seq) >= (r.first_ms, r.first_seq)
        ) AS had_before,
-       p.bound_ms, p.bound_seq
+       p.bound_ms, p.bound_seq, c.added, c.last_ms, c.last_seq
 FROM stream
-LEFT JOIN logs_ledger_past p ON p.stream = %(stream)s::text AND p.epoch = stream.epoch;
+LEFT JOIN logs_ledger_past p ON p.stream = %(stream)s::text AND p.epoch = stream.epoch
+LEFT JOIN (SELECT epoch, entries_added AS added, last_ms, last_seq
+           FROM logs_streams WHERE stream = %(stream)s::text
+           UNION ALL
+           SELECT epoch, counted, last_ms, last_seq
+           FROM logs_epochs WHERE stream = %(stream)s::text) c ON c.epoch = stream.epoch;
+
+-- name: set_back
+SELECT dewey_set_back(%(stream)s, %(at_ms)s::numeric, %(at_seq)s::numeric, %(known)s,
+                      %(low_ms)s::numeric, %(low_seq)s::numeric, %(next_ms)s::numeric,
+                      %(next_seq)s::numeric, %(added)s, %(now_added)s, %(now_ms)s::numeric,
+                      %(now_seq)s::numeric);
 
 -- name: never_told
 -- Of these records those that have no dead letter, and whose number is not in the ledger.
@@ -389,12 +400,14 @@ SELECT count(*) FROM (SELECT FROM logs WHERE {matching} LIMIT %(rows)s) found;
 
 -- name: account_numbers
 -- Beside the numbers: the highest one of long ago, and the highest one that was committed, or sent,
--- before the stream as it is now.
+-- before the stream as it is now: made again, or set back.
 SELECT producer, kind, range_agg(seqs)::text,
        max(upper(seqs)) FILTER (WHERE at <= now() - %(settling)s * interval '1 second') - 1,
        max(upper(seqs)) FILTER (WHERE least(at, born) <= began) - 1
 FROM logs_ledger,
-     (SELECT max(began_at) AS began FROM logs_streams WHERE stream = %(stream)s AND epoch > 1) s
+     (SELECT max(at) AS began
+      FROM (SELECT began_at AS at FROM logs_streams WHERE stream = %(stream)s AND epoch > 1
+            UNION ALL SELECT at FROM logs_setbacks WHERE stream = %(stream)s) a) s
 WHERE stream IN (%(stream)s, '')
 GROUP BY producer, kind;
 
@@ -412,7 +425,9 @@ WITH epochs AS (
 SELECT e.epoch, e.current, e.added, e.last_ms, e.last_seq, s.settled, s.vanished,
        coalesce(p.bound_ms, 0), coalesce(p.bound_seq, 0), e.counted,
        dewey_beyond(%(stream)s, e.epoch, e.last_ms, e.last_seq),
-       (extract(epoch FROM e.began_at) * 1000)::bigint
+       (extract(epoch FROM e.began_at) * 1000)::bigint,
+       (SELECT coalesce(sum(known - added), 0)::bigint FROM logs_setbacks b
+        WHERE b.stream = %(stream)s AND b.epoch = e.epoch)
 FROM epochs e
 CROSS JOIN LATERAL dewey_settled(
     %(stream)s, e.epoch, CASE WHEN e.current THEN %(ms)s::numeric END,

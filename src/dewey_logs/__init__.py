@@ -44,6 +44,7 @@ from dewey_logs.filtertext import narrowed, parse_filter
 from dewey_logs.matching import matcher
 from dewey_logs.rows import (
     Batch,
+    Checkpoint,
     Dropped,
     EntryRun,
     LogRecordView,
@@ -51,6 +52,7 @@ from dewey_logs.rows import (
     Page,
     Reject,
     Retried,
+    SetBack,
     Source,
     StoreTotals,
     Window,
@@ -73,6 +75,7 @@ __all__ = [
     "BadFilter",
     "Batch",
     "Bucket",
+    "Checkpoint",
     "ClearPlan",
     "Cleared",
     "Comparison",
@@ -107,6 +110,7 @@ __all__ = [
     "Reject",
     "Retried",
     "SchemaProblem",
+    "SetBack",
     "Source",
     "Store",
     "StoreTotals",

@@ -28,7 +28,8 @@ class Epoch(msgspec.Struct, frozen=True):
     `settled` counts entries outside the region that was asked for; `vanished` those whose payload
     was trimmed while they were pending and that nobody settled. Of what lies before `bound` only
     these sums are left. `counted` entries had been added up to `last`, and at least `beyond` were
-    settled or vanished after that. `began_ms` is when its first batch was committed.
+    settled or vanished after that. `began_ms` is when its first batch was committed. `taken` is how
+    many it had had when it was set back to an older state, and counts no more.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Epoch(msgspec.Struct, frozen=True):
     counted: int = 0
     beyond: int = 0
     began_ms: int = 0
+    taken: int = 0
 
 
 class Accounts(msgspec.Struct, frozen=True):
@@ -48,9 +50,9 @@ class Accounts(msgspec.Struct, frozen=True):
 
     `numbers`: producer → kind → inclusive ranges. `old`: producer → the highest number committed
     longer ago than the settling time. `before`: producer → the highest number committed, or sent,
-    before the current epoch began, where there was another. `runs` are the current epoch's runs
-    that reach into the region; that epoch counts only what lies before it. `strays` are runs in the
-    region that are counted to an earlier epoch.
+    before the current epoch began, where there was another, or was set back. `runs` are the current
+    epoch's runs that reach into the region; that epoch counts only what lies before it. `strays` are
+    runs in the region that are counted to an earlier epoch.
     """
 
     numbers: dict[int, dict[str, tuple[Range, ...]]]
@@ -118,11 +120,12 @@ def _epoch(
     counted: int,
     beyond: int,
     began_ms: int,
+    taken: int,
 ) -> Epoch:
     """Make one of a row; ids are numeric in PostgreSQL."""
     last, bound = (int(last_ms), int(last_seq)), (int(bound_ms), int(bound_seq))
     sums = (settled, vanished, bound, counted, beyond)
-    return Epoch(number, current, added, last, *sums, began_ms)
+    return Epoch(number, current, added, last, *sums, began_ms, taken)
 
 
 def neighbours(

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from dewey_logs.database import Connection
-from dewey_logs.rows import Batch, Dropped, EntryRun, LogRow, Reject
+from dewey_logs.rows import Batch, Dropped, EntryRun, LogRow, Reject, SetBack
 from dewey_logs.statements import statement
 
 Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "cleared", "dropped"]
@@ -200,4 +200,17 @@ def parameters(batch: Batch, numbers: Iterable[Entry]) -> dict[str, object]:
         "lasts_ms": [str(run.last[0]) for run in runs],
         "lasts_seq": [str(run.last[1]) for run in runs],
         "counts": [run.n for run in runs],
+    }
+
+
+def set_back(found: SetBack) -> dict[str, object]:
+    """Return the parameters of the statement `set_back`."""
+    ids = {"at": found.known.last, "low": found.low, "next": found.next, "now": found.now.last}
+    return {
+        "stream": found.stream,
+        "known": found.known.added,
+        "added": found.added,
+        "now_added": found.now.added,
+        **{f"{name}_ms": str(ms) for name, (ms, _) in ids.items()},
+        **{f"{name}_seq": str(seq) for name, (_, seq) in ids.items()},
     }

@@ -119,14 +119,41 @@ class Batch(msgspec.Struct, frozen=True):
     retried: tuple[Retried, ...] = ()
 
 
+class Checkpoint(msgspec.Struct, frozen=True):
+    """A reading of a stream's counter: so many entries were added by the time of its last id."""
+
+    added: int
+    last: tuple[int, int]
+
+
+class SetBack(msgspec.Struct, frozen=True):
+    """A stream that does not stand by a reading of its own counter any more: it came back older.
+
+    `known` is that reading. Of what it counted the entry `low` is the last one that is left, and
+    `next` is the first one that came afterwards; `added` entries were added up to `low`, by the
+    counter as it is now, and `now` is what it said then.
+    """
+
+    stream: str
+    known: Checkpoint
+    low: tuple[int, int]
+    next: tuple[int, int]
+    added: int
+    now: Checkpoint
+
+
 class WriteResult(msgspec.Struct, frozen=True):
-    """What the commit made of a batch: stored, known already, refused, past retention, cleared."""
+    """What the commit made of a batch: stored, known already, refused, past retention, cleared.
+
+    `checkpoint` is the ledger's newest one from before this batch, None where there was none.
+    """
 
     stored: int
     duplicates: int = 0
     rejects: tuple[Reject, ...] = ()
     expired: int = 0
     cleared: int = 0
+    checkpoint: Checkpoint | None = None
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReaso
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.readers import Readers
-from dewey_logs.rows import Batch, LogRow, Page, StoreTotals, Window, WriteResult
+from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
 from dewey_logs.traces import DEFAULT_RECORDS
 from dewey_logs.writer import Prepared, Writer
 
@@ -165,6 +165,14 @@ class Store(Protocol):
         """Keep that a stream was found missing at that time of its server; return whether new."""
         ...
 
+    def set_back(self, found: SetBack) -> bool:
+        """Keep that a stream came back in an older state; return whether that was news.
+
+        Give it for every reading of the counter that the stream does not stand by: the one that
+        counts most is kept.
+        """
+        ...
+
     def plan_clear(self, filter: LogFilter, *, everything: bool = False) -> ClearPlan:
         """Return what `clear` would remove, and change nothing; give its `filter` to `clear`.
 
@@ -223,6 +231,10 @@ class PostgresStore:
     def stream_gone(self, stream: str, at_ms: int) -> bool:
         """Keep that a stream was found missing; see Store.stream_gone."""
         return self._writer.stream_gone(stream, at_ms)
+
+    def set_back(self, found: SetBack) -> bool:
+        """Keep that a stream came back older; see Store.set_back."""
+        return self._writer.set_back(found)
 
     def query(self, filter: LogFilter) -> Page:
         """Return one page; see Store.query."""

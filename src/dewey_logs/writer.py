@@ -25,7 +25,7 @@ from dewey_logs.logins import WRITER
 from dewey_logs.owntime import timed
 from dewey_logs.patience import PatientConnection, beyond
 from dewey_logs.rejects import reject_of, store_rejects
-from dewey_logs.rows import Batch, LogRow, Reject, WriteResult
+from dewey_logs.rows import Batch, Checkpoint, LogRow, Reject, SetBack, WriteResult
 from dewey_logs.sqlstates import Verdict, first_line, translated, verdict_on
 from dewey_logs.statements import statement
 
@@ -123,6 +123,13 @@ class Writer:
         assert row is not None
         return bool(row[0])
 
+    def set_back(self, found: SetBack) -> bool:
+        """Keep that a stream came back older; see Store.set_back."""
+        with self._ready() as connection:
+            row = connection.execute(statement("set_back"), ledger.set_back(found)).fetchone()
+        assert row is not None
+        return bool(row[0])
+
     def check(self) -> None:
         """Connect if need be; raises NotDurable, Unavailable or SchemaProblem."""
         with self._ready():
@@ -209,7 +216,7 @@ class Writer:
                     new = self._rollups.unknown(placed.stored, patterns)
                     _keep_patterns(connection, new)
                     counts = rollups.deltas(placed.stored, patterns)
-                    self._settle(connection, told, numbers, counts, bound)
+                    before = self._settle(connection, told, numbers, counts, bound)
                     if self._moved_exist:
                         ways.no_moved_copies(connection, placed.stored)
                     if batch.heed_clears:
@@ -241,6 +248,7 @@ class Writer:
                     rejects=rejects,
                     expired=len(expired),
                     cleared=len(gone),
+                    checkpoint=before,
                 )
         raise Unavailable(f"a batch could not be stored in {ATTEMPTS} attempts; try again later")
 
@@ -272,21 +280,23 @@ class Writer:
         numbers: Iterable[ledger.Entry],
         counts: Mapping[str, object],
         heeded: tuple[int, int] | None,
-    ) -> None:
+    ) -> Checkpoint | None:
         """Write ledger, rollups and checkpoint, and learn the database's time: the last statement.
 
-        `heeded` is the bound that the batch was told by, None before one was met.
+        `heeded` is the bound that the batch was told by, None before one was met. Return the
+        checkpoint from before.
         """
         parameters = {**ledger.parameters(batch, numbers), **counts}
         row = connection.execute(statement("settle"), parameters).fetchone()
         assert row is not None
-        now_us, self._moved_exist, had_before, ms, seq = row
+        now_us, self._moved_exist, had_before, ms, seq, added, last_ms, last_seq = row
         self._clock = (now_us, self._monotonic())
         bound = None if ms is None else (int(ms), int(seq))
         if bound is not None and bound != heeded and ledger.lies_below(batch, bound):
             raise ledger.BelowBound(bound)
         if had_before:
             raise ledger.DeliveredBefore
+        return Checkpoint(added, (int(last_ms), int(last_seq))) if added else None
 
 
 def _say_loudly(error: Unclassified) -> None:

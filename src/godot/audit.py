@@ -15,14 +15,14 @@ from collections.abc import Iterable
 import msgspec
 
 from dewey_logs import Accounts
-from godot.former import Former, is_remade
+from godot.former import Former, is_remade, taken_back
 from godot.ranges import Range, common, count, highest, minus, union
 from godot.settled import Settled
 from godot.stream.ids import ZERO, StreamID
 from godot.stream.inventory import Held, Inventory
 
 ENDLESS = 2**36
-GONE = "trimmed unread, or deleted with the stream"
+GONE = "trimmed unread, or gone when the stream was deleted or set back"
 NEVER = "no entry of it is known: it never arrived, or this is a bug"
 
 
@@ -230,19 +230,23 @@ def _entries(inventory: Inventory, accounts: Accounts) -> tuple[EntriesAudit, in
     beyond = settled_ids.outside(inventory)
     settled = (current.settled if current else 0) + inside + beyond
     vanished = (current.vanished if current else 0) + settled_ids.vanished(inventory)
-    lost_now = inventory.added - settled - waiting
+    # what a stream that was set back had had before counts as added; what was not settled is lost
+    added = inventory.added + taken_back(inventory, current) + (current.taken if current else 0)
+    lost_now = added - settled - waiting
     open_hollow = sum(
         one >= bound and not (settled_ids.covers(one) or strays.covers(one))
         for one in inventory.hollow
     )
     hollow = min(max(lost_now, 0), open_hollow)
-    trimmed_now = inventory.added - len(inventory.held)
+    trimmed_now = added - len(inventory.held)
     # what a former life added after its last checkpoint was counted by nobody but its settlements
-    added_before = sum(max(epoch.added, epoch.counted + epoch.beyond) for epoch in past)
+    added_before = sum(
+        max(epoch.added, epoch.counted + epoch.beyond) + epoch.taken for epoch in past
+    )
     lost_before = added_before - sum(epoch.settled for epoch in past)
     return (
         EntriesAudit(
-            added=inventory.added + added_before,
+            added=added + added_before,
             settled=settled + sum(epoch.settled for epoch in past),
             waiting=waiting + hollow,
             lost=lost_now - hollow + lost_before,

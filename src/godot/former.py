@@ -1,8 +1,8 @@
-"""What was sent before the stream was deleted and made again, as far as anybody can tell.
+"""What was sent before the stream was made again or set back, as far as anybody can tell.
 
-What was added between the last checkpoint and the deletion was counted by nobody. Numbers lost
-there are named, but entries cannot bear witness for or against them; so the audit has to tell them
-from numbers that were lost later.
+What was added between the last checkpoint and that was counted by nobody. Numbers lost there are
+named, but entries cannot bear witness for or against them; so the audit has to tell them from
+numbers that were lost later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from godot.stream.inventory import Inventory
 
 
 class Former:
-    """The highest number of each producer that was sent to the stream before it was deleted."""
+    """The highest number of each producer from before the stream was deleted or set back."""
 
     def __init__(self, inventory: Inventory, accounts: Accounts) -> None:
         self._highest: defaultdict[int, int] = defaultdict(int)
@@ -24,8 +24,9 @@ class Former:
         if current is None:  # no worker has ever settled anything
             self.existed = not inventory.added
             return
-        remade = is_remade(inventory, current)
-        self.existed = remade or len(accounts.epochs) > 1
+        # no worker has said so yet
+        remade = is_remade(inventory, current) or taken_back(inventory, current) > 0
+        self.existed = remade or len(accounts.epochs) > 1 or current.taken > 0
         if not self.existed:
             return
         self._highest.update(
@@ -71,10 +72,28 @@ def is_remade(inventory: Inventory, current: Epoch) -> bool:
     The ledger is read later, so while records flow its checkpoint is ahead of us in both numbers.
     Fewer entries and a later id (or none at all) can only be a stream that was made again; so can
     one that holds more entries from after the checkpoint than its counter says were added since.
+    One that holds entries from before the checkpoint is the same stream, in an older state at most.
     """
-    if not current.added:
+    if not current.added or _goes_back_to(inventory, current):
         return False
     if inventory.added > current.added:
         since = sum(item.id > current.last for item in inventory.held)
         return since > inventory.added - current.added
     return inventory.upto > current.last or not inventory.added
+
+
+def taken_back(inventory: Inventory, current: Epoch | None) -> int:
+    """Return how many entries the stream had at the newest checkpoint and does not count any more.
+
+    It was set back to an older state since, and no worker has said so yet. As long as none came
+    afterwards this is 0: the ledger may then just be ahead of us.
+    """
+    if current is None or not current.added or not _goes_back_to(inventory, current):
+        return 0
+    since = sum(item.id > current.last for item in inventory.held)
+    return max(0, current.added - (inventory.added - since)) if since else 0
+
+
+def _goes_back_to(inventory: Inventory, current: Epoch) -> bool:
+    """Say whether the stream holds entries that are no later than the newest checkpoint."""
+    return bool(inventory.held) and inventory.held[0].id <= current.last

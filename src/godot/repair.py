@@ -24,6 +24,7 @@ from godot.stream.keys import stream_key
 from godot.stream.pending import Pending, payloads, pending, pending_among, take_over
 from godot.stream.reclaim import RELEASE_FACTOR
 from godot.stream.replies import Entry
+from godot.stream.setback import Readings
 from godot.worker.assemble import Tally, pipeline
 from godot.worker.batch import Pipeline
 from godot.worker.decode import Decoder
@@ -168,22 +169,24 @@ class Repair:
         vanished = [*plan.without_payload, *(i.id for i in plan.entries if i.id not in there)]
         consumer = Consumer(self._client, self._stream, self._settings.group, _name())
         progress = consumer.progress()
-        store.write(
-            Batch(
-                stream=self._stream,
-                rejects=tuple(rejects),
-                runs=(
-                    *(EntryRun(one, one, 1, "again") for one in there),
-                    *(EntryRun(one, one, 1, "vanished") for one in vanished),
-                ),
-                maybe_known=True,
-                entries_added=progress.added if progress else None,
-                last_generated=progress.last_generated if progress else None,
-                first_entry=progress.first if progress else None,
-                entries_present=progress.present if progress else None,
-            )
+        batch = Batch(
+            stream=self._stream,
+            rejects=tuple(rejects),
+            runs=(
+                *(EntryRun(one, one, 1, "again") for one in there),
+                *(EntryRun(one, one, 1, "vanished") for one in vanished),
+            ),
+            maybe_known=True,
+            entries_added=progress.added if progress else None,
+            last_generated=progress.last_generated if progress else None,
+            first_entry=progress.first if progress else None,
+            entries_present=progress.present if progress else None,
         )
-        return consumer.acknowledge([*there, *vanished])
+        readings = Readings(consumer, store.set_back)
+        readings.committed(batch, store.write(batch))
+        acknowledged = consumer.acknowledge([*there, *vanished])
+        readings.check()
+        return acknowledged
 
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import redis
@@ -53,6 +53,14 @@ class Hand:
         self.lease.close()
         self.worker.store.close()
         self.worker._client.close()
+
+
+class Older(NamedTuple):
+    """A stream as it was, as DUMP gives it, and the group's place in it."""
+
+    dump: bytes
+    last: StreamID
+    look: Look
 
 
 class Place:
@@ -103,6 +111,23 @@ class Place:
         found = look(self.redis, self.settings.stream, GROUP, command)
         self.book.take(found)
         return found
+
+    def remembered(self) -> Older | None:
+        """Return the stream as it is now, None where there is none."""
+        dump: Any = self.redis.dump(self.settings.stream)
+        if dump is None:
+            return None
+        info: Any = self.redis.xinfo_stream(self.settings.stream)
+        return Older(dump, StreamID.parse(info["last-generated-id"]), self.unsettled())
+
+    def set_back(self, older: Older) -> None:
+        """Put the stream back as it was, and book what nobody had settled of what came since."""
+        before = self.unsettled()
+        self.redis.restore(self.settings.stream, 0, older.dump, replace=True)
+        gone = {one: id for one, id in before.unsettled.items() if one > older.last}
+        self.book.group_lost(before._replace(delivered=min(before.delivered, older.last)))
+        self.book.destroy(gone)
+        self.book.stream_lost()
 
     def settled(self) -> bool:
         with contextlib.suppress(redis.ResponseError, IndexError):

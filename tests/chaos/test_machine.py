@@ -2,7 +2,7 @@
 
 Every step is one that a process, a person or a crash may take between any two others: append,
 append again, take and die, store and die before the acknowledgement, trim, delete, set the group
-back, claim, acknowledge by hand, replay, clear. Between the steps nothing else runs, so the book
+back, set the stream back, claim, acknowledge by hand, replay, clear. Between the steps nothing else runs, so the book
 knows exactly what was destroyed. After each sequence everything drains, and table, stream, book and
 audit must agree.
 """
@@ -32,11 +32,11 @@ from godot.repair import Repair
 from godot.stream.append import Appender
 from godot.stream.group import Consumer
 from godot.stream.ids import ZERO, StreamID
-from godot.worker import compose, intake
+from godot.worker import intake
 from godot.worker.intake import Read
 from tests.chaos.book import Kind
 from tests.chaos.findings import Findings, Totals
-from tests.chaos.place import Hand, Place
+from tests.chaos.place import Hand, Older, Place
 from tests.chaos.producers import announce, make
 from tests.chaos.seen import Seen
 from tests.chaos.verdict import check_counts, check_records
@@ -66,6 +66,7 @@ class Machine(RuleBasedStateMachine):
         self.sent: list[list[LogRecord]] = []
         self.matched: set[bytes] = set()  # records that were there, or to come, before a clear
         self.deleted_unseen = False
+        self.older: Older | None = None
         self.append(0, 1, said=True)  # what was deleted before anybody had seen it is unexplained
         self.drain()
 
@@ -87,6 +88,19 @@ class Machine(RuleBasedStateMachine):
     def _append(self, records: list[LogRecord]) -> None:
         with Appender(self.place.settings) as appender:
             self.book.accepted(records, appender.append(records))
+
+    @rule()
+    def remember(self) -> None:
+        """Keep the stream as it is, as a replica does that hears no more."""
+        self.older = self.place.remembered()
+
+    @rule()
+    def set_back(self) -> None:
+        """Go on with the stream as it was, groups and all."""
+        if self.older is not None:
+            self.place.set_back(self.older)
+            self.deleted_unseen = False
+            time.sleep(0.002)  # what comes now has later ids than what was taken away
 
     @rule(which=st.integers(0, 1), sweep=st.booleans())
     def cycle(self, which: int, sweep: bool) -> None:
@@ -119,6 +133,7 @@ class Machine(RuleBasedStateMachine):
         self.place.destroy("DEL", self.place.settings.stream)
         self.book.stream_lost()
         self.deleted_unseen = True
+        self.older = None  # what it held would come back beside what is new
         time.sleep(0.002)  # within one millisecond the new stream's ids would not be later
 
     @rule()
@@ -220,13 +235,8 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that finds nothing waits a millisecond, and between two steps a second has passed.
-
-    What a stream had added since its last checkpoint, a second old at most, nobody can count when
-    it is deleted: here that would be nearly everything.
-    """
+    """A worker that finds nothing waits a millisecond."""
     monkeypatch.setattr(intake, "BLOCK_MS", 1)
-    monkeypatch.setattr(compose, "CHECKPOINT_EVERY_S", 0.0)
 
 
 @pytest.mark.usefixtures("impatient", "_template")

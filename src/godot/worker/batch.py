@@ -30,6 +30,7 @@ from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
 from godot.stream.lease import Lease
 from godot.stream.replies import Entry
+from godot.stream.setback import Readings
 from godot.worker.aside import Aside, divided, is_alone
 from godot.worker.compose import Composer
 from godot.worker.decode import Decoder
@@ -73,6 +74,7 @@ class Pipeline:
         self._store = store
         self._decoder = decoder
         self._composer = Composer(consumer, decoder, max_bytes)
+        self._readings = Readings(consumer, store.set_back)
         self._lease = lease
         self._metrics = metrics
         self._stop = stop
@@ -87,9 +89,9 @@ class Pipeline:
         self._under_way: UnderWay | None = None
         self._aside = Aside()
 
-    def expect_another_stream(self, *, known: bool) -> None:
-        """Compare the stream's counters with the next batch: it may be another one, or is."""
-        self._composer.expect_another_stream(known=known)
+    def expect_another_stream(self) -> None:
+        """Say with the next batch that the stream was found gone: it may be another one now."""
+        self._composer.expect_another_stream()
 
     @property
     def store_is_away(self) -> bool:
@@ -119,6 +121,7 @@ class Pipeline:
             written = self._writing.begin(batch, patience, prepared)
             self._under_way = UnderWay(written, batch, ids)
             self._acknowledge(committed)
+            self._readings.check()
         if defer:
             self._hold(coming)
         else:
@@ -150,6 +153,7 @@ class Pipeline:
 
     def _end(self) -> None:
         self._acknowledge(self._committed())
+        self._readings.check()
 
     def _committed(self) -> Sequence[StreamID]:
         """Wait for the batch under way; return which of its entries may be acknowledged."""
@@ -247,6 +251,7 @@ class Pipeline:
 
     def _report(self, batch: Batch, result: WriteResult) -> None:
         self._metrics.committed(batch, result)
+        self._readings.committed(batch, result)
         if result.stored:
             self._aside.others_stored()
         for reject in result.rejects:

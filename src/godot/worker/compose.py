@@ -1,12 +1,12 @@
-"""What becomes one batch: entries decoded, told in runs, and now and then the stream's counters.
+"""What becomes one batch: entries decoded, told in runs, and the stream's counters.
 
 A reading of the counters goes into the transaction of the records that were read with it: whoever
-audits later compares what was ever added with what was settled until then.
+audits later compares what was ever added with what was settled until then. Every batch has one, so
+that what is settled is counted, too, even if the stream comes back in an older state.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -14,23 +14,20 @@ from msgspec.structs import replace
 
 from dewey_logs import Batch, EntryRun, LogRow, Reject
 from godot.errors import StreamLost
-from godot.stream.group import Consumer, Progress
+from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
 from godot.stream.replies import Entry
 from godot.worker.decode import Decoder, receipt
 from godot.worker.intake import Read
 
-CHECKPOINT_EVERY_S = 1.0
-
 
 class Composer:
-    """Makes batches of what was read, and remembers when the counters are due."""
+    """Makes batches of what was read."""
 
     def __init__(self, consumer: Consumer, decoder: Decoder, max_bytes: int) -> None:
         self._consumer = consumer
         self._decoder = decoder
         self._max_bytes = max_bytes
-        self._checkpoint_due = 0.0
         self._another_stream = False
 
     def parts(self, reads: Sequence[Read]) -> Iterator[list[Read]]:
@@ -69,7 +66,7 @@ class Composer:
                     rejects.append(decoded)
             runs.extend(_runs(present, read.again))
             runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
-        progress = self._checkpoint()
+        progress = self._consumer.progress()
         holds = progress.present if progress and not self._another_stream else None
         if progress:
             self._another_stream = False
@@ -89,10 +86,9 @@ class Composer:
             floor=progress.floor if progress else None,
         )
 
-    def expect_another_stream(self, *, known: bool) -> None:
-        """Compare the stream's counters again with the next batch: it may be another one now."""
-        self._checkpoint_due = 0.0
-        self._another_stream |= known
+    def expect_another_stream(self) -> None:
+        """Say with the next batch that the stream was found gone: it may be another one now."""
+        self._another_stream = True
 
     def _deliveries(self, read: Read, present: Sequence[Entry]) -> Mapping[StreamID, int]:
         """Return how often entries were delivered, for the dead letters that some may become.
@@ -106,13 +102,6 @@ class Composer:
         with suppress(StreamLost):
             return self._consumer.deliveries(ids) if ids else {}
         return {}
-
-    def _checkpoint(self) -> Progress | None:
-        if time.monotonic() < self._checkpoint_due:
-            return None
-        progress = self._consumer.progress()
-        self._checkpoint_due = time.monotonic() + CHECKPOINT_EVERY_S
-        return progress
 
 
 def _runs(entries: Sequence[Entry], again: bool) -> Iterator[EntryRun]:

@@ -238,7 +238,8 @@ class Worker:
             log.info("group created", extra={"action": "group_created"})
         if self._had_group and (created or self._lost_group):
             self._intake.expect_known()
-        pipeline.expect_another_stream(known=self._lost_stream and missing_ms is None)
+        if self._lost_stream and missing_ms is None:
+            pipeline.expect_another_stream()
         self._lost_group = self._lost_stream = False
         self._group_seen = self._had_group = True
 

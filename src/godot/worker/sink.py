@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from dewey_logs import Batch, LogRow, Prepared, WriteResult
+from dewey_logs import Batch, LogRow, Prepared, SetBack, WriteResult
 
 
 class Sink(Protocol):
@@ -14,6 +14,8 @@ class Sink(Protocol):
     def prepare(self, rows: Sequence[LogRow]) -> Prepared: ...
 
     def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult: ...
+
+    def set_back(self, found: SetBack) -> bool: ...
 
     def check(self) -> None: ...
 

@@ -24,7 +24,7 @@ from dewey_logs.layout import Layout
 from dewey_logs.maintenance import maintain, verify
 from dewey_logs.migrations import check, migrate
 from dewey_logs.partitions import partitions
-from dewey_logs.rows import Dropped
+from dewey_logs.rows import Checkpoint, Dropped, SetBack
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, reject
 
 Deed = Callable[[Store, Maker], None]
@@ -97,6 +97,14 @@ def a_stream_that_is_gone(store: Store, maker: Maker) -> None:
     assert store.stream_gone(stream, maker.now_us + 1)
 
 
+def a_stream_that_came_back_older(store: Store, maker: Maker) -> None:
+    now, stream = maker.now_us, f"older-{maker.now_us}"
+    run = EntryRun((now, 0), (now, 0), 1)
+    store.write(Batch(stream=stream, runs=(run,), entries_added=9, last_generated=(now, 0)))
+    known, later = Checkpoint(9, (now, 0)), Checkpoint(8, (now + 1, 0))
+    assert store.set_back(SetBack(stream, known, (now - 1, 0), (now + 1, 0), 7, later))
+
+
 def housekeeping(store: Store, maker: Maker) -> None:
     store.check()
     store.ping()
@@ -115,6 +123,7 @@ WRITING: tuple[Deed, ...] = (
     drop_receipts,
     a_group_that_began_anew,
     a_stream_that_is_gone,
+    a_stream_that_came_back_older,
     housekeeping,
 )
 

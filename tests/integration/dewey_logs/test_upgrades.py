@@ -37,6 +37,7 @@ ROWS = {
     " VALUES ('gone', 1, 1, 1, 0, now())",
     "logs_cleared": '(filter) VALUES (\'{"search": "nothing"}\')',
     "logs_ledger_past": "VALUES ('gone', 1, 1, 0, 1, 0, 1)",
+    "logs_setbacks": "VALUES ('s', 1, 1, 0, 2, 0, 1, 1)",
     "logs_rollup": "SELECT date_trunc('minute', created_at, 'UTC'), level, component, 1,"
     " octet_length(message) FROM logs",
     "logs_pattern_rollup": "SELECT date_trunc('hour', created_at, 'UTC'), pattern, 1 FROM logs",
