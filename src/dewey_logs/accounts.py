@@ -50,9 +50,9 @@ class Accounts(msgspec.Struct, frozen=True):
 
     `numbers`: producer → kind → inclusive ranges. `old`: producer → the highest number committed
     longer ago than the settling time. `before`: producer → the highest number committed, or sent,
-    before the current epoch began, where there was another, or was set back. `runs` are the current
-    epoch's runs that reach into the region; that epoch counts only what lies before it. `strays` are
-    runs in the region that are counted to an earlier epoch.
+    before the current epoch began, where there was another, or was set back. `runs` are those of
+    the current epoch that reach into the region; it counts only what lies before. `strays` are runs
+    in the region that are counted to an earlier epoch.
     """
 
     numbers: dict[int, dict[str, tuple[Range, ...]]]

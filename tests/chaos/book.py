@@ -95,6 +95,7 @@ class Book:
         self.records: set[bytes] = set()  # whose entries these were, as far as they said
         self._destroyed: set[StreamID] = set()
         self._forgotten: set[StreamID] = set()  # went with the counter, and no checkpoint has them
+        self._unseen: set[StreamID] = set()  # of those, what a stream that was set back had had
         self._newest = ZERO  # the newest entry that is known to have been settled
         # of groups that are gone: all up to a position was settled, but for what was pending
         self._settled: list[tuple[StreamID, frozenset[StreamID]]] = []
@@ -142,6 +143,14 @@ class Book:
         """How many of the destroyed entries nobody may have counted, at most."""
         return len(self._forgotten)
 
+    @property
+    def unseen(self) -> int:
+        """How many of those went without anything that tells from when they were.
+
+        A stream that came back older, from before any worker had read its counter, is as it was.
+        """
+        return len(self._unseen)
+
     def take(self, found: Look) -> None:
         """Note what a command destroyed."""
         with self._lock:
@@ -166,14 +175,17 @@ class Book:
             self._newest = max(self._newest, found.newest)
             self._settled.append((found.delivered, frozenset(found.pending)))
 
-    def stream_lost(self) -> None:
+    def stream_lost(self, *, set_back: bool = False) -> None:
         """Note that the stream's counter is gone, and maybe the producers' announcements.
 
         A settled entry is a committed checkpoint, which counts whatever was added before it. So
         nobody may have counted what was destroyed and is newer than all that was settled.
         """
         with self._lock:
-            self._forgotten.update(one for one in self._destroyed if one > self._newest)
+            gone = {one for one in self._destroyed if one > self._newest} - self._forgotten
+            self._forgotten |= gone
+            if set_back:
+                self._unseen |= gone
             self._settled.clear()
 
     def _done(self, entry: StreamID) -> bool:

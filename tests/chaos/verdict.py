@@ -55,7 +55,7 @@ def judge(
         findings.add("nobody offered anything")
     if counted:
         check_counts(world.book, seen, audit, findings, totals, programs)
-        totals.unaccounted += audit.total.unaccounted
+        totals.unaccounted += max(0, audit.total.unaccounted - world.book.unseen)
     return findings, totals, audit
 
 
@@ -226,8 +226,11 @@ def check_counts(
     What a stream took with it that was deleted before anybody looked, nobody can count.
     """
     total = audit.total
-    for name in ("unaccounted", "implausible", "settling", "in_stream"):
+    for name in ("settling", "in_stream"):
         if getattr(total, name):
+            findings.add(f"audit: {name}", audit.entries, getattr(total, name))
+    for name in ("unaccounted", "implausible"):
+        if getattr(total, name) > book.unseen:
             findings.add(f"audit: {name}", audit.entries, getattr(total, name))
     dead = [i for i in book.items.values() if i.id in seen.dead and i.id not in seen.rows]
     surely = sum(not item.cleared for item in dead)  # else it may have been stored before

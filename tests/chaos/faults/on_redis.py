@@ -39,9 +39,7 @@ def start_redis(scene: Scene) -> Steps:
     yield from until(valkey.ready, 20, "Redis to answer")
 
 
-@fault(
-    "redis-rollback", "Redis crashes and the end of its AOF is gone", REDIS, loses=True, alone=True
-)
+@fault("redis-rollback", "Redis crashes and the end of its AOF is gone", REDIS, loses=True)
 def rollback(scene: Scene) -> Steps:
     """Take back what was accepted last: a slow disk, a power cut or a stale replica does so."""
     world = scene.world
@@ -62,7 +60,7 @@ def rollback(scene: Scene) -> Steps:
         gone = {entry: id for entry, id in before.unsettled.items() if entry > last}
         world.book.group_lost(before._replace(delivered=min(before.delivered, last)))
         world.book.destroy(gone)
-        world.book.stream_lost()
+        world.book.stream_lost(set_back=True)
 
 
 def _serial(file: Path) -> int:

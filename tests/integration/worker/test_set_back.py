@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.integration.worker.conftest import Bench, eventually
 @contextmanager
 def taken_back(bench: Bench) -> Iterator[None]:
     """Give the stream back, groups and all, as it was before what is done meanwhile."""
-    dump = bench.redis.dump(bench.settings.stream)
+    dump: Any = bench.redis.dump(bench.settings.stream)
     yield
     bench.redis.restore(bench.settings.stream, 0, dump, replace=True)
 
@@ -50,13 +51,12 @@ def test_a_worker_that_lives_on_tells_of_what_it_settled_itself(bench: Bench, wo
     with working(bench.settings):
         bench.append(bench.records(50))
         eventually(bench.settled, "the first records")
-        for times in (1, 2):  # the same dump twice
+        for _ in range(2):
             with taken_back(bench):
                 bench.append(bench.records(7))
                 eventually(bench.settled, "what will be taken back")
             bench.append(bench.records(10))
-            eventually(lambda n=times: bench.stored() == 50 + 17 * n, "what came afterwards")
-            eventually(bench.settled, "everything settled")
+            eventually(bench.settled, "what came afterwards")
     found = bench.audited()
     assert (found.total.stored, found.entries.added, found.entries.settled) == (84, 84, 84)
     assert found.clean
@@ -147,7 +147,7 @@ def test_an_entry_that_a_person_deletes_is_no_setback(bench: Bench, working):
 def test_a_stream_that_was_missed_and_restored_older_goes_on(bench: Bench, working):
     bench.append(bench.records(100))
     settle(bench, working)
-    dump = bench.redis.dump(bench.settings.stream)
+    dump: Any = bench.redis.dump(bench.settings.stream)
     bench.append(bench.records(5))
     settle(bench, working)
     bench.redis.delete(bench.settings.stream)
