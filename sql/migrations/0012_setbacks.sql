@@ -212,6 +212,40 @@ BEGIN
                        p_floor_ms, p_floor_seq);
 END $$;
 
+-- As before; and what was committed on different sides of a setback is not merged.
+CREATE OR REPLACE FUNCTION dewey_merge_numbers() RETURNS bigint
+LANGUAGE sql SET search_path FROM CURRENT AS $$
+    WITH placed AS (
+        SELECT l.ctid AS row, l.*,
+               CASE WHEN at > now() - interval '2 days' THEN date_trunc('hour', at, 'UTC')
+                    WHEN at > now() - interval '60 days' THEN date_trunc('day', at, 'UTC')
+                    ELSE date_trunc('month', at, 'UTC') END AS span,
+               width_bucket(least(at, born), ARRAY(  -- how many began before it
+                   SELECT began_at + interval '1 microsecond'
+                   FROM (SELECT began_at FROM logs_streams
+                         UNION ALL SELECT began_at FROM logs_epochs
+                         UNION ALL SELECT at FROM logs_setbacks) e
+                   ORDER BY began_at)) AS epochs
+        FROM logs_ledger l
+        WHERE at < now() - interval '1 hour'
+    ), merging AS (
+        SELECT *
+        FROM (SELECT *, count(*) OVER (PARTITION BY stream, producer, kind, span, epochs) AS same
+              FROM placed) p
+        WHERE same > 1
+    ), gone AS (
+        DELETE FROM logs_ledger l USING merging m WHERE l.ctid = m.row RETURNING 1
+    ), merged AS (
+        INSERT INTO logs_ledger (stream, producer, kind, seqs, at, since, born)
+        SELECT stream, producer, kind, range_agg(seqs), max(at), min(coalesce(since, at)),
+               min(least(at, born))
+        FROM merging
+        GROUP BY stream, producer, kind, span, epochs
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM gone) - (SELECT count(*) FROM merged)
+$$;
+
 -- A batch learns of the checkpoint that it replaces, to see whether the stream still stands by it.
 INSERT INTO dewey_rights (kind, name, writer, reader) VALUES
     ('TABLE', 'logs_setbacks', NULL, 'SELECT'),

@@ -6,7 +6,7 @@ import threading
 
 import msgspec
 
-from dewey_logs import Batch, EntryRun, open_store
+from dewey_logs import Batch, Checkpoint, EntryRun, SetBack, open_store
 from tests.integration.dewey_logs.conftest import batch, eventually
 
 
@@ -236,3 +236,63 @@ def test_a_stream_that_comes_back_goes_on_with_the_life_it_had(store, database):
 def test_a_missing_stream_that_nobody_knew_is_no_news(store, database):
     assert not store.stream_gone("s", 200)
     assert database.rows("SELECT FROM logs_streams") == []
+
+
+def reading(added, last_ms, first_ms, run_ms=None):
+    """A batch with a full reading of a stream whose first entry is `first_ms`."""
+    batch = settled(added, last_ms, first=run_ms)
+    return msgspec.structs.replace(batch, first_entry=(first_ms, 0), entries_present=5)
+
+
+def older(known, known_ms, low_ms, next_ms, added, now, now_ms):
+    """What a worker says of a stream that came back older."""
+    ids = ((known_ms, 0), (low_ms, 0), (next_ms, 0), (now_ms, 0))
+    return SetBack("s", Checkpoint(known, ids[0]), ids[1], ids[2], added, Checkpoint(now, ids[3]))
+
+
+def taken(store):
+    return [epoch.taken for epoch in store.accounts("s", (1, 0), 0.0).epochs]
+
+
+def test_a_stream_that_counts_less_and_holds_entries_from_before_is_the_same(store, database):
+    store.write(settled(1_000, 5_000))
+    for added in (998, 1_000):
+        assert store.write(reading(added, 6_000 + added, 4_000)).checkpoint == Checkpoint(
+            1_000, (5_000, 0)
+        )
+    assert checkpoint(database) == [(1, 1_000, 5_000)], "it stands until somebody looked"
+    store.write(reading(3, 9_000, 8_999))
+    assert [row[0] for row in checkpoint(database)] == [2]
+
+
+def test_of_what_was_taken_back_the_most_that_anybody_knows_is_kept(store, database):
+    store.write(settled(1_000, 5_000))
+    assert store.set_back(older(1_000, 5_000, 4_900, 6_000, 995, 998, 6_002))
+    assert checkpoint(database) == [(1, 998, 6_002)]
+    assert store.set_back(older(1_004, 5_004, 4_900, 6_000, 995, 1_001, 6_005))
+    assert not store.set_back(older(1_002, 5_002, 4_900, 6_000, 995, 1_001, 6_005))
+    assert taken(store) == [9]
+    store.write(reading(1_007, 5_007, 4_000))  # read before, committed late
+    assert checkpoint(database) == [(1, 998, 6_002)]
+    assert store.set_back(older(1_001, 6_005, 4_900, 7_000, 995, 999, 7_003)), (
+        "the same state again"
+    )
+    assert taken(store) == [9 + 6]
+
+
+def test_what_a_life_had_had_is_not_known_by_readings_from_before_it_was_set_back(store, database):
+    store.write(settled(1_000, 5_000))
+    store.set_back(older(1_000, 5_000, 4_900, 6_000, 900, 903, 6_002))
+    store.write(reading(905, 6_004, 4_000))
+    assert store.stream_gone("s", 7_000)
+    assert database.rows("SELECT entries_added, counted FROM logs_epochs") == [(905, 905)]
+    assert taken(store) == [100, 0]
+
+
+def test_what_somebody_says_late_of_a_life_that_is_over_is_no_news(store):
+    store.write(settled(1_000, 5_000))
+    store.stream_gone("s", 5_500)
+    assert not store.set_back(older(1_000, 5_000, 4_900, 6_000, 995, 998, 6_002))
+    assert not store.set_back(
+        msgspec.structs.replace(older(9, 5_000, 4_900, 6_000, 5, 8, 6_002), stream="unknown")
+    )

@@ -270,6 +270,11 @@ def _random_ledger(database, rng: random.Random) -> int:
         " now() - %s * interval '1 minute', now(), %s, %s)",
         (*entry(899), *entry(300), began, *entry(floor)),
     )
+    sql(
+        "INSERT INTO logs_setbacks VALUES ('s', 2, %s, %s, %s, %s, 700, 690,"
+        " now() - %s * interval '1 minute')",
+        (*entry(480), *entry(500), minutes[15]),
+    )
     for number, low, high in ((1, 0, 300), (2, 300, 700)):
         at = low
         while at < high:

@@ -253,6 +253,6 @@ def test_nobody_else_may_do_anything_and_no_object_was_forgotten(url):
     assert {("FUNCTION", name) for name in functions} | {("TYPE", name) for name in types} == {
         item for item in listed if item[0] != "TABLE"
     }
-    assert len(definers) == 5
+    assert len(definers) == 6
     assert {tuple(config) for _, config in definers} == {("search_path=public, pg_temp",)}
     assert owners == [("dewey_owner",)]
