@@ -274,9 +274,8 @@ def test_of_what_was_taken_back_the_most_that_anybody_knows_is_kept(store, datab
     assert taken(store) == [9]
     store.write(reading(1_007, 5_007, 4_000))  # read before, committed late
     assert checkpoint(database) == [(1, 998, 6_002)]
-    assert store.set_back(older(1_001, 6_005, 4_900, 7_000, 995, 999, 7_003)), (
-        "the same state again"
-    )
+    same_again = older(1_001, 6_005, 4_900, 7_000, 995, 999, 7_003)
+    assert store.set_back(same_again)
     assert taken(store) == [9 + 6]
 
 

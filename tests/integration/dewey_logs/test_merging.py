@@ -224,6 +224,25 @@ def test_lost_numbers_are_dated_by_the_span_of_merged_rows(store, database, dewe
     assert store.neighbours([wanted])[wanted] == exact
 
 
+def test_numbers_from_before_a_setback_are_told_from_those_after_it(store, database, dewey_url):
+    settle(store, run(0, 9), floor=0, added=10)
+    ages = {1: 4_002, 2: 4_001, 3: 3_999, 4: 3_998}
+    for number, ago in ages.items():
+        database.connection.execute(
+            "INSERT INTO logs_ledger (stream, producer, kind, seqs, at) VALUES ('s', 5, 'stored',"
+            " int8multirange(int8range(%s, %s)), date_trunc('day', now(), 'UTC')"
+            " - interval '4 days 12 hours' - %s * interval '1 second')",
+            (number, number + 1, ago),
+        )
+    database.connection.execute(
+        "INSERT INTO logs_setbacks VALUES ('s', 1, 5, 0, 6, 0, 10, 5,"
+        " date_trunc('day', now(), 'UTC') - interval '4 days 12 hours 4000 seconds')"
+    )
+    assert accounts(store).before == {5: 2}
+    assert merge_ledger(dewey_url) == 2
+    assert accounts(store).before == {5: 2}
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_the_ledger_holds_an_audit_learns_the_same_after_merging(
     store, database, dewey_url, seed
