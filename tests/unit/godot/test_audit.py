@@ -598,3 +598,62 @@ def test_what_was_merged_after_the_look_at_the_stream_is_no_entry_without_settle
     )
     assert found.clean
     assert found.entries.settled == 10
+
+
+def test_a_stream_that_came_back_older_is_the_same_stream_before_a_worker_has_said_so():
+    """Ten entries were there, five of them taken away; more, as many or fewer came afterwards."""
+    for new_ones in (3, 5, 8):
+        look = inventory(
+            [*held(1, 5, waiting=False), *held(21, 20 + new_ones, waiting=True, shift=-10)],
+            added=5 + new_ones,
+            upto=entry(20 + new_ones),
+            sent={P: 10 + new_ones},
+        )
+        stored = epoch(added=10, last=entry(10))
+        found = audit(look, accounts({P: {"stored": ((1, 10),)}}, (stored,), (new(1, 10),)))
+        assert found.clean
+        assert (found.entries.added, found.entries.settled) == (10 + new_ones, 10)
+        half = audit(look, accounts({P: {"stored": ((1, 7),)}}, (stored,), (new(1, 7),)))
+        assert (half.entries.lost, half.total.lost, half.total.unaccounted) == (3, 3, 0)
+
+
+def test_what_a_stream_had_had_when_it_was_set_back_counts_as_added():
+    look = inventory(
+        [*held(1, 5, waiting=False), *held(21, 24, waiting=False, shift=-10)],
+        added=9,
+        upto=entry(24),
+        sent={P: 14},
+    )
+    numbers: Numbers = {P: {"stored": ((1, 10), (11, 14))}}
+    ledger = epoch(added=9, last=entry(24), taken=5)
+    runs = (new(1, 10), new(21, 24))
+    assert audit(look, accounts(numbers, (ledger,), runs)).clean
+    gone: Numbers = {P: {"stored": ((1, 8), (11, 14))}}
+    found = audit(look, accounts(gone, (ledger,), (new(1, 8), new(21, 24)), before={P: 8}))
+    assert (found.entries.lost, found.total.lost, found.total.unaccounted) == (2, 2, 0)
+
+
+def test_a_life_that_is_over_keeps_what_it_had_had_when_it_was_set_back():
+    ledger = (
+        epoch(1, current=False, added=9, last=entry(24), settled=14, taken=5, beyond=0),
+        epoch(2, added=1, last=entry(101), settled=1),
+    )
+    kinds: Numbers = {P: {"stored": ((1, 15),)}}
+    found = audit(inventory(added=1, upto=entry(101), sent={P: 15}), accounts(kinds, ledger))
+    assert (found.entries.added, found.entries.settled, found.clean) == (15, 15, True)
+
+
+def test_what_was_taken_back_before_anybody_counted_it_is_lost_by_its_numbers():
+    """Behind what was committed before a setback that somebody saw, numbers need no entry."""
+    look = inventory(
+        [*held(1, 5, waiting=False), *held(31, 34, waiting=False, shift=-10)],
+        added=9,
+        upto=entry(34),
+        sent={P: 24},
+    )
+    numbers: Numbers = {P: {"stored": ((1, 8), (21, 24))}}
+    ledger = epoch(added=9, last=entry(34), taken=3)
+    runs = (new(1, 8), new(31, 34))
+    found = audit(look, accounts(numbers, (ledger,), runs, before={P: 8}))
+    assert [(r.first, r.last, r.cause) for r in found.ranges] == [(9, 20, GONE)]
+    assert (found.total.lost, found.total.unaccounted) == (12, 0)
