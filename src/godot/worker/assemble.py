@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from dewey_logs import Batch, DeweyError, LogRow, Prepared, Store, WriteResult
+from dewey_logs import Batch, DeweyError, LogRow, Prepared, SetBack, Store, WriteResult
 from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream.group import Consumer
@@ -67,6 +67,9 @@ class _Impatient:
             raise _StoreFailed(exc) from exc
         self._tally.add(result)
         return result
+
+    def set_back(self, found: SetBack) -> bool:
+        return self._store.set_back(found)
 
     def check(self) -> None:
         self._store.check()
