@@ -40,6 +40,8 @@ ROWS = {
     "logs_setbacks": "VALUES ('s', 1, 1, 0, 2, 0, 1, 1)",
     "logs_rollup": "SELECT date_trunc('minute', created_at, 'UTC'), level, component, 1,"
     " octet_length(message) FROM logs",
+    "logs_rollup_hour": "SELECT date_trunc('hour', created_at, 'UTC'), level, component, 0, 0"
+    " FROM logs",
     "logs_pattern_rollup": "SELECT date_trunc('hour', created_at, 'UTC'), pattern, 1 FROM logs",
     "logs_pattern": "VALUES (7, 'from <*>', now(), '00000000-0000-8000-8000-000000000001')",
     "logs_settings": "VALUES ('colour', 'green')",
@@ -97,6 +99,7 @@ def test_every_row_of_an_earlier_version_is_still_there_and_everything_works(url
         assert check(url) == missing
         assert migrate(url) == missing
         after = contents(connection)
+    before.pop("dewey_rights", None)  # a migration may grant more than the one before
     for table, rows in before.items():
         for row in rows:
             assert any(row.items() <= found.items() for found in after[table]), (table, row)
