@@ -66,7 +66,8 @@ if TYPE_CHECKING:
     from dewey_logs.contents import Contents, Held
     from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
     from dewey_logs.export import Export
-    from dewey_logs.store import Store, open_store
+    from dewey_logs.postgres import open_store
+    from dewey_logs.store import Store
     from dewey_logs.writer import Prepared
 
 __all__ = [
@@ -145,7 +146,7 @@ _LATE = {
     "Neighbours": "dewey_logs.accounts",
     "Prepared": "dewey_logs.writer",
     "Store": "dewey_logs.store",
-    "open_store": "dewey_logs.store",
+    "open_store": "dewey_logs.postgres",
 }
 
 

@@ -18,8 +18,9 @@ from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import LogFilter
 from dewey_logs.layout import AS_BEFORE, Layout
 from dewey_logs.maintenance import EVERY_S, TEND_EVERY_S, maintain, tend
+from dewey_logs.postgres import open_store
 from dewey_logs.rows import Batch, Page, Window, WriteResult
-from dewey_logs.store import Store, open_store
+from dewey_logs.store import Store
 from dewey_logs.tools import (
     UNTRUSTED,
     StrictServer,

@@ -225,6 +225,7 @@ def test_partitions_shorter_than_a_day_go_as_a_whole_and_sealed_ones_too(
     store.write(batch([maker.row(created_at_us=us, message=str(us)) for us in hours]))
     store.write(batch([maker.row(created_at_us=noon(1), message="sealed")]))
     assert [index.startswith(name(1)) for index in seal(dewey_url).indexed] == [True, True]
+    ensure(dewey_url)  # from some hour of today on, the evening of tomorrow
     until = f"{day(-1)}T12:00:00Z"
     done = store.clear(LogFilter(since=day(2), until=until), asked_by="a test")
     assert done.records == 4

@@ -1,0 +1,228 @@
+"""The store in PostgreSQL: a connection that writes, a small pool that reads.
+
+A slow query never delays a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+
+from dewey_logs.accounts import Accounts, Neighbours
+from dewey_logs.answers import (
+    Context,
+    Facets,
+    Histogram,
+    PatternTable,
+    Summary,
+    Trace,
+    WindowComparison,
+)
+from dewey_logs.clearing import Cleared, Clearing, ClearPlan
+from dewey_logs.comparison import MIN_RATIO
+from dewey_logs.contents import Contents
+from dewey_logs.context import Same
+from dewey_logs.database import conninfo
+from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
+from dewey_logs.export import Export
+from dewey_logs.filters import LogFilter
+from dewey_logs.readers import Readers
+from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
+from dewey_logs.store import Store
+from dewey_logs.traces import DEFAULT_RECORDS
+from dewey_logs.writer import Prepared, Writer
+
+
+class PostgresStore:
+    """The store in PostgreSQL."""
+
+    def __init__(self, writer: Writer, readers: Readers, clearing: Clearing) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._clearing = clearing
+        self._window: Window | None = None
+
+    def prepare(self, rows: Sequence[LogRow]) -> Prepared:
+        """Make rows ready to be written; see Store.prepare."""
+        return self._writer.prepare(rows)
+
+    def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult:
+        """Store a batch in one transaction; see Store.write."""
+        return self._writer.write(batch, prepared)
+
+    def stream_gone(self, stream: str, at_ms: int) -> bool:
+        """Keep that a stream was found missing; see Store.stream_gone."""
+        return self._writer.stream_gone(stream, at_ms)
+
+    def set_back(self, found: SetBack) -> bool:
+        """Keep that a stream came back older; see Store.set_back."""
+        return self._writer.set_back(found)
+
+    def query(self, filter: LogFilter) -> Page:
+        """Return one page; see Store.query."""
+        return self._readers.query(filter)
+
+    def context(
+        self,
+        record_id: str,
+        created_at: datetime | None = None,
+        *,
+        before: int = 10,
+        after: int = 10,
+        same: Same | None = None,
+    ) -> Context | None:
+        """Return a record and those around it; see Store.context."""
+        return self._readers.context(record_id, created_at, before, after, same)
+
+    def trace(self, trace_id: str, limit: int = DEFAULT_RECORDS) -> Trace | None:
+        """Return a trace in order; see Store.trace."""
+        return self._readers.trace(trace_id, limit)
+
+    def histogram(self, filter: LogFilter, interval: str = "auto") -> Histogram:
+        """Return counts by level over time; see Store.histogram."""
+        return self._readers.histogram(filter, interval)
+
+    def summary(self, filter: LogFilter) -> Summary:
+        """Return counts by component, level and day; see Store.summary."""
+        return self._readers.summary(filter)
+
+    def patterns(self, filter: LogFilter) -> PatternTable:
+        """Return the most frequent kinds of messages; see Store.patterns."""
+        return self._readers.patterns(filter)
+
+    def compare(
+        self,
+        before: LogFilter,
+        after: LogFilter,
+        *,
+        min_ratio: float = MIN_RATIO,
+        limit: int = 20,
+    ) -> WindowComparison:
+        """Return what two windows differ in; see Store.compare."""
+        return self._readers.compare(before, after, min_ratio, limit)
+
+    def facets(self, field: str, filter: LogFilter) -> Facets:
+        """Return the most frequent values of a field; see Store.facets."""
+        return self._readers.facets(field, filter)
+
+    def export(self, filter: LogFilter) -> Export:
+        """Return an iterator over every record that matches; see Store.export."""
+        return self._readers.export(filter)
+
+    def window(self) -> Window:
+        """Return the accepted window; see Store.window."""
+        if self._window is None:
+            self._window = self._readers.window()
+        return self._window
+
+    def ping(self) -> None:
+        """Return when PostgreSQL answers; see Store.ping."""
+        self._readers.ping()
+
+    def check(self) -> None:
+        """Return when batches can be written; see Store.check."""
+        self._writer.check()
+
+    def hang_up(self) -> None:
+        """End a write that waits; see Store.hang_up."""
+        self._writer.hang_up()
+
+    def totals(self) -> StoreTotals:
+        """Return the size of the store; see Store.totals."""
+        return self._readers.totals()
+
+    def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:
+        """Return the ledger of one stream; see Store.accounts."""
+        return self._readers.accounts(stream, region, settling_seconds)
+
+    def neighbours(
+        self, wanted: Sequence[tuple[int, int, int]]
+    ) -> dict[tuple[int, int, int], Neighbours]:
+        """Return when the numbers beside ranges were committed; see Store.neighbours."""
+        return self._readers.neighbours(wanted)
+
+    def active_producers(self, since: datetime) -> set[int]:
+        """Return who was active; see Store.active_producers."""
+        return self._readers.active_producers(since)
+
+    def balanced_producers(
+        self, stream: str, sent: Mapping[int, int], silent_seconds: float
+    ) -> frozenset[int]:
+        """Return who owes nothing; see Store.balanced_producers."""
+        return self._readers.balanced_producers(stream, sent, silent_seconds)
+
+    def contents(self) -> Contents:
+        """Return what the log really holds; see Store.contents."""
+        return self._readers.contents()
+
+    def dead_letters(self, wanted: DeadLetterFilter) -> tuple[DeadLetter, ...]:
+        """Return one page of dead letters; see Store.dead_letters."""
+        return self._readers.dead_letters(wanted)
+
+    def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
+        """Return the open dead letters by reason; see Store.dead_letter_reasons."""
+        return self._readers.dead_letter_reasons()
+
+    def drop_dead_letters(self, ids: Sequence[str]) -> int:
+        """Give open dead letters up; see Store.drop_dead_letters."""
+        return self._writer.drop_dead_letters(ids)
+
+    def plan_clear(self, filter: LogFilter, *, everything: bool = False) -> ClearPlan:
+        """Return what would be removed; see Store.plan_clear."""
+        return self._clearing.plan(filter, everything=everything)
+
+    def clear(
+        self,
+        filter: LogFilter,
+        *,
+        asked_by: str,
+        everything: bool = False,
+        progress: Callable[[int], None] = lambda records: None,
+    ) -> Cleared:
+        """Remove what matches; see Store.clear."""
+        return self._clearing.clear(
+            filter, asked_by=asked_by, everything=everything, progress=progress
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._writer.close()
+        self._readers.close()
+
+    def __enter__(self) -> PostgresStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_store(
+    url: str,
+    *,
+    reader_url: str | None = None,
+    owner_url: str | None = None,
+    application_name: str = "godot",
+    retention_days: int = 7,
+    statement_timeout_s: float = 20.0,
+    query_timeout_s: float = 5.0,
+) -> Store:
+    """Open the store behind a postgresql:// URL; connecting waits for the first use.
+
+    Raises DeweyError at once for a URL it cannot handle.
+    """
+    writer = Writer(
+        conninfo(url, application_name),
+        retention_days=retention_days,
+        statement_timeout_s=statement_timeout_s,
+    )
+    clearing = Clearing(owner_url or url, writer)
+    readers = Readers(
+        conninfo(reader_url or url, application_name), query_timeout_s=query_timeout_s
+    )
+    return PostgresStore(writer, readers, clearing)
