@@ -50,7 +50,7 @@ class Lease:
         self._since = time.monotonic()
 
     def prolong(self) -> None:
-        """Say that the store answers, though not with success: what is in hand takes longer."""
+        """Say that the store answers: what is in hand takes longer."""
         self._since = time.monotonic()
 
     def excuse(self) -> None:

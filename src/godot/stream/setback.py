@@ -2,8 +2,9 @@
 
 Redis may lose the end of its log, a replica that lagged may take over, a dump be restored: then the
 stream counts less than the ledger knows, and only an entry that is missing tells so. Hence every
-reading of the counter is held against the stream after a later one was committed, and so is the one
-that it found in the ledger, whose worker may be dead. That costs a look at one entry a batch.
+reading of the counter is held against the stream after a later one was committed, and so is the
+one that it found in the ledger, whose worker may be dead. That costs a look at one id a batch: not
+at an entry, for one larger than our memory would kill us.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from dewey_logs import Batch, Checkpoint, DeweyError, SetBack, WriteResult
 from godot.stream.connection import ask
 from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
-from godot.stream.replies import Entry, entries
 
-PAGE = 1_000
+PAGE = 200
+IDS = """
+local found = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
+for at = 1, #found do found[at] = found[at][1] end
+return found
+"""
 
 
 class Readings:
@@ -64,12 +69,12 @@ class Readings:
     def _below(self, known: Checkpoint) -> StreamID | None:
         """Return the newest entry that is no later than a reading."""
         found = self._range("XREVRANGE", str(StreamID(*known.last)), "-", 1)
-        return found[0].id if found else None
+        return found[0] if found else None
 
-    def _after(self, known: Checkpoint) -> list[Entry]:
+    def _after(self, known: Checkpoint) -> list[StreamID]:
         return self._range("XRANGE", f"({StreamID(*known.last)}", "+", 1)
 
-    def _set_back(self, known: Checkpoint, after: list[Entry]) -> SetBack | None:
+    def _set_back(self, known: Checkpoint, after: list[StreamID]) -> SetBack | None:
         """Count what came after a reading; the rest of the counter is what it counts up to there.
 
         None: the last entry was only deleted, or all there was of then is trimmed by now.
@@ -81,15 +86,15 @@ class Readings:
         since = 0
         while page := self._range("XRANGE", f"({StreamID(*last)}", str(progress.last_generated)):
             since += len(page)
-            last = page[-1].id
+            last = page[-1]
         low = self._below(known)  # while it is there nothing that was counted can have been trimmed
         added = progress.added - since
         if low is None or added >= known.added:
             return None
         now = Checkpoint(progress.added, progress.last_generated)
-        return SetBack(self._consumer.stream, known, low, after[0].id, added, now)
+        return SetBack(self._consumer.stream, known, low, after[0], added, now)
 
-    def _range(self, command: str, start: str, end: str, count: int = PAGE) -> list[Entry]:
-        return entries(
-            ask(self._consumer.client, command, self._consumer.stream, start, end, "COUNT", count)
-        )
+    def _range(self, command: str, start: str, end: str, count: int = PAGE) -> list[StreamID]:
+        stream = self._consumer.stream
+        found = ask(self._consumer.client, "EVAL", IDS, 1, stream, command, start, end, count)
+        return [StreamID.parse(text) for text in found]

@@ -140,7 +140,7 @@ def divided(batch: Batch) -> list[Batch]:
 def _part(batch: Batch, rows: Sequence[LogRow]) -> Batch:
     return Batch(
         stream=batch.stream,
-        heed_clears=batch.heed_clears,
+        heed_clears=True,  # it may have been stored, and cleared since
         rows=tuple(rows),
         dropped=tuple(found for row in rows if (found := receipt(row)) is not None),
         runs=tuple(_again(row.source) for row in rows),

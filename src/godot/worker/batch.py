@@ -74,7 +74,6 @@ class Pipeline:
         self._store = store
         self._decoder = decoder
         self._composer = Composer(consumer, decoder, max_bytes)
-        self._readings = Readings(consumer, store.set_back)
         self._lease = lease
         self._metrics = metrics
         self._stop = stop
@@ -86,6 +85,8 @@ class Pipeline:
             stop_timeout_s=stop_timeout_s,
             meanwhile=meanwhile,
         )
+        self._meanwhile = meanwhile
+        self._readings = Readings(consumer, self._writing.set_back)
         self._under_way: UnderWay | None = None
         self._aside = Aside()
 
@@ -205,6 +206,7 @@ class Pipeline:
     def _await_room(self) -> None:
         """Let what is set aside be given up or stored, one round."""
         while not self._aside.due:
+            self._meanwhile()
             if self._stop.wait(0.1):
                 raise Abandoned("stopping with more records set aside than there is room for")
         self._try_aside()

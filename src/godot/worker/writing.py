@@ -11,10 +11,19 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import msgspec
 
-from dewey_logs import Batch, DeweyError, Prepared, Unclassified, Unreachable, WriteResult
+from dewey_logs import (
+    Batch,
+    DeweyError,
+    Prepared,
+    SetBack,
+    Unclassified,
+    Unreachable,
+    WriteResult,
+)
 from godot.errors import GodotError
 from godot.logs import get_logger
 from godot.stream.lease import Lease
@@ -23,6 +32,8 @@ from godot.worker.metrics import WorkerMetrics
 from godot.worker.sink import Sink
 
 log = get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 TICK_S = 0.2  # how often a wait for the thread looks at what else there is
 
@@ -73,9 +84,19 @@ class Writing:
 
     def try_once(self, batch: Batch) -> WriteResult:
         """Write once; raises what the store raises."""
-        return self.ended(self._thread.submit(self._store.write, batch)).result()
+        try:
+            result = self.ended(self._thread.submit(self._store.write, batch)).result()
+        except DeweyError as exc:
+            self._answered(exc)
+            raise
+        self._answered()
+        return result
 
-    def ended(self, written: Future[WriteResult]) -> Future[WriteResult]:
+    def set_back(self, found: SetBack) -> bool:
+        """Tell the store of a setback, on its turn; see Store.set_back."""
+        return self.ended(self._thread.submit(self._store.set_back, found)).result()
+
+    def ended(self, written: Future[Answer]) -> Future[Answer]:
         """Wait for the thread that stores, but not for PostgreSQL beyond the time for stopping."""
         while not wait([written], TICK_S).done:
             self._meanwhile()
@@ -85,12 +106,18 @@ class Writing:
 
     def worked(self) -> None:
         """Note that the store works."""
+        self._answered()
         self._breaker.succeeded()
         self._metrics.store_worked()
 
     def close(self) -> None:
         """End the thread; nothing may be under way."""
         self._thread.shutdown()
+
+    def _answered(self, error: DeweyError | None = None) -> None:
+        """Keep hold of what is in hand for as long as the store answers, whatever it says."""
+        if not isinstance(error, Unreachable):
+            self._lease.prolong()
 
     def _late(self) -> bool:
         """Say whether the worker was told to stop, and longer ago than it may take."""
@@ -113,8 +140,7 @@ class Writing:
                 delay_s = self._breaker.failed()
                 if self._breaker.failures == 1:
                     self._lease.excuse()
-                if not isinstance(exc, Unreachable):
-                    self._lease.prolong()
+                self._answered(exc)
                 self._metrics.store_failed(self._breaker)
                 log.warning(
                     "store cannot be used, keeping the batch",

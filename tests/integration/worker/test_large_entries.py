@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from clientlib import make_record
+from dewey_logs import Batch, Checkpoint, SetBack, WriteResult
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
+from godot.stream.setback import Readings
 from tests.integration.worker.conftest import Bench, eventually
 
 
@@ -41,11 +43,39 @@ def test_an_entry_larger_than_a_batch_may_be_is_stored_alone(bench: Bench, worki
     ) == [(1,)]
 
 
+def test_a_read_of_many_transactions_stays_with_its_worker(bench: Bench, working, settings):
+    """Together they take longer than the reclaim time, though the store answers all along."""
+    bench.append(
+        [make_record("test", "INFO", "x" * 20_000, producer=bench.producer) for _ in range(45)]
+    )
+    bench.change(
+        """CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep(0.25); RETURN NULL; END $$;
+           CREATE TRIGGER slow AFTER INSERT ON logs_ledger
+             FOR EACH STATEMENT EXECUTE FUNCTION slow()"""
+    )
+    slow = msgspec.structs.replace(settings, reclaim_idle_ms=1_500, batch_max_bytes=65_536)
+    with working(slow):
+        eventually(lambda: bench.pending() > 0, "everything in one worker's hand")
+        with working(slow):
+            eventually(bench.settled, "everything acknowledged")
+    assert bench.stored() == 45
+    assert bench.sql("SELECT DISTINCT delivery FROM logs_ledger_entries") == [("new",)]
+
+
 def test_counting_a_stream_brings_no_payload(bench: Bench, settings):
     client = connect(settings)
     consumer = Consumer(client, settings.stream, settings.group, "x:1:x")
     assert consumer.progress() is None
     bench.add_raw(message="x" * 1_000_000)
+    gone = Checkpoint(7, (2**50, 0))
+    told: list[SetBack] = []
+
+    def tell(found: SetBack) -> bool:
+        told.append(found)
+        return True
+
+    readings = Readings(consumer, tell)
 
     def sent() -> int:
         told: int = bench.redis.info("stats")["total_net_output_bytes"]
@@ -53,7 +83,13 @@ def test_counting_a_stream_brings_no_payload(bench: Bench, settings):
 
     before = sent()
     progress = consumer.progress()
+    batch = Batch(stream=settings.stream, entries_added=1, last_generated=(2**51, 0))
+    readings.committed(batch, WriteResult(stored=0, checkpoint=gone))
+    readings.check()
+    bench.redis.xadd(settings.stream, {"message": "y" * 1_000_000}, id=f"{2**52}-0")
+    readings.check()
     assert sent() - before < 100_000
+    assert [found.known for found in told] == [gone]
     close(client)
     assert progress is not None
     assert (progress.added, progress.present) == (1, 1)
