@@ -177,8 +177,12 @@ def test_the_only_copy_survives_a_break_of_redis(
             bench.append(unwelcome(bench))
             eventually(lambda: tries(bench) > 5, "the record to be set aside")
             bench.redis.xtrim(settings.stream, maxlen=0, approximate=False)
-            proxy.cut()
-            eventually(lambda: not worker.ready()["redis"], "the worker to notice")
+
+            def noticed() -> bool:
+                proxy.cut()  # between two commands a new connection is made without a word
+                return not worker.ready()["redis"]
+
+            eventually(noticed, "the worker to notice")
             execute(bench, "DROP TRIGGER refuse ON logs")
             eventually(lambda: bench.stored() == 1, "the record to be stored from memory")
             eventually(bench.settled, "nothing pending")
