@@ -11,8 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from dewey_logs.database import Connection
 from dewey_logs.patterns import Patterns
 from dewey_logs.rows import LogRow
+from dewey_logs.statements import statement
 
 MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000
 
@@ -55,6 +57,18 @@ class Rollups:
             self._day = today
             self._known.clear()
         self._known.update(template.pattern for template in templates)
+
+
+def keep_patterns(connection: Connection, new: Sequence[Template]) -> None:
+    """Tell the database of patterns that it may not know."""
+    if new:
+        parameters = {
+            "patterns": [item.pattern for item in new],
+            "templates": [item.template for item in new],
+            "times_us": [item.row.created_at_us for item in new],
+            "samples": "{" + ",".join(item.row.id.hex() for item in new) + "}",
+        }
+        connection.execute(statement("store_patterns"), parameters)
 
 
 def deltas(stored: Sequence[LogRow], patterns: Mapping[bytes, int]) -> dict[str, object]:

@@ -32,6 +32,8 @@ from dewey_logs.rows import LogRow, Reject
 from dewey_logs.sqlstates import Verdict, first_line, verdict_on
 from dewey_logs.statements import statement
 
+HOUR_US = 3_600_000_000
+
 
 class KnownRow(RowRefused):
     """A row is stored already, or breaks a unique index that is not ours: staging tells."""
@@ -159,3 +161,20 @@ def _ids(connection: Connection, name: str, parameters: Mapping[str, object]) ->
 def _uuids(ids: Iterable[bytes]) -> str:
     """Return the text of a uuid[], which costs a tenth of a list of uuid.UUID."""
     return "{" + ",".join([key.hex() for key in ids]) + "}"
+
+
+def with_partitions(
+    connection: Connection, rows: Sequence[LogRow]
+) -> tuple[list[LogRow], list[Reject]]:
+    """Make every partition of the batch; return the rows that have one, and the rest as refused.
+
+    No partition is shorter than an hour.
+    """
+    times = {row.created_at_us // HOUR_US: row.created_at_us for row in rows}
+    made = connection.execute(statement("make_partitions"), {"times_us": list(times.values())})
+    without = {us // HOUR_US for us, name in made if name is None}
+    why = RowRefused("created_at is too far from now: no partition is made there", "23514")
+    return (
+        [row for row in rows if row.created_at_us // HOUR_US not in without],
+        [reject_of(row, why) for row in rows if row.created_at_us // HOUR_US in without],
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from dewey_logs.copydata import RowRefused, encode
 from dewey_logs.database import Connection, connect, user_of
 from dewey_logs.errors import DeweyError, NotDurable, Unavailable, Unclassified
 from dewey_logs.logins import WRITER
+from dewey_logs.outcomes import settled
 from dewey_logs.owntime import timed
 from dewey_logs.patience import PatientConnection, beyond
 from dewey_logs.rejects import reject_of, store_rejects
@@ -29,7 +30,7 @@ from dewey_logs.rows import Batch, Checkpoint, LogRow, Reject, SetBack, WriteRes
 from dewey_logs.sqlstates import Verdict, first_line, translated, verdict_on
 from dewey_logs.statements import statement
 
-HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
+DAY_US = 86_400_000_000
 ATTEMPTS = 9  # known row, missing day, bad row, copy resent, group anew, bound, clear; two to spare
 
 _log = logging.getLogger("dewey_logs.writer")
@@ -201,7 +202,7 @@ class Writer:
         day_missing = every_day = False
         for _ in range(ATTEMPTS):
             if not every_day and (day_missing or way is ways.isolated):
-                rows, impossible = _with_partitions(connection, rows)
+                rows, impossible = ways.with_partitions(connection, rows)
                 refused += impossible
                 every_day = True
             try:
@@ -212,9 +213,9 @@ class Writer:
                     rejects = (*batch.rejects, *refused, *placed.refused)
                     told = ledger.late(connection, batch, bound, placed.stored, rejects)
                     _keep_rejects(connection, batch, rejects, expired)
-                    numbers = _numbers(batch, placed, expired, rejects, gone)
+                    numbers = settled(batch, placed, expired, rejects, gone)
                     new = self._rollups.unknown(placed.stored, patterns)
-                    _keep_patterns(connection, new)
+                    rollups.keep_patterns(connection, new)
                     counts = rollups.deltas(placed.stored, patterns)
                     before = self._settle(connection, told, numbers, counts, bound)
                     if self._moved_exist:
@@ -319,34 +320,6 @@ def _require_durability(connection: Connection) -> None:
         )
 
 
-def _with_partitions(
-    connection: Connection, rows: Sequence[LogRow]
-) -> tuple[list[LogRow], list[Reject]]:
-    """Make every partition of the batch; return the rows that have one, and the rest as refused.
-
-    No partition is shorter than an hour.
-    """
-    times = {row.created_at_us // HOUR_US: row.created_at_us for row in rows}
-    made = connection.execute(statement("make_partitions"), {"times_us": list(times.values())})
-    without = {us // HOUR_US for us, name in made if name is None}
-    why = RowRefused("created_at is too far from now: no partition is made there", "23514")
-    return (
-        [row for row in rows if row.created_at_us // HOUR_US not in without],
-        [reject_of(row, why) for row in rows if row.created_at_us // HOUR_US in without],
-    )
-
-
-def _keep_patterns(connection: Connection, new: Sequence[rollups.Template]) -> None:
-    if new:
-        parameters = {
-            "patterns": [item.pattern for item in new],
-            "templates": [item.template for item in new],
-            "times_us": [item.row.created_at_us for item in new],
-            "samples": "{" + ",".join(item.row.id.hex() for item in new) + "}",
-        }
-        connection.execute(statement("store_patterns"), parameters)
-
-
 def _keep_rejects(
     connection: Connection, batch: Batch, rejects: Sequence[Reject], expired: Sequence[LogRow]
 ) -> None:
@@ -354,31 +327,3 @@ def _keep_rejects(
     known = {item.record for item in batch.retried}
     store_rejects(connection, [r for r in rejects if r.id not in known], batch.stream)
     deadletters.settle_retried(connection, batch.retried, rejects, {row.id for row in expired})
-
-
-def _numbers(
-    batch: Batch,
-    placed: ways.Placed,
-    expired: Sequence[LogRow],
-    rejects: Sequence[Reject],
-    gone: Collection[bytes],
-) -> list[ledger.Entry]:
-    """Return what became of every sequence number; what was known already counts as stored too."""
-    not_stored = {*gone, *(reject.id for reject in rejects), *(row.id for row in expired)}
-    stored = [row for row in batch.rows if row.id not in not_stored]
-    cleared_rows = [row for row in batch.rows if row.id in gone] if gone else []
-    new = {row.id for row in placed.stored}
-    again = []
-    for row in stored:
-        if row.id in new:
-            new.discard(row.id)  # a second copy inside the batch is a duplicate
-        else:
-            again.append(row)
-    return [
-        *ledger.entries("stored", stored),
-        *ledger.entries("duplicate", again),
-        *ledger.entries("rejected", rejects),
-        *ledger.entries("expired", expired),
-        *ledger.entries("cleared", cleared_rows),
-        *ledger.dropped_entries(batch.dropped),
-    ]

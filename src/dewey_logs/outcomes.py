@@ -1,0 +1,36 @@
+"""What became of every number in a batch: the ledger's side of a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from dewey_logs import ledger, ways
+from dewey_logs.rows import Batch, LogRow, Reject
+
+
+def settled(
+    batch: Batch,
+    placed: ways.Placed,
+    expired: Sequence[LogRow],
+    rejects: Sequence[Reject],
+    gone: Collection[bytes],
+) -> list[ledger.Entry]:
+    """Return what became of every sequence number; what was known already counts as stored too."""
+    not_stored = {*gone, *(reject.id for reject in rejects), *(row.id for row in expired)}
+    stored = [row for row in batch.rows if row.id not in not_stored]
+    cleared_rows = [row for row in batch.rows if row.id in gone] if gone else []
+    new = {row.id for row in placed.stored}
+    again = []
+    for row in stored:
+        if row.id in new:
+            new.discard(row.id)  # a second copy inside the batch is a duplicate
+        else:
+            again.append(row)
+    return [
+        *ledger.entries("stored", stored),
+        *ledger.entries("duplicate", again),
+        *ledger.entries("rejected", rejects),
+        *ledger.entries("expired", expired),
+        *ledger.entries("cleared", cleared_rows),
+        *ledger.dropped_entries(batch.dropped),
+    ]
