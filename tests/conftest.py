@@ -1,14 +1,12 @@
 """Real servers for every test: one Valkey and one PostgreSQL a session, a stream and database each.
 
-Folders stand directly under the system's temporary folder, because PostgreSQL runs as `nobody`
-when the tests run as root, and because the path of a unix socket is short.
+Their folders (folders.py) have short paths that everyone may enter, because PostgreSQL runs as
+`nobody` when the tests run as root, and because the path of a unix socket is short.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +21,7 @@ from godot.embedded.plan import LOGINS, READER, WRITER
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
+from tests import folders
 
 # a busy machine is no finding
 hypothesis_settings.register_profile(
@@ -37,11 +36,10 @@ for name in list(os.environ):  # a developer's own settings must not reach the t
 
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="godot-test-"))
-    folder.chmod(0o711)
-    os.environ["GODOT_DATA_DIR"] = str(folder / "nothing-runs-here")
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with folders.server_folder() as folder:
+        folder.chmod(0o711)
+        os.environ["GODOT_DATA_DIR"] = str(folder / "nothing-runs-here")
+        yield folder
 
 
 @pytest.fixture(scope="session")

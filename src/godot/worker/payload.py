@@ -33,6 +33,11 @@ def stored_text(raw: bytes | None, notes: Notes) -> bytes | None:
     return data_text(found, notes, keep_godot=True)
 
 
+def is_clean(raw: bytes) -> bool:
+    """Say whether the text is one object and can be stored as it is."""
+    return _clean_object(raw) is not None
+
+
 def _clean_object(raw: bytes) -> dict[str, Any] | None:
     """Return the object when its text can be stored as it is, None when it needs cleaning."""
     if (

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clientlib import ICCMLogger
 from godot.embedded.valkey import Valkey
+from tests.folders import server_folder
 
 MakeLogger = Callable[..., ICCMLogger]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -37,12 +35,11 @@ def make_logger(redis_url: str, stream_name: str) -> Iterator[MakeLogger]:
 @pytest.fixture
 def own_server() -> Iterator[Valkey]:
     """A server of the test's own, which it may stop and start."""
-    folder = Path(tempfile.mkdtemp(prefix="godot-test-"))
-    server = Valkey(folder)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    with server_folder() as folder:
+        server = Valkey(folder)
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
@@ -18,6 +15,7 @@ from dewey_logs import Batch, LogFilter, SchemaProblem, Store, Unavailable, open
 from dewey_logs.migrations import migrate
 from dewey_logs.readers import MAX_CONNECTIONS
 from godot.embedded.postgres import Postgres
+from tests.folders import server_folder
 from tests.integration.dewey_logs.conftest import Database, Maker, batch, eventually
 from tests.proxy import Proxy
 
@@ -25,14 +23,13 @@ from tests.proxy import Proxy
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[Postgres]:
     """A server that the tests of this file may kill."""
-    folder = Path(tempfile.mkdtemp(prefix="godot-test-"))
-    folder.chmod(0o711)
-    server = Postgres(folder / "pg", options=("fsync=on", "shared_buffers=32MB"))
-    server.start()
-    migrate(server.url())
-    yield server
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    with server_folder() as folder:
+        folder.chmod(0o711)
+        server = Postgres(folder / "pg", options=("fsync=on", "shared_buffers=32MB"))
+        server.start()
+        migrate(server.url())
+        yield server
+        server.stop()
 
 
 @pytest.fixture

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.folders import server_folder
 from tests.integration.embedded.runs import Run, Start
 
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="godot-test-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with server_folder() as folder:
+        yield folder
     for suffix in (".journal", ".output"):
         Path(f"{folder}{suffix}").unlink(missing_ok=True)
 

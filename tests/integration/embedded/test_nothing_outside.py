@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 import godot
 from godot.embedded import instance, postgres
 from godot.embedded.postgres import Postgres, installation
+from tests.folders import server_folder
 from tests.integration.embedded.runs import Run, Start
 
 ACCOUNTS = (Path("/etc/passwd"), Path("/etc/group"), Path("/etc/shadow"))
@@ -58,11 +58,10 @@ def test_a_run_changes_modes_owners_and_accounts_nowhere(start: Start, data_dir:
 
 @pytest.fixture
 def folder_of_nobody() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="godot-test-"))
-    nobody = pwd.getpwnam("nobody")
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with server_folder() as folder:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        yield folder
 
 
 def _python_for_everyone() -> str | None:
