@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import redis
 
@@ -16,6 +16,8 @@ from godot.errors import StreamFull, StreamLost
 from godot.stream.connection import ask, translated
 from godot.stream.ids import ZERO, StreamID
 from godot.stream.replies import Entry, entries, read_entries
+
+Command: TypeAlias = tuple[str | int, ...]
 
 BURY = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
@@ -44,6 +46,17 @@ class Progress(NamedTuple):
     first: StreamID | None
     present: int
     floor: StreamID
+
+
+def progress_of(told: Sequence[Any], pending: Sequence[Any] | None) -> Progress:
+    """Read what `Consumer.counting` asked for; `pending` is None without the group."""
+    added, last_generated, present, first_entry = told
+    last = StreamID.parse(last_generated)
+    first = StreamID.parse(first_entry) if first_entry else None
+    floor = first or last.next()
+    if pending and pending[0]:
+        floor = min(floor, StreamID.parse(pending[1]))
+    return Progress(added, last, first, present, floor)
 
 
 class Consumer:
@@ -110,12 +123,13 @@ class Consumer:
         where `read_own` takes them.
         """
         block = () if block_ms is None else ("BLOCK", block_ms)
-        return read_entries(
-            ask(
-                self.client,
-                *("XREADGROUP", "GROUP", self.group, self.name, "COUNT", count, *block),
-                *("STREAMS", self.stream, ">"),
-            )
+        return read_entries(ask(self.client, *self.reading(count, *block)))
+
+    def reading(self, count: int, *block: str | int) -> Command:
+        """Return the command that takes entries nobody has had yet."""
+        return (
+            *("XREADGROUP", "GROUP", self.group, self.name, "COUNT", count, *block),
+            *("STREAMS", self.stream, ">"),
         )
 
     def read_own(self, count: int, after: StreamID = ZERO) -> list[Entry]:
@@ -153,19 +167,19 @@ class Consumer:
         The first entry is read before what is pending: what is delivered meanwhile comes from the
         stream, so it does not stand before that entry.
         """
-        try:
-            told = ask(self.client, "EVAL", PROGRESS, 1, self.stream)
-        except StreamLost:
-            return None
-        added, last_generated, present, first_entry = told
-        last = StreamID.parse(last_generated)
-        first = StreamID.parse(first_entry) if first_entry else None
-        floor = first or last.next()
+        counters, pending = self.counting()
+        told = waiting = None
         with suppress(StreamLost):  # without the group nothing is pending
-            pending = ask(self.client, "XPENDING", self.stream, self.group)
-            if pending[0]:
-                floor = min(floor, StreamID.parse(pending[1]))
-        return Progress(added, last, first, present, floor)
+            told = ask(self.client, *counters)
+            waiting = ask(self.client, *pending)
+        return told and progress_of(told, waiting)
+
+    def counting(self) -> tuple[Command, Command]:
+        """Return the two commands whose answers `progress_of` reads."""
+        return (
+            ("EVAL", PROGRESS, 1, self.stream),
+            ("XPENDING", self.stream, self.group),
+        )
 
     def held(self, count: int) -> list[StreamID]:
         """Return up to `count` of the entries delivered to this consumer and not acknowledged.

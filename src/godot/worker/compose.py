@@ -66,7 +66,7 @@ class Composer:
                     rejects.append(decoded)
             runs.extend(_runs(present, read.again))
             runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
-        progress = self._consumer.progress()
+        progress = reads[-1].progress or self._consumer.progress()
         holds = progress.present if progress and not self._another_stream else None
         if progress:
             self._another_stream = False

@@ -9,11 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
+from godot.errors import GodotError, StreamUnavailable
 from godot.settings import Settings
-from godot.stream.group import Consumer
+from godot.stream.ahead import ReadAhead
+from godot.stream.group import Consumer, Progress
 from godot.stream.ids import ZERO
 from godot.stream.reclaim import Suspect, Sweep
 from godot.stream.replies import Entry
@@ -27,11 +30,13 @@ class Read(msgspec.Struct, frozen=True):
     """What one command delivered: consecutive entries, or ones that somebody has had before.
 
     `deliveries` is how often each was delivered, where the server's own count does not say it.
+    `progress` is what the stream counted just after, where that was asked for together.
     """
 
     entries: Sequence[Entry]
     again: bool = False
     deliveries: int | None = None
+    progress: Progress | None = None
 
 
 class Intake:
@@ -49,6 +54,7 @@ class Intake:
             min_idle_ms=settings.reclaim_idle_ms,
             max_deliveries=settings.max_deliveries,
         )
+        self._ahead = ReadAhead(consumer)
         self._drain_own = False
         self._own_after = ZERO
         self._replaying = False
@@ -57,6 +63,7 @@ class Intake:
 
     def expect_own(self) -> None:
         """Look into our own pending list first: a reply was lost, and its entries with it."""
+        self._ahead.give_up()
         self._drain_own = True
         self._own_after = ZERO
 
@@ -64,8 +71,23 @@ class Intake:
         """Take everything for known until caught up: the group began again at the beginning."""
         self._replaying = True
 
+    def rest(self) -> list[Read]:
+        """Return what was asked for ahead, for a worker that stops; nothing more becomes ours."""
+        try:
+            return self._read_ahead() if self._ahead.asked else []
+        except GodotError:
+            return []
+        finally:
+            self._ahead.give_up()
+
+    def forget(self) -> None:
+        """Want nothing of what was asked for ahead: the stream it is of is gone."""
+        self._ahead.give_up()
+
     def next(self) -> tuple[list[Read], Sequence[Suspect]]:
         """Return the next batch and the suspects to be looked at alone; both may be empty."""
+        if self._ahead.asked and self._ahead.age_s > self._settings.reclaim_idle_ms / 2000:
+            self.expect_own()  # we were busy for long: a peer may soon take them for left behind
         if self._drain_own:
             own = self._consumer.read_own(self._count(self._settings.batch_max), self._own_after)
             if own:
@@ -85,11 +107,15 @@ class Intake:
     def _window(self) -> list[Read]:
         settings = self._settings
         again = self._replaying
-        want = self._count(settings.batch_max if self.backlog else settings.batch_size)
-        first = self._consumer.read_new(want, BLOCK_MS)
-        got = len(first)
-        reads = [Read(first, again)] if first else []
-        if first and got < want:
+        want = self._ahead.asked
+        if want:
+            reads = self._read_ahead()
+        else:
+            want = self._count(settings.batch_max if self.backlog else settings.batch_size)
+            first = self._consumer.read_new(want, BLOCK_MS)
+            reads = [Read(first, again)] if first else []
+        got = sum(len(read.entries) for read in reads)
+        if 0 < got < want:
             deadline = time.monotonic() + settings.batch_timeout_ms / 1000
             pause_s = settings.batch_timeout_ms / 1000 / WINDOW_SLICES
             while got < want and time.monotonic() < deadline and not self._stop.wait(pause_s):
@@ -102,7 +128,14 @@ class Intake:
         if got:
             size = sum(entry.size for read in reads for entry in read.entries)
             self._average_bytes += (size / got - self._average_bytes) / 4
+        if self.backlog:
+            with suppress(StreamUnavailable):  # what was read already is not to be lost for it
+                self._ahead.ask(self._count(settings.batch_max))
         return reads
+
+    def _read_ahead(self) -> list[Read]:
+        entries, progress = self._ahead.take()
+        return [Read(entries, self._replaying, progress=progress)] if entries else []
 
     def _count(self, wanted: int) -> int:
         """Bound a read by bytes as well as by number, going by the size of recent entries."""

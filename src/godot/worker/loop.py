@@ -128,7 +128,7 @@ class Worker:
             self._last_cycle = time.monotonic()
             while not self.stop.is_set():
                 self._guarded_cycle(self._pipeline)
-            self._pipeline.finish()
+            self._pipeline.settle(self._intake.rest())
         except Abandoned as exc:
             log.warning("batch abandoned", extra={"action": "abandon", "reason": str(exc)})
         except StreamUnavailable as exc:
@@ -142,6 +142,7 @@ class Worker:
             if self._pipeline is not None:
                 self._pipeline.forget()
                 self._pipeline.close()
+            self._intake.rest()
             lease.close()
             self._leave()
             self.store.close()
@@ -195,6 +196,7 @@ class Worker:
             self._last_cycle = time.monotonic()
         except StreamLost as exc:
             pipeline.forget(deleted=True)
+            self._intake.forget()
             self._group_seen = False
             self._lost_group = True
             self._lost_stream |= exc.stream_is_gone

@@ -1,0 +1,71 @@
+"""What a worker has asked for ahead is its own like everything else it has read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from godot.worker.loop import Worker
+from tests.integration.worker.conftest import Bench, eventually
+from tests.proxy import Proxy
+
+AT_ONCE = 10  # a batch; one is being committed, one waits for that, one was asked for ahead
+
+
+@pytest.fixture
+def small(settings):
+    return msgspec.structs.replace(
+        settings, batch_size=AT_ONCE, batch_max=AT_ONCE, reclaim_idle_ms=3_600_000
+    )
+
+
+@contextmanager
+def held_up(bench: Bench) -> Iterator[None]:
+    """Keep the first of ten batches from being committed, until the worker has taken three."""
+    with bench.commits_held():
+        bench.append(bench.records(10 * AT_ONCE))
+        eventually(lambda: bench.pending() == 3 * AT_ONCE, "three batches in hand")
+        yield
+
+
+def test_a_worker_that_stops_stores_what_it_asked_for(bench: Bench, working, small):
+    with working(small) as worker, held_up(bench):
+        worker.stop.set()
+    assert bench.stored() == 3 * AT_ONCE
+    assert (bench.pending(), bench.consumers()) == (0, 0), "nothing is left with nobody"
+    with working(small):
+        eventually(bench.settled, "the rest stored")
+    assert (bench.stored(), bench.audited().clean) == (10 * AT_ONCE, True)
+
+
+def test_what_was_asked_for_on_a_connection_that_broke_is_found_again(
+    bench: Bench, working, small, valkey_server
+):
+    with Proxy(valkey_server.socket) as proxy:
+        through = msgspec.structs.replace(small, redis_url=f"redis://127.0.0.1:{proxy.port}/0")
+        with working(through):
+            with held_up(bench):
+                proxy.cut()
+            eventually(bench.settled, "everything settled, long before any reclaim")
+    found = bench.audited()
+    assert (bench.stored(), found.total.duplicates, found.clean) == (10 * AT_ONCE, 0, True)
+
+
+def test_what_waited_for_too_long_is_read_again(bench: Bench, working, small):
+    hasty = msgspec.structs.replace(small, reclaim_idle_ms=1_000)
+    with working(hasty) as worker:
+        with held_up(bench):
+            eventually(lambda: _asked_s(worker) > 0.6, "a peer to be about to take it")
+        eventually(bench.settled, "everything settled")
+    again = bench.sql(
+        "SELECT coalesce(sum(n), 0) FROM logs_ledger_entries WHERE delivery = 'again'"
+    )
+    assert again[0][0] >= AT_ONCE, "from our own pending list"
+    assert (bench.stored(), bench.audited().clean) == (10 * AT_ONCE, True)
+
+
+def _asked_s(worker: Worker) -> float:
+    return worker._intake._ahead.age_s
