@@ -21,15 +21,16 @@ from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
+from godot.stream.outline import present
 from godot.stream.pending import Pending, payloads, pending, pending_among, take_over
-from godot.stream.reclaim import RELEASE_FACTOR
+from godot.stream.reclaim import RELEASE_FACTOR, claim_unread
 from godot.stream.replies import Entry
 from godot.stream.setback import Readings
 from godot.worker.assemble import Tally, pipeline
 from godot.worker.batch import Pipeline
 from godot.worker.decode import Decoder
 from godot.worker.intake import Read
-from godot.worker.loop import SOLO_DEATHS
+from godot.worker.loop import SOLO_DEATHS, UNREAD_DEATHS
 
 
 class ClaimPlan(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ class Repair:
     def plan_claim(self, min_idle_ms: int) -> ClaimPlan:
         """Look for entries that nobody has touched for so long."""
         found = list(self.pending(min_idle_ms))
-        there = self.payloads([item.id for item in found])
+        there = present(self._client, self._stream, [item.id for item in found])
         return ClaimPlan(
             tuple(i.id for i in found if i.id in there and not self.suspected(i)),
             tuple(i for i in found if i.id in there and self.suspected(i)),
@@ -120,17 +121,17 @@ class Repair:
                 done += len(entries)
                 progress(len(ids))
             for suspect in plan.suspects:
-                entries = take_over(consumer, [suspect.id], min_idle_ms)
-                if entries:
-                    condemned += self._settle_suspect(settling, entries[0], suspect)
-                done += len(entries)
+                entry = _taken(consumer, suspect, min_idle_ms)
+                if entry is not None:
+                    condemned += self._settle_suspect(settling, entry, suspect)
+                    done += 1
                 progress(1)
         return Claimed(done, condemned, len(plan.without_payload), tally)
 
     def _settle_suspect(self, settling: Pipeline, entry: Entry, suspect: Pending) -> bool:
         before = self._deliveries(suspect)
         if (suspect.died_alone or 0) >= SOLO_DEATHS:
-            settling.condemn(entry, before)
+            settling.condemn(entry, before, unread=_kills_unread(suspect))
             return True
         settling.settle([Read([entry], again=True, deliveries=before + 1)])
         return False
@@ -145,7 +146,7 @@ class Repair:
         """Look at the entries a person named."""
         wanted = sorted(set(ids))
         found = pending_among(self._client, self._stream, self._settings.group, wanted)
-        there = self.payloads(list(found))
+        there = present(self._client, self._stream, list(found))
         return AckPlan(
             tuple(found[one] for one in wanted if one in there),
             tuple(one for one in wanted if one in found and one not in there),
@@ -213,6 +214,17 @@ class Repair:
 
 def _name() -> str:
     return f"repair:{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _kills_unread(suspect: Pending) -> bool:
+    return (suspect.died_alone or 0) >= UNREAD_DEATHS
+
+
+def _taken(consumer: Consumer, suspect: Pending, min_idle_ms: int) -> Entry | None:
+    """Take a suspect over, unread where it kills whoever receives it; a peer may be quicker."""
+    if _kills_unread(suspect):
+        return claim_unread(consumer, suspect.id, min_idle_ms)
+    return next(iter(take_over(consumer, [suspect.id], min_idle_ms)), None)
 
 
 def _portions(ids: Sequence[StreamID], size: int) -> Iterator[Sequence[StreamID]]:

@@ -91,18 +91,22 @@ def ask(client: redis.Redis, *command: str | bytes | int) -> Any:
         return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's own
 
 
-def told(client: redis.Redis, section: str) -> dict[str, Any]:
-    """Return a section of INFO; empty when this user may not ask, or nobody may."""
+def ask_if_allowed(client: redis.Redis, *command: str | bytes | int) -> Any:
+    """Send one command; return None when this user may not send it, or nobody may."""
     with translated(client):
         try:
-            found: dict[str, Any] = client.info(section)
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's own
         except redis.exceptions.NoPermissionError:
-            return {}
+            return None
         except redis.ResponseError as exc:
             if not str(exc).startswith("unknown command"):
                 raise
-            return {}
-    return found
+            return None
+
+
+def told(client: redis.Redis, section: str) -> dict[str, Any]:
+    """Return a section of INFO; empty when this user may not ask, or nobody may."""
+    return ask_if_allowed(client, "INFO", section) or {}
 
 
 def _answer(exc: redis.ResponseError) -> GodotError:

@@ -8,6 +8,7 @@ from godot.settings import Settings
 from godot.stream.connection import ask, close, connect
 from godot.stream.ids import ZERO, StreamID
 from godot.stream.keys import stream_key
+from godot.stream.outline import entry_ids
 from godot.stream.replies import Entry, entries, read_entries
 
 MAX_BLOCK_MS = 10_000
@@ -26,8 +27,8 @@ class Follower:
         self.position = self._newest() if after is None else after
 
     def _newest(self) -> StreamID:
-        newest = entries(ask(self._client, "XREVRANGE", self._key, "+", "-", "COUNT", 1))
-        return newest[0].id if newest else ZERO
+        newest = entry_ids(self._client, "XREVRANGE", self._key, "+", "-", 1)
+        return newest[0] if newest else ZERO
 
     def read(self, block_ms: int, count: int = 500) -> list[Entry]:
         """Return up to `count` further entries; wait at most `block_ms` for the first."""

@@ -15,6 +15,7 @@ import redis
 from godot.errors import StreamFull, StreamLost
 from godot.stream.connection import ask, translated
 from godot.stream.ids import ZERO, StreamID
+from godot.stream.outline import COUNTERS, counters_of
 from godot.stream.replies import Entry, entries, read_entries
 
 Command: TypeAlias = tuple[str | int, ...]
@@ -23,14 +24,6 @@ BURY = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
 redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 return 1
-"""
-
-# XINFO STREAM sends its first and last entry whole: one larger than our memory would kill us here
-PROGRESS = """
-local told, info = {}, redis.call('XINFO', 'STREAM', KEYS[1])
-for at = 1, #info, 2 do told[info[at]] = info[at + 1] end
-local first = told['first-entry']
-return {told['entries-added'], told['last-generated-id'], told['length'], first and first[1]}
 """
 
 
@@ -50,13 +43,11 @@ class Progress(NamedTuple):
 
 def progress_of(told: Sequence[Any], pending: Sequence[Any] | None) -> Progress:
     """Read what `Consumer.counting` asked for; `pending` is None without the group."""
-    added, last_generated, present, first_entry = told
-    last = StreamID.parse(last_generated)
-    first = StreamID.parse(first_entry) if first_entry else None
-    floor = first or last.next()
+    found = counters_of(told)
+    floor = found.first or found.last_generated.next()
     if pending and pending[0]:
         floor = min(floor, StreamID.parse(pending[1]))
-    return Progress(added, last, first, present, floor)
+    return Progress(found.added, found.last_generated, found.first, found.length, floor)
 
 
 class Consumer:
@@ -177,7 +168,7 @@ class Consumer:
     def counting(self) -> tuple[Command, Command]:
         """Return the two commands whose answers `progress_of` reads."""
         return (
-            ("EVAL", PROGRESS, 1, self.stream),
+            ("EVAL", COUNTERS, 1, self.stream),
             ("XPENDING", self.stream, self.group),
         )
 

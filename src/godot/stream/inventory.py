@@ -15,13 +15,13 @@ import msgspec
 import redis
 
 from godot.errors import StreamLost
-from godot.identity import given_id, read_identity
+from godot.identity import read_identity
 from godot.settings import Settings
 from godot.stream.connection import ask, close, connect
 from godot.stream.ids import ZERO, StreamID
 from godot.stream.keys import stream_key
+from godot.stream.outline import counters, records
 from godot.stream.producers import ProducerInfo, read
-from godot.stream.replies import Entry, entries
 
 PAGE = 1_000
 END = StreamID(2**64 - 1, 2**64 - 1)
@@ -78,22 +78,19 @@ def take(settings: Settings) -> Inventory:
 def _take(client: redis.Redis, key: str, group: str) -> Inventory:
     announced, _ = read(client, key)
     delivered = _last_delivered(client, key, group)
-    try:
-        info = ask(client, "XINFO", "STREAM", key)
-    except StreamLost:
+    told = counters(client, key)
+    if told is None:
         return Inventory(key, tuple(announced), 0, ZERO, (), ())
-    upto = StreamID.parse(info[b"last-generated-id"])
+    upto = told.last_generated
     pending = set(_pending(client, key, group))
     held = tuple(
-        _held(entry, entry.id > delivered or entry.id in pending)
-        for entry in _pages(client, key, upto)
+        _held(entry, raw, entry > delivered or entry in pending)
+        for entry, raw in _records(client, key, upto)
     )
     # once more: what was given to a worker meanwhile and then trimmed is in its hands, not lost
     pending.update(_pending(client, key, group))
     hollow = {i for i in pending if i <= upto}.difference(item.id for item in held)
-    return Inventory(
-        key, tuple(announced), int(info[b"entries-added"]), upto, held, tuple(sorted(hollow))
-    )
+    return Inventory(key, tuple(announced), told.added, upto, held, tuple(sorted(hollow)))
 
 
 def _last_delivered(client: redis.Redis, key: str, group: str) -> StreamID:
@@ -113,17 +110,18 @@ def _pending(client: redis.Redis, key: str, group: str) -> Iterator[StreamID]:
             start = f"({page[-1][0].decode()}"
 
 
-def _pages(client: redis.Redis, key: str, upto: StreamID) -> Iterator[Entry]:
+def _records(
+    client: redis.Redis, key: str, upto: StreamID
+) -> Iterator[tuple[StreamID, bytes | None]]:
     start = "-"
-    while page := entries(ask(client, "XRANGE", key, start, str(upto), "COUNT", PAGE)):
+    while page := records(client, key, start, str(upto)):
         yield from page
-        start = f"({page[-1].id}"
+        start = f"({page[-1][0]}"
 
 
-def _held(entry: Entry, waiting: bool) -> Held:
-    raw = given_id(entry)
+def _held(entry: StreamID, raw: bytes | None, waiting: bool) -> Held:
     who = None if raw is None else read_identity(raw)
     found = who and who.ours
     if found is None:
-        return Held(entry.id, None, None, waiting, 0)
-    return Held(entry.id, found.producer, found.sequence, waiting, found.ms)
+        return Held(entry, None, None, waiting, 0)
+    return Held(entry, found.producer, found.sequence, waiting, found.ms)

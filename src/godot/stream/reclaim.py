@@ -117,19 +117,8 @@ class Sweep:
         return found[0] if found else None
 
     def claim_unread(self, suspect: Suspect) -> Entry | None:
-        """Take one suspect over with no more than its record id, unless a peer has it.
-
-        For what kills whoever receives it: its payload may be larger than a worker's memory.
-        """
-        me = self.consumer
-        raw = ask(
-            me.client,
-            *("EVAL", CLAIM_UNREAD, 1, me.stream, me.group, me.name),
-            *(self.min_idle_ms, str(suspect.id)),
-        )
-        if raw is None:
-            return None
-        return Entry(suspect.id, (b"id", raw) if raw else ())
+        """Take one suspect over with no more than its record id, unless a peer has it."""
+        return claim_unread(self.consumer, suspect.id, self.min_idle_ms)
 
     def _claim(self, ids: Sequence[StreamID], min_idle_ms: int) -> list[Entry]:
         if not ids:
@@ -142,6 +131,20 @@ class Sweep:
                 *[str(i) for i in ids],
             )
         )
+
+
+def claim_unread(me: Consumer, one: StreamID, min_idle_ms: int) -> Entry | None:
+    """Take an idle entry over with no more than its record id; None when a peer has it.
+
+    For what kills whoever receives it: its payload may be larger than our memory.
+    """
+    raw = ask(
+        me.client,
+        *("EVAL", CLAIM_UNREAD, 1, me.stream, me.group, me.name, min_idle_ms, str(one)),
+    )
+    if raw is None:
+        return None
+    return Entry(one, (b"id", raw) if raw else ())
 
 
 def _hollow(ids: Iterable[StreamID]) -> list[Entry]:

@@ -12,16 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dewey_logs import Batch, Checkpoint, DeweyError, SetBack, WriteResult
-from godot.stream.connection import ask
 from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
-
-PAGE = 200
-IDS = """
-local found = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
-for at = 1, #found do found[at] = found[at][1] end
-return found
-"""
+from godot.stream.outline import PAGE, entry_ids
 
 
 class Readings:
@@ -95,6 +88,4 @@ class Readings:
         return SetBack(self._consumer.stream, known, low, after[0], added, now)
 
     def _range(self, command: str, start: str, end: str, count: int = PAGE) -> list[StreamID]:
-        stream = self._consumer.stream
-        found = ask(self._consumer.client, "EVAL", IDS, 1, stream, command, start, end, count)
-        return [StreamID.parse(text) for text in found]
+        return entry_ids(self._consumer.client, command, self._consumer.stream, start, end, count)

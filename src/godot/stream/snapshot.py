@@ -13,15 +13,14 @@ from typing import Any
 import msgspec
 import redis
 
-from godot.errors import StreamLost
 from godot.settings import Settings
 from godot.stream import producers
 from godot.stream.connection import ask, close, connect, told, translated
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
+from godot.stream.outline import Counters, counters, entry_ids
 from godot.stream.producers import ProducerInfo
 from godot.stream.rate import Reading
-from godot.stream.replies import entries
 
 
 class StreamSnapshot(msgspec.Struct, frozen=True):
@@ -105,20 +104,19 @@ def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -
         seconds, micros = client.time()
     server, memory = told(client, "server"), told(client, "memory")
     stream, group = _counters(client, key, settings.group)
-    counters = _reading(stream, group, clock())
+    reading = _reading(stream, group, clock())
     delivered = StreamID.parse(group[b"last-delivered-id"]) if group else None
-    added = int(stream[b"entries-added"]) if stream else 0
     undelivered_since = _first_after(client, key, delivered) if stream else None
     return StreamSnapshot(
         stream=key,
         group=settings.group,
         now_ms=int(seconds) * 1000 + int(micros) // 1000,
         exists=stream is not None,
-        entries=int(stream[b"length"]) if stream else 0,
+        entries=stream.length if stream else 0,
         limit=settings.maxlen,
-        added=added,
-        first_id=_edge(stream, b"first-entry"),
-        last_id=_edge(stream, b"last-entry"),
+        added=stream.added if stream else 0,
+        first_id=stream and stream.first,
+        last_id=stream and stream.last,
         group_exists=group is not None,
         last_delivered_id=delivered,
         undelivered=0 if undelivered_since is None else _undelivered(stream, group),
@@ -130,66 +128,49 @@ def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -
         memory_limit_bytes=memory.get("maxmemory"),
         server_version=_version(server),
         producers=tuple(producers.read(client, key)[0]),
-        reading=counters,
+        reading=reading,
     )
 
 
 def _counters(
     client: redis.Redis, key: str, name: str
-) -> tuple[dict[bytes, Any] | None, dict[bytes, Any] | None]:
-    stream = _info(client, key)
+) -> tuple[Counters | None, dict[bytes, Any] | None]:
+    stream = counters(client, key)
     groups = [] if stream is None else ask(client, "XINFO", "GROUPS", key)
     return stream, next((group for group in groups if group[b"name"] == name.encode()), None)
 
 
-def _reading(
-    stream: dict[bytes, Any] | None, group: dict[bytes, Any] | None, at_s: float
-) -> Reading:
+def _reading(stream: Counters | None, group: dict[bytes, Any] | None, at_s: float) -> Reading:
     """Without a group nothing is read; Redis leaves `entries-read` out where it lost count."""
     read = 0 if group is None else group[b"entries-read"]
     return Reading(
         at_s,
-        int(stream[b"entries-added"]) if stream else 0,
+        stream.added if stream else 0,
         None if read is None else int(read),
         int(group[b"pending"]) if group else 0,
     )
 
 
-def _info(client: redis.Redis, key: str) -> dict[bytes, Any] | None:
-    try:
-        found: dict[bytes, Any] = ask(client, "XINFO", "STREAM", key)
-    except StreamLost:
-        return None
-    return found
-
-
-def _edge(stream: dict[bytes, Any] | None, name: bytes) -> StreamID | None:
-    found = stream.get(name) if stream else None
-    return StreamID.parse(found[0]) if isinstance(found, list) else None
-
-
 def _first_after(client: redis.Redis, key: str, delivered: StreamID | None) -> int | None:
     start = f"({delivered}" if delivered else "-"
-    found = entries(ask(client, "XRANGE", key, start, "+", "COUNT", 1))
-    return found[0].id.ms if found else None
+    found = entry_ids(client, "XRANGE", key, start, "+", 1)
+    return found[0].ms if found else None
 
 
-def _undelivered(stream: dict[bytes, Any] | None, group: dict[bytes, Any] | None) -> int | None:
+def _undelivered(stream: Counters | None, group: dict[bytes, Any] | None) -> int | None:
     """Return how many entries wait, where the server's count is known to be right.
 
     That is: nothing delivered yet, or nothing trimmed beyond what was delivered.
     """
     if stream is None:
         return 0
-    length, added = int(stream[b"length"]), int(stream[b"entries-added"])
     if group is None:
-        return length
+        return stream.length
     delivered = StreamID.parse(group[b"last-delivered-id"])
-    first = _edge(stream, b"first-entry")
-    if first is None or delivered < first:
-        return length
+    if stream.first is None or delivered < stream.first:
+        return stream.length
     read = group[b"entries-read"]
-    return None if read is None else max(0, added - int(read))
+    return None if read is None else max(0, stream.added - int(read))
 
 
 def _oldest_pending(client: redis.Redis, key: str, group: str) -> int | None:

@@ -9,7 +9,7 @@ import pytest
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
 from godot.stream.reclaim import SOLO
-from godot.worker.loop import SOLO_DEATHS
+from godot.worker.loop import SOLO_DEATHS, UNREAD_DEATHS
 from tests.integration.worker.conftest import Bench
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
@@ -127,6 +127,17 @@ def test_suspects_go_one_by_one_and_only_proven_ones_are_condemned(here, bench, 
     assert bench.pending() == 0
     assert here("audit").returncode == 0
     assert "kills workers" in bench.sql("SELECT reason FROM logs_rejected")[0][0]
+
+
+def test_what_kills_whoever_receives_it_is_condemned_unread(here, bench, dead_worker):
+    bench.add_raw(component="c", level="INFO", message="x" * 1_000_000)
+    deliver(dead_worker, 1, SOLO + UNREAD_DEATHS)
+    before = bench.redis.info("stats")["total_net_output_bytes"]
+    assert document(here("claim", "--yes", "-o", "json"))["condemned"] == 1
+    assert bench.redis.info("stats")["total_net_output_bytes"] - before < 100_000
+    ((reason, names),) = bench.sql("SELECT reason, field_names FROM logs_rejected")
+    assert "only receive it" in reason
+    assert (names, bench.pending()) == ([], 0)
 
 
 def test_a_dead_letter_says_how_often_its_entry_was_delivered(here, bench, dead_worker):

@@ -1,0 +1,140 @@
+"""A stream in outline: its counters, the ids of its entries and of their records, and no payload.
+
+XINFO STREAM, XRANGE and XCLAIM send entries whole, and one that is larger than our memory would
+kill whoever only wants to count it. So what needs no payload is read by a script on the server. A
+login that may run none is answered as Redis answers: with whole entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import redis
+
+from godot.errors import StreamLost
+from godot.identity import given_id
+from godot.stream.connection import ask, ask_if_allowed
+from godot.stream.ids import StreamID
+from godot.stream.replies import entries
+
+PAGE = 200  # entries that a script looks at; the server does nothing else meanwhile
+
+COUNTERS = """
+local told, info = {}, redis.call('XINFO', 'STREAM', KEYS[1])
+for at = 1, #info, 2 do told[info[at]] = info[at + 1] end
+local first, last = told['first-entry'], told['last-entry']
+return {
+  told['entries-added'], told['last-generated-id'], told['length'],
+  first and first[1], last and last[1]
+}
+"""
+
+IDS = """
+local found = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
+for at = 1, #found do found[at] = found[at][1] end
+return found
+"""
+
+PRESENT = """
+local found = {}
+for at = 1, #ARGV do
+  if #redis.call('XRANGE', KEYS[1], ARGV[at], ARGV[at]) > 0 then found[#found + 1] = ARGV[at] end
+end
+return found
+"""
+
+# What identity.given_id finds, '' for None. A record in a large `json` is not taken apart, since
+# that holds the server up: its id is seen where it comes before everything nested.
+RECORD_ID = """
+local function inside(json)
+  if #json > 262144 then return string.match(json, '^%s*{[^{]*"id"%s*:%s*"([%x%-]+)"') end
+  local is_json, record = pcall(cjson.decode, json)
+  return is_json and type(record) == 'table' and record.id
+end
+
+local function record_id(fields)
+  local id, json, alone = nil, nil, true
+  for at = 1, #fields, 2 do
+    local name, value = fields[at], fields[at + 1]
+    if name == 'id' then id = value end
+    if name == 'json' then json = value else alone = false end
+  end
+  if json and alone then id = inside(json) end
+  return type(id) == 'string' and string.sub(id, 1, 128) or ''
+end
+"""
+
+RECORDS = f"""
+{RECORD_ID}
+local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3])
+for at = 1, #found do found[at] = {{found[at][1], record_id(found[at][2])}} end
+return found
+"""
+
+
+class Counters(NamedTuple):
+    """What a stream counts about itself: entries ever added, its last id, and those it holds.
+
+    `first` and `last` are of the entries there are, None in an empty stream.
+    """
+
+    added: int
+    last_generated: StreamID
+    length: int
+    first: StreamID | None
+    last: StreamID | None
+
+
+def counters(client: redis.Redis, stream: str) -> Counters | None:
+    """Return a stream's counters, None without a stream."""
+    try:
+        told = ask_if_allowed(client, "EVAL", COUNTERS, 1, stream)
+        if told is None:
+            info = ask(client, "XINFO", "STREAM", stream)
+            edges = [entry and entry[0] for entry in (info[b"first-entry"], info[b"last-entry"])]
+            told = (info[b"entries-added"], info[b"last-generated-id"], info[b"length"], *edges)
+    except StreamLost:
+        return None
+    return counters_of(told)
+
+
+def counters_of(told: Sequence[Any]) -> Counters:
+    """Read what COUNTERS returns."""
+    added, last_generated, length, *edges = told
+    first, last = (StreamID.parse(edge) if edge else None for edge in edges)
+    return Counters(int(added), StreamID.parse(last_generated), int(length), first, last)
+
+
+def entry_ids(
+    client: redis.Redis, command: str, stream: str, start: str, end: str, count: int = PAGE
+) -> list[StreamID]:
+    """Return the ids that XRANGE or XREVRANGE would send entries of."""
+    found = ask_if_allowed(client, "EVAL", IDS, 1, stream, command, start, end, count)
+    if found is None:
+        page = ask(client, command, stream, start, end, "COUNT", count)
+        return [StreamID.parse(text) for text, _ in page]
+    return [StreamID.parse(text) for text in found]
+
+
+def present(client: redis.Redis, stream: str, wanted: Sequence[StreamID]) -> set[StreamID]:
+    """Return those of the entries that the stream still holds; the others were trimmed."""
+    there: set[StreamID] = set()
+    for at in range(0, len(wanted), PAGE):
+        page = [str(one) for one in wanted[at : at + PAGE]]
+        found = ask_if_allowed(client, "EVAL", PRESENT, 1, stream, *page)
+        if found is None:
+            found = [id for one in page for id, _ in ask(client, "XRANGE", stream, one, one)]
+        there.update(StreamID.parse(text) for text in found)
+    return there
+
+
+def records(
+    client: redis.Redis, stream: str, start: str, end: str
+) -> list[tuple[StreamID, bytes | None]]:
+    """Return a page of entries by their ids, each with the one that its record was given."""
+    found = ask_if_allowed(client, "EVAL", RECORDS, 1, stream, start, end, PAGE)
+    if found is None:
+        page = entries(ask(client, "XRANGE", stream, start, end, "COUNT", PAGE))
+        return [(entry.id, given_id(entry)) for entry in page]
+    return [(StreamID.parse(text), raw or None) for text, raw in found]
