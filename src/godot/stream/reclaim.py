@@ -24,19 +24,17 @@ import msgspec
 from godot.stream.connection import ask
 from godot.stream.group import Consumer
 from godot.stream.ids import ZERO, StreamID
+from godot.stream.outline import RECORD_ID
 from godot.stream.replies import Entry, claimed, entries
 
 RELEASE_FACTOR = 10
 SOLO = 1_000_000  # where a suspect's count starts; no batch is delivered that often
 
-CLAIM_UNREAD = """
+CLAIM_UNREAD = f"""
+{RECORD_ID}
 local ours = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 'JUSTID')
 if #ours == 0 then return false end
-local fields, id = redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4])[1][2], ''
-for at = 1, #fields, 2 do
-  if fields[at] == 'id' then id = string.sub(fields[at + 1], 1, 128) end
-end
-return id
+return record_id(redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4])[1][2])
 """
 
 

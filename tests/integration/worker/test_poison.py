@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -112,6 +113,22 @@ def test_a_foreign_entry_that_is_condemned_unread_is_accounted_for(bench: Bench,
     assert bench.sql("SELECT entry, field_names FROM logs_rejected") == [(poison, [])]
     assert bench.stored() == 0
     assert bench.audited().clean
+
+
+def test_a_record_in_json_that_is_condemned_unread_keeps_its_number(
+    bench: Bench, working, settings
+):
+    record, other = bench.records(2)
+    said = {n.decode(): value.decode() for n, value in record.fields() if n != b"data"}
+    bench.add_raw(json=json.dumps({"data": {"id": other.id}, **said}))
+    suspected(settings, UNREAD_DEATHS)
+    with working(settings):
+        eventually(bench.settled, "the entry to be condemned")
+    assert bench.sql("SELECT record_id::text, field_names FROM logs_rejected") == [
+        (record.id, [b"id"])
+    ]
+    found = bench.audited()
+    assert (found.total.announced, found.total.rejected, found.clean) == (1, 1, True)
 
 
 def test_suspects_that_died_alone_least_come_first(bench: Bench, settings):
