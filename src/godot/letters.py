@@ -2,6 +2,9 @@
 
 A retry decodes the raw fields as if they had just arrived. The row and the letter's new state are
 one transaction, so a letter is retried exactly when its record is stored.
+
+A letter that was condemned unread has no more than its id: its fields are in the stream, as long as
+the entry is. It is read there, and stored, by itself, since it may be what it was condemned for.
 """
 
 from __future__ import annotations
@@ -24,7 +27,11 @@ from dewey_logs import (
     Source,
     Store,
 )
+from godot.identity import given_id
+from godot.settings import Settings
+from godot.stream.connection import close, connect
 from godot.stream.ids import StreamID
+from godot.stream.pending import payloads
 from godot.stream.replies import Entry
 from godot.worker.decode import Decoder, receipt
 
@@ -32,12 +39,16 @@ BATCH = 100
 
 
 class RetryResult(msgspec.Struct):
-    """What became of the letters: `failed` ones stay open, with the reason of this attempt."""
+    """What became of the letters: `failed` ones stay open, with the reason of this attempt.
+
+    `gone` were condemned unread, and the stream has their entries no more: they stay as they are.
+    """
 
     stored: int = 0
     duplicates: int = 0
     failed: int = 0
     expired: int = 0
+    gone: int = 0
 
 
 def every(store: Store, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
@@ -47,31 +58,59 @@ def every(store: Store, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
         wanted = msgspec.structs.replace(wanted, after=(page[-1].at, page[-1].id))
 
 
-def retry(store: Store, letters: Iterable[DeadLetter]) -> RetryResult:
-    """Store the records of open letters; raises what the store raises, and is safe to repeat."""
+def is_unread(letter: DeadLetter) -> bool:
+    """Say whether a letter has no more of its entry than the record's id."""
+    return bool(letter.entry) and all(name == b"id" for name, _ in letter.fields)
+
+
+def retry(settings: Settings, store: Store, letters: Iterable[DeadLetter]) -> RetryResult:
+    """Store the records of open letters; raises what the store raises, and is safe to repeat.
+
+    Redis is asked for those that are unread, and for no others.
+    """
     total = RetryResult()
-    by_stream: defaultdict[str, list[DeadLetter]] = defaultdict(list)
-    for letter in letters:
-        waiting = by_stream[letter.stream]
-        waiting.append(letter)
-        if len(waiting) == BATCH:
-            _retry(store, letter.stream, waiting, total)
-            waiting.clear()
+    by_stream: defaultdict[str, list[tuple[DeadLetter, Entry]]] = defaultdict(list)
+    client = connect(settings)
+    try:
+        for letter in letters:
+            if is_unread(letter):
+                at = StreamID.parse(letter.entry)
+                entry = payloads(client, letter.stream, [at]).get(at)
+                if entry is None or not _is_of(letter, entry):
+                    total.gone += 1
+                else:
+                    _retry(store, letter.stream, [(letter, entry)], total)
+                continue
+            waiting = by_stream[letter.stream]
+            waiting.append((letter, _entry(letter)))
+            if len(waiting) == BATCH:
+                _retry(store, letter.stream, waiting, total)
+                waiting.clear()
+    finally:
+        close(client)
     for stream, rest in by_stream.items():
         if rest:
             _retry(store, stream, rest, total)
     return total
 
 
-def _retry(store: Store, stream: str, letters: list[DeadLetter], total: RetryResult) -> None:
+def _is_of(letter: DeadLetter, entry: Entry) -> bool:
+    """Say whether an entry is a letter's; in a stream that was made again it may be another."""
+    known = dict(letter.fields).get(b"id")
+    return known is None or (given_id(entry) or b"").startswith(known)
+
+
+def _retry(
+    store: Store, stream: str, letters: list[tuple[DeadLetter, Entry]], total: RetryResult
+) -> None:
     window = store.window()
     decoder = Decoder(stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds)
     rows: list[LogRow] = []
     rejects: list[Reject] = []
     retried: list[Retried] = []
-    for letter in letters:
-        decoded = decoder.decode(_entry(letter), letter.deliveries)
-        source = Source(letter.entry, _raw(letter), letter.deliveries)
+    for letter, entry in letters:
+        decoded = decoder.decode(entry, letter.deliveries)
+        source = Source(letter.entry, entry.raw, letter.deliveries)
         decoded = msgspec.structs.replace(decoded, source=source)
         retried.append(Retried(bytes.fromhex(letter.id.replace("-", "")), decoded.id))
         if isinstance(decoded, LogRow):
@@ -100,11 +139,7 @@ def _entry(letter: DeadLetter) -> Entry:
         at = StreamID.parse(letter.entry)
     except ValueError:
         at = StreamID(int(datetime.fromisoformat(letter.at).timestamp() * 1000), 0)
-    return Entry(at, _raw(letter))
-
-
-def _raw(letter: DeadLetter) -> tuple[bytes, ...]:
-    return tuple(chain.from_iterable(letter.fields))
+    return Entry(at, tuple(chain.from_iterable(letter.fields)))
 
 
 def as_document(letter: DeadLetter) -> dict[str, object]:

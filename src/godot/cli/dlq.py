@@ -176,7 +176,8 @@ def retry(
 ) -> None:
     """Store open dead letters after all, once the cause is mended. [write]
 
-    One that fails again stays open, with its new reason; the exit code is 4 then.
+    One that fails again stays open, with its new reason; the exit code is 4 then. One that was
+    condemned unread is read from the stream again, or stays as it is when its entry is gone there.
     """
     import msgspec
 
@@ -186,9 +187,12 @@ def retry(
     from godot.settings import load
 
     wanted = _chosen(ids, reason, everything)
-    with opened(load()) as store:
-        n = _plan(store, wanted, "stored again", "godot.dlq.retry/1", yes, no_input, output)
-        done = retried(store, every(store, wanted)) if n else None
+    settings = load()
+    with opened(settings) as store:
+        n = _plan(
+            *(store, wanted, "stored again", "godot.dlq.retry/1", yes, no_input, output), read=True
+        )
+        done = retried(settings, store, every(store, wanted)) if n else None
     if done is None:
         return
     text = (
@@ -198,7 +202,12 @@ def retry(
         text += f", {done.expired:,} past retention"
     document = {"done": True, **msgspec.to_builtins(done)}
     emit_document(document, [text], output=output, schema="godot.dlq.retry/1")
-    if done.failed or done.expired:
+    if done.gone:
+        note(
+            f"{done.gone:,} condemned unread stay open: their entries are gone from the stream,"
+            " and with them all but the id"
+        )
+    if done.failed or done.expired or done.gone:
         context.exit(FOUND)
 
 
@@ -289,13 +298,22 @@ def _plan(
     yes: bool,
     no_input: bool,
     output: str,
+    *,
+    read: bool = False,
 ) -> int:
-    """Show how many letters are meant and why they are there; return how many."""
+    """Show how many letters are meant and why they are there; return how many.
+
+    With `read`, also how many of them have to be read from the stream, and what that may do.
+    """
     from collections import Counter
 
-    from godot.letters import every
+    from godot.letters import every, is_unread
 
-    reasons = Counter(letter.reason for letter in every(store, wanted))
+    reasons: Counter[str] = Counter()
+    unread = 0
+    for letter in every(store, wanted):
+        reasons[letter.reason] += 1
+        unread += is_unread(letter)
     n = sum(reasons.values())
     if not n:
         if wanted.ids:
@@ -308,5 +326,13 @@ def _plan(
     lines += [f"  {m:,}  {sanitise(text)}" for text, m in reasons.most_common(SHOWN_REASONS)]
     if len(reasons) > SHOWN_REASONS:
         lines.append(f"  and {len(reasons) - SHOWN_REASONS:,} more reasons")
-    confirmed({"letters": n}, lines, yes=yes, no_input=no_input, output=output, schema=schema)
+    about = {"letters": n}
+    if read:
+        about["unread"] = unread
+        if unread:
+            lines.append(
+                f"{unread:,} of them killed every worker that only received it: read from the"
+                " stream now, it may kill this process, too"
+            )
+    confirmed(about, lines, yes=yes, no_input=no_input, output=output, schema=schema)
     return n

@@ -11,6 +11,8 @@ import pytest
 from dewey_logs import Batch, Reject, Source, open_store
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
+from godot.stream.reclaim import SOLO
+from godot.worker.loop import UNREAD_DEATHS
 from tests.integration.worker.conftest import Bench, eventually
 
 
@@ -96,6 +98,55 @@ def test_a_retry_stores_the_record_and_moves_its_number(here, bench, given_up):
     assert (total["stored"], total["rejected"], total["unaccounted"]) == (3, 0, 0)
     done = here("dlq", "retry", "--all", "--yes", "-o", "json")
     assert (done.returncode, document(done)["letters"]) == (0, 0)
+
+
+def condemned_unread(here, bench) -> None:
+    """Have everything in the stream condemned as what kills whoever receives it."""
+    client = connect(bench.settings)
+    dead = Consumer(client, bench.settings.stream, bench.settings.group, "dead:1:x")
+    dead.ensure_group()
+    ids = [entry.id for entry in dead.read_new(10, None)]
+    dead.release(ids, 3_600_000, SOLO + UNREAD_DEATHS)
+    close(client)
+    assert document(here("claim", "--yes", "-o", "json"))["condemned"] == len(ids)
+
+
+def test_what_was_condemned_unread_is_read_from_the_stream_again(here, bench):
+    (record,) = bench.records(1)
+    bench.append([record])
+    bench.add_raw(component="foreign", level="INFO", message="message 1")
+    bench.add_raw(component="foreign", level="LOUD", message="message 2")
+    condemned_unread(here, bench)
+    done = here("dlq", "retry", "--all", "-o", "json")
+    assert (done.returncode, document(done)["unread"]) == (5, 3)
+    assert b"it may kill this process, too" in here("dlq", "retry", "--all", "-o", "text").stdout
+    done = here("dlq", "retry", "--all", "--yes", "-o", "json")
+    said = document(done)
+    assert (done.returncode, said["stored"], said["failed"], said["gone"]) == (4, 2, 1, 0)
+    rows = bench.sql("SELECT message, id::text FROM logs ORDER BY 1")
+    assert rows[0] == ("message 0", record.id)
+    assert [message for message, _ in rows] == ["message 0", "message 1"]
+    ((state, reason),) = bench.sql(
+        "SELECT state, reason FROM logs_rejected WHERE state <> 'retried'"
+    )
+    assert (state, "LOUD" in reason) == ("open", True)
+    assert bench.audited().clean
+
+
+def test_what_was_condemned_unread_and_is_gone_from_the_stream_stays_as_it_is(here, bench):
+    bench.append(bench.records(1))
+    bench.add_raw(component="foreign", level="INFO", message="message 1")
+    condemned_unread(here, bench)
+    before = bench.sql("SELECT * FROM logs_rejected ORDER BY record_id")
+    (first, _), _ = bench.redis.xrange(bench.settings.stream)
+    bench.redis.delete(bench.settings.stream)
+    record = dict(bench.records(1)[0].fields())
+    bench.redis.xadd(bench.settings.stream, record, id=first)  # another one by the same entry id
+    done = here("dlq", "retry", "--all", "--yes")
+    assert done.returncode == 4
+    assert b"2 condemned unread stay open: their entries are gone" in done.stderr
+    assert bench.sql("SELECT * FROM logs_rejected ORDER BY record_id") == before
+    assert bench.stored() == 0
 
 
 @pytest.mark.usefixtures("bad")
