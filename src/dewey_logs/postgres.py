@@ -125,8 +125,9 @@ class PostgresStore:
         self._writer.check()
 
     def hang_up(self) -> None:
-        """End a write that waits; see Store.hang_up."""
+        """Wait for no answer any longer; see Store.hang_up."""
         self._writer.hang_up()
+        self._readers.hang_up()
 
     def totals(self) -> StoreTotals:
         """Return the size of the store; see Store.totals."""

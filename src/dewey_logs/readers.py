@@ -76,6 +76,7 @@ class Readers:
         self._max_connections = max_connections
         self._pool: ConnectionPool[PatientConnection] | None = None
         self._lock = threading.Lock()
+        self._asking: set[PatientConnection] = set()
         self._exports = threading.BoundedSemaphore(MAX_EXPORTS)
 
     def query(self, filter: LogFilter) -> Page:
@@ -190,6 +191,11 @@ class Readers:
         """Return the open dead letters by reason."""
         return self._read(deadletters.reasons)
 
+    def hang_up(self) -> None:
+        """Wait for no answer any longer; see Store.hang_up."""
+        for connection in list(self._asking):
+            connection.patience_s = 0.0
+
     def close(self) -> None:
         """Close every connection; a later query opens the pool again."""
         with self._lock:
@@ -206,13 +212,15 @@ class Readers:
         for _ in range(self._max_connections + 1):
             pool = self._opened()
             connection = self._taken_from(pool)
+            self._asking.add(connection)
             try:
                 with errors_translated(connection, READER), watched(connection):
                     return work(connection)
             except Unavailable:
-                if not connection.closed:
+                if not connection.closed or not connection.patience_s:
                     raise
             finally:
+                self._asking.discard(connection)
                 pool.putconn(connection)
             connect(self._info).close()
         raise Unavailable("PostgreSQL ended every session for reading: try again later")

@@ -109,7 +109,7 @@ class Store(Protocol):
         ...
 
     def hang_up(self) -> None:
-        """End a `write` that another thread waits in: it raises Unavailable, if not at once.
+        """End what other threads wait for: it raises Unavailable, if not at once.
 
         For whoever has to stop now. By itself it waits as long as a statement may take, twice; and
         a connection that is being made, as long as that may take.

@@ -74,9 +74,6 @@ class _Impatient:
     def check(self) -> None:
         self._store.check()
 
-    def hang_up(self) -> None:
-        self._store.hang_up()
-
 
 class _NoLease(Lease):
     """Renews nothing: entries that are only read belong to whoever has them."""

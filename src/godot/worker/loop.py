@@ -38,6 +38,7 @@ from godot.stream.lease import Lease
 from godot.stream.reclaim import RELEASE_FACTOR, Suspect
 from godot.worker.batch import Pipeline
 from godot.worker.breaker import Breaker
+from godot.worker.deadline import Deadline
 from godot.worker.decode import Decoder
 from godot.worker.housekeeping import Housekeeping
 from godot.worker.intake import BLOCK_MS, Intake, Read
@@ -120,6 +121,7 @@ class Worker:
     def run(self) -> None:
         """Work until the stop event is set, then let go of everything in order."""
         lease = Lease(self.settings, self._consumer)
+        deadline = Deadline(self.store, self.stop, self.settings.stop_timeout_s)
         try:
             self._pipeline = self._connected_pipeline(lease)
             if self._pipeline is None:
@@ -144,6 +146,7 @@ class Worker:
                 self._pipeline.close()
             self._intake.rest()
             lease.close()
+            deadline.close()
             self._leave()
             self.store.close()
             close(self._client)
@@ -267,6 +270,8 @@ class Worker:
             return
         self._housekeeping.attend()
         pipeline.look_aside()
+        if self.stop.is_set():
+            return
         reads, suspects = self._intake.next()
         if reads:
             pipeline.settle(reads, defer=self._intake.backlog)

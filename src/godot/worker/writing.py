@@ -97,11 +97,9 @@ class Writing:
         return self.ended(self._thread.submit(self._store.set_back, found)).result()
 
     def ended(self, written: Future[Answer]) -> Future[Answer]:
-        """Wait for the thread that stores, but not for PostgreSQL beyond the time for stopping."""
+        """Wait for the thread that stores; a stop that waits too long has `Deadline` end it."""
         while not wait([written], TICK_S).done:
             self._meanwhile()
-            if self._late():
-                self._store.hang_up()
         return written
 
     def worked(self) -> None:
