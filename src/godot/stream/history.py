@@ -42,4 +42,6 @@ def pages(client: redis.Redis, stream: str, part: Stretch, count: int) -> Iterat
     start = str(part.first)
     while page := entries(ask(client, "XRANGE", stream, start, str(part.last), "COUNT", count)):
         yield page
+        if page[-1].id == part.last:
+            return
         start = f"({page[-1].id}"

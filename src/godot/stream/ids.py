@@ -33,3 +33,4 @@ class StreamID(NamedTuple):
 
 
 ZERO = StreamID(0, 0)
+END = StreamID(2**64 - 1, 2**64 - 1)

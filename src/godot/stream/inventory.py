@@ -18,13 +18,12 @@ from godot.errors import StreamLost
 from godot.identity import read_identity
 from godot.settings import Settings
 from godot.stream.connection import ask, close, connect
-from godot.stream.ids import ZERO, StreamID
+from godot.stream.ids import END, ZERO, StreamID
 from godot.stream.keys import stream_key
 from godot.stream.outline import counters, records
 from godot.stream.producers import ProducerInfo, read
 
 PAGE = 1_000
-END = StreamID(2**64 - 1, 2**64 - 1)
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -107,6 +106,8 @@ def _pending(client: redis.Redis, key: str, group: str) -> Iterator[StreamID]:
         while page := ask(client, "XPENDING", key, group, start, "+", PAGE):
             for item in page:
                 yield StreamID.parse(item[0])
+            if len(page) < PAGE:
+                return
             start = f"({page[-1][0].decode()}"
 
 

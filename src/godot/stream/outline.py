@@ -15,10 +15,11 @@ import redis
 from godot.errors import StreamLost
 from godot.identity import given_id
 from godot.stream.connection import ask, ask_if_allowed
-from godot.stream.ids import StreamID
+from godot.stream.ids import END, StreamID
 from godot.stream.replies import entries
 
 PAGE = 200  # entries that a script looks at; the server does nothing else meanwhile
+BEHIND_ALL = f"({END}"  # nothing can follow, and Redis refuses to look
 
 COUNTERS = """
 local told, info = {}, redis.call('XINFO', 'STREAM', KEYS[1])
@@ -110,6 +111,8 @@ def entry_ids(
     client: redis.Redis, command: str, stream: str, start: str, end: str, count: int = PAGE
 ) -> list[StreamID]:
     """Return the ids that XRANGE or XREVRANGE would send entries of."""
+    if start == BEHIND_ALL:
+        return []
     found = ask_if_allowed(client, "EVAL", IDS, 1, stream, command, start, end, count)
     if found is None:
         page = ask(client, command, stream, start, end, "COUNT", count)
@@ -133,6 +136,8 @@ def records(
     client: redis.Redis, stream: str, start: str, end: str
 ) -> list[tuple[StreamID, bytes | None]]:
     """Return a page of entries by their ids, each with the one that its record was given."""
+    if start == BEHIND_ALL:
+        return []
     found = ask_if_allowed(client, "EVAL", RECORDS, 1, stream, start, end, PAGE)
     if found is None:
         page = entries(ask(client, "XRANGE", stream, start, end, "COUNT", PAGE))

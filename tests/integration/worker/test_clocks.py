@@ -9,8 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dewey_logs import open_store
+from godot import replay
+from godot.stream import snapshot
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
+from godot.stream.ids import END, ZERO
 from godot.stream.reclaim import Sweep
 from godot.worker.housekeeping import BURY_EVERY_S, Housekeeping
 from godot.worker.metrics import WorkerMetrics
@@ -41,6 +44,24 @@ def test_entry_ids_stuck_in_the_future_are_stored_and_accounted_for(
     bench.redis.xtrim(settings.stream, maxlen=3, approximate=False)
     found = bench.audited()
     assert (found.total.lost, found.total.unaccounted) == (4, 0)
+
+
+def test_the_last_id_that_there_can_be_hides_nothing(bench: Bench, working, settings):
+    bench.append(bench.records(3))
+    bench.redis.xadd(
+        settings.stream, {"component": "c", "level": "INFO", "message": "m"}, id=str(END)
+    )
+    client = connect(settings)
+    dead = Consumer(client, settings.stream, settings.group, "dead:1:x")
+    dead.ensure_group()
+    dead.release([entry.id for entry in dead.read_new(4, None)], 3_600_000)
+    close(client)
+    assert replay.measure(settings, ZERO, None).entries == 4
+    assert (bench.audited().total.in_stream, snapshot.take(settings).undelivered) == (3, 0)
+    with working(settings):
+        eventually(bench.settled, "everything settled")
+    found = bench.audited()
+    assert (found.total.stored, found.entries.settled, found.clean) == (3, 4, True)
 
 
 def test_a_machine_whose_clock_jumps_by_weeks_changes_nothing(

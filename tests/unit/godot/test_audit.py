@@ -8,8 +8,8 @@ import pytest
 
 from dewey_logs import Accounts, EntryRun, Epoch
 from godot.audit import GONE, Audit, audit
-from godot.stream.ids import ZERO, StreamID
-from godot.stream.inventory import END, Held, Inventory
+from godot.stream.ids import END, ZERO, StreamID
+from godot.stream.inventory import Held, Inventory
 from godot.stream.producers import ProducerInfo
 
 P, Q = 0xAB, 0xCD
