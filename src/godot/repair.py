@@ -15,7 +15,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from dewey_logs import Batch, EntryRun, Store
+from dewey_logs import Batch, DeweyError, EntryRun, Store
+from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
@@ -23,7 +24,7 @@ from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
 from godot.stream.outline import present
 from godot.stream.pending import Pending, payloads, pending, pending_among, take_over
-from godot.stream.reclaim import RELEASE_FACTOR, claim_unread
+from godot.stream.reclaim import RELEASE_FACTOR, SOLO, claim_unread
 from godot.stream.replies import Entry
 from godot.stream.setback import Readings
 from godot.worker.assemble import Tally, pipeline
@@ -84,7 +85,10 @@ class Repair:
         there = present(self._client, self._stream, [item.id for item in found])
         return ClaimPlan(
             tuple(i.id for i in found if i.id in there and not self.suspected(i)),
-            tuple(i for i in found if i.id in there and self.suspected(i)),
+            # one that kills at every try takes no turn from its neighbours
+            tuple(
+                sorted((i for i in found if i.id in there and self.suspected(i)), key=_died_alone)
+            ),
             tuple(i.id for i in found if i.id not in there),
         )
 
@@ -130,7 +134,7 @@ class Repair:
 
     def _settle_suspect(self, settling: Pipeline, entry: Entry, suspect: Pending) -> bool:
         before = self._deliveries(suspect)
-        if (suspect.died_alone or 0) >= SOLO_DEATHS:
+        if _died_alone(suspect) >= SOLO_DEATHS:
             settling.condemn(entry, before, unread=_kills_unread(suspect))
             return True
         settling.settle([Read([entry], again=True, deliveries=before + 1)])
@@ -193,12 +197,18 @@ class Repair:
     def _consumer(self) -> Iterator[Consumer]:
         """Give a consumer that leaves no trace: what it still holds is free for others at once."""
         consumer = Consumer(self._client, self._stream, self._settings.group, _name())
+        # that we give up is no evidence against anything: their counts start again
+        deliveries: int | None = 0
         try:
             yield consumer
+        except (GodotError, DeweyError, KeyboardInterrupt):
+            raise
+        except BaseException:
+            deliveries = None
+            raise
         finally:
             held = consumer.held(10_000)
-            # that we give up is no evidence against anything: their counts start again
-            consumer.release(held, self._settings.reclaim_idle_ms * RELEASE_FACTOR, 0)
+            consumer.release(held, self._settings.reclaim_idle_ms * RELEASE_FACTOR, deliveries)
             if not held:
                 consumer.leave()
 
@@ -216,15 +226,23 @@ def _name() -> str:
     return f"repair:{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
+def _died_alone(suspect: Pending) -> int:
+    return suspect.died_alone or 0
+
+
 def _kills_unread(suspect: Pending) -> bool:
-    return (suspect.died_alone or 0) >= UNREAD_DEATHS
+    return _died_alone(suspect) >= UNREAD_DEATHS
 
 
 def _taken(consumer: Consumer, suspect: Pending, min_idle_ms: int) -> Entry | None:
-    """Take a suspect over, unread where it kills whoever receives it; a peer may be quicker."""
+    """Take a suspect over, unread where it kills whoever receives it; a peer may be quicker.
+
+    Should it kill us, too, it did so alone.
+    """
     if _kills_unread(suspect):
         return claim_unread(consumer, suspect.id, min_idle_ms)
-    return next(iter(take_over(consumer, [suspect.id], min_idle_ms)), None)
+    alone = SOLO + _died_alone(suspect) + 1
+    return next(iter(take_over(consumer, [suspect.id], min_idle_ms, alone)), None)
 
 
 def _portions(ids: Sequence[StreamID], size: int) -> Iterator[Sequence[StreamID]]:

@@ -91,8 +91,12 @@ def payloads(client: redis.Redis, stream: str, ids: Sequence[StreamID]) -> dict[
     return found
 
 
-def take_over(consumer: Consumer, ids: Sequence[StreamID], min_idle_ms: int) -> list[Entry]:
+def take_over(
+    consumer: Consumer, ids: Sequence[StreamID], min_idle_ms: int, deliveries: int | None = None
+) -> list[Entry]:
     """Have entries delivered to this consumer that still are idle; a peer may have been quicker.
+
+    `deliveries` is what the server's count becomes; by itself it counts one more.
 
     The server also strikes entries off the pending list whose payload is gone: look for those with
     `payloads` first, they have to be entered in the ledger.
@@ -104,5 +108,6 @@ def take_over(consumer: Consumer, ids: Sequence[StreamID], min_idle_ms: int) -> 
             consumer.client,
             *("XCLAIM", consumer.stream, consumer.group, consumer.name, min_idle_ms),
             *[str(one) for one in ids],
+            *(() if deliveries is None else ("RETRYCOUNT", deliveries)),
         )
     )

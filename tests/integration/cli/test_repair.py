@@ -6,9 +6,12 @@ import json
 
 import pytest
 
+from dewey_logs import LogRow, Reject
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
 from godot.stream.reclaim import SOLO
+from godot.stream.replies import Entry
+from godot.worker.decode import Decoder
 from godot.worker.loop import SOLO_DEATHS, UNREAD_DEATHS
 from tests.integration.worker.conftest import Bench
 
@@ -138,6 +141,29 @@ def test_what_kills_whoever_receives_it_is_condemned_unread(here, bench, dead_wo
     ((reason, names),) = bench.sql("SELECT reason, field_names FROM logs_rejected")
     assert "only receive it" in reason
     assert (names, bench.pending()) == ([], 0)
+
+
+def test_what_kills_the_claim_itself_is_condemned_too_and_holds_up_no_neighbour(
+    here, bench, dead_worker, monkeypatch
+):
+    decode = Decoder.decode
+
+    def deadly(self: Decoder, entry: Entry, deliveries: int = 1) -> LogRow | Reject:
+        if b"poison" in entry.raw:
+            raise MemoryError
+        return decode(self, entry, deliveries)
+
+    bench.add_raw(component="c", level="INFO", message="poison")
+    bench.append(bench.records(1))
+    deliver(dead_worker, 2, bench.settings.max_deliveries)
+    monkeypatch.setattr(Decoder, "decode", deadly)
+    for stored in (0, 1, 1):
+        with pytest.raises(MemoryError):
+            here("claim", "--yes")
+        assert bench.stored() == stored
+    assert document(here("claim", "--yes", "-o", "json"))["condemned"] == 1
+    assert bench.sql("SELECT deliveries FROM logs_rejected") == [(8,)]
+    assert bench.pending() == 0
 
 
 def test_a_dead_letter_says_how_often_its_entry_was_delivered(here, bench, dead_worker):
