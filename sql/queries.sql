@@ -696,8 +696,10 @@ FROM (
 WHERE {matching};
 
 -- name: dead_letters
-SELECT record_id::text, stream, entry, reason, sqlstate, field_names, field_values, producer,
-       sequence, deliveries, state, dewey_text(at), dewey_text(changed_at)
+SELECT record_id::text, stream, entry, reason, sqlstate, field_names,
+       CASE WHEN %(payload)s THEN field_values
+            ELSE array_fill(''::bytea, ARRAY[cardinality(field_names)]) END,
+       producer, sequence, deliveries, state, dewey_text(at), dewey_text(changed_at)
 FROM logs_rejected
 WHERE (%(state)s::text IS NULL OR state = %(state)s)
   AND (%(ids)s::text[] IS NULL OR record_id::text ^@ ANY (%(ids)s::text[]))

@@ -50,7 +50,8 @@ class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which letters: all parts narrow. `reason` is a part of it in any case.
 
     `ids` are record ids or at least 8 characters of their beginning. `after` continues behind the
-    last letter of another page (its `at` and `id`), in the same order.
+    last letter of another page (its `at` and `id`), in the same order. Without `payload` the values
+    of the fields are left empty: they may be larger than our memory.
     """
 
     ids: tuple[str, ...] = ()
@@ -58,6 +59,7 @@ class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["open", "retried", "dropped"] | None = "open"
     after: tuple[str, str] | None = None
     newest_first: bool = False
+    payload: bool = True
     limit: int = MAX_LETTERS
 
 
@@ -86,6 +88,7 @@ def read(connection: Connection, wanted: DeadLetterFilter) -> tuple[DeadLetter, 
         "reason": wanted.reason,
         "after_at": after_at,
         "after_id": after_id,
+        "payload": wanted.payload,
         "rows": min(wanted.limit, MAX_LETTERS),
     }
     return tuple(_letter(*row) for row in connection.execute(query, parameters))

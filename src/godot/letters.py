@@ -52,7 +52,9 @@ class RetryResult(msgspec.Struct):
 
 
 def every(store: Store, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
-    """Yield all letters that match, page by page."""
+    """Yield all letters that match, page by page: small ones, where letters bring their payload."""
+    if wanted.payload:
+        wanted = msgspec.structs.replace(wanted, limit=BATCH)
     while page := store.dead_letters(wanted):
         yield from page
         wanted = msgspec.structs.replace(wanted, after=(page[-1].at, page[-1].id))

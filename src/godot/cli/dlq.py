@@ -93,7 +93,10 @@ def ls(ids: tuple[str, ...], reason: str | None, state: str, limit: int, output:
     from godot.settings import load
 
     wanted = msgspec.structs.replace(
-        _wanted(ids, reason, state), newest_first=True, limit=min(limit + 1, 1_000)
+        _wanted(ids, reason, state),
+        newest_first=True,
+        payload=False,
+        limit=min(limit + 1, 1_000),
     )
     with opened(load()) as store:
         found = store.dead_letters(wanted)
@@ -232,11 +235,13 @@ def drop(
     output: str,
 ) -> None:
     """Give open dead letters up: they are kept, but no longer wait for anybody. [destroys]"""
+    import msgspec
+
     from godot.cli._store import opened
     from godot.letters import every
     from godot.settings import load
 
-    wanted = _chosen(ids, reason, everything)
+    wanted = msgspec.structs.replace(_chosen(ids, reason, everything), payload=False)
     with opened(load()) as store:
         if not _plan(store, wanted, "given up", "godot.dlq.drop/1", yes, no_input, output):
             return
@@ -307,11 +312,13 @@ def _plan(
     """
     from collections import Counter
 
+    import msgspec
+
     from godot.letters import every, is_unread
 
     reasons: Counter[str] = Counter()
     unread = 0
-    for letter in every(store, wanted):
+    for letter in every(store, msgspec.structs.replace(wanted, payload=False)):
         reasons[letter.reason] += 1
         unread += is_unread(letter)
     n = sum(reasons.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from itertools import chain
 
 import pytest
@@ -237,6 +238,20 @@ def test_an_export_loses_no_byte_and_no_order(here, bench):
 
     kept = [(back(name), back(value)) for name, value in lines[0]["fields"]]
     assert kept == fields
+
+
+def test_listing_and_planning_bring_no_payload(here, bench):
+    large = Reject(bytes(range(16)), "why", Source("1-1", (b"message", b"x" * 20_000_000)))
+    with open_store(bench.settings.dewey_url) as store:
+        store.write(Batch(stream="s", rejects=(large,)))
+    looks = (("ls",), ("retry", "--all"), ("drop", "--all"), ("drop", "--all", "--yes"))
+    tracemalloc.start()
+    codes = [here("dlq", *look).returncode for look in looks]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert codes == [0, 5, 5, 0]
+    assert peak < 15_000_000
+    assert len(here("dlq", "export", "--state", "all").stdout) > 20_000_000
 
 
 def test_more_letters_than_a_page_are_all_found(here, bench, monkeypatch):
