@@ -18,6 +18,7 @@ import msgspec
 from dewey_logs.comparisons import MAX_COMPARISONS, Comparison, comparison_sql, like
 from dewey_logs.copydata import LEVELS
 from dewey_logs.errors import BadFilter
+from dewey_logs.substring import substring_sql
 from dewey_logs.times import parse_time
 
 MAX_LIMIT = 1_000
@@ -106,7 +107,8 @@ def conditions(wanted: LogFilter, since: datetime | None, until: datetime | None
         _search(_text("search", wanted.search, MAX_TEXT_CHARS), found)
     if wanted.contains is not None:
         part = _text("contains", wanted.contains, MAX_TEXT_CHARS)
-        found.add("message ILIKE %(contains)s", contains=f"%{like(part)}%")
+        clause, values = substring_sql(part, "contains")
+        found.add(clause, **values)
     if wanted.regex is not None:
         found.add("message ~ %(regex)s", regex=_regex(wanted.regex))
     if wanted.data is not None:
@@ -218,7 +220,8 @@ def _search(text: str, found: Conditions) -> None:
     )
     word = required_word(text)
     if word is not None:  # a tenth of the cost of to_tsvector, and PostgreSQL looks at it first
-        found.add("message ILIKE %(search_word)s", search_word=f"%{word}%")
+        clause, values = substring_sql(word, "search_word")
+        found.add(clause, **values)
 
 
 def required_word(search: str) -> str | None:

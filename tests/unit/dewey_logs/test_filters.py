@@ -37,8 +37,16 @@ CLAUSES = {
     "trace_id ^@ %(trace)s",
     "(trace_id ^@ %(trace)s OR trace_id ^@ %(trace_uuid)s)",
     "to_tsvector('simple', left(message, 8192)) @@ websearch_to_tsquery('simple', %(search)s)",
-    "message ILIKE %(search_word)s",
-    "message ILIKE %(contains)s",
+    *(
+        clause.format(name)
+        for name in ("search_word", "contains")
+        for clause in (
+            "message ILIKE %({0})s",
+            'strpos(lower(message COLLATE "C"), %({0}_piece)s) > 0',
+            'CASE WHEN strpos(lower(message COLLATE "C"), %({0}_piece)s) > 0'
+            " THEN message ILIKE %({0})s ELSE false END",
+        )
+    ),
     "message ~ %(regex)s",
     "data @> %(data)s::jsonb",
     "data @> %(value_N)s::jsonb",
