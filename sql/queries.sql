@@ -298,11 +298,24 @@ WHERE {matching} AND {following} AND created_at >= %(low)s AND created_at < %(hi
 ORDER BY created_at {order}, id {order}
 LIMIT %(rows)s;
 
+-- name: shown
+-- Records as they are shown, with their bytes: message and data only of as many as come to no more than
+-- so many bytes together, and of the first. A thousand records can have 300 MB.
+SELECT id::text, dewey_text(created_at), component, level::text,
+       CASE WHEN so_far <= greatest(%(bytes)s, size) THEN message END, trace_id,
+       CASE WHEN so_far <= greatest(%(bytes)s, size) THEN data END, size
+FROM (SELECT *, sum(size) OVER (ORDER BY created_at {order}, id {order}
+                                ROWS UNBOUNDED PRECEDING) AS so_far
+      FROM (SELECT *, octet_length(message) + coalesce(octet_length(data::text), 0) AS size
+            FROM ({inside}) records) sized) counted
+ORDER BY counted.created_at {order}, counted.id {order};
+
 -- name: search_rows
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+-- inside: shown
+SELECT id, created_at, component, level, message, trace_id, data
 FROM logs JOIN unnest(%(ats)s::timestamptz[], %(ids)s::uuid[]) k(created_at, id) USING (created_at, id)
 WHERE created_at >= %(low)s AND created_at < %(high)s
-ORDER BY k.created_at {order}, k.id {order};
+ORDER BY logs.created_at {order}, logs.id {order};
 
 -- name: try_regex
 SELECT '' ~ %(regex)s;
@@ -318,31 +331,34 @@ FROM (SELECT created_at FROM logs WHERE created_at >= %(low)s AND created_at < %
       ORDER BY created_at {order}, id {order} LIMIT %(rows)s) next;
 
 -- name: search_page
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+-- inside: shown
+SELECT id, created_at, component, level, message, trace_id, data
 FROM logs
 WHERE {matching} AND {following} AND created_at >= %(low)s AND created_at < %(high)s
 ORDER BY logs.created_at {order}, logs.id {order}
 LIMIT %(rows)s;
 
--- name: page_newest_first
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+-- name: page
+-- inside: shown
+SELECT id, created_at, component, level, message, trace_id, data
 FROM logs
 WHERE {matching} AND {following}
-ORDER BY logs.created_at DESC, logs.id DESC
+ORDER BY logs.created_at {order}, logs.id {order}
 LIMIT %(rows)s;
 
 -- name: page_of_few
+-- inside: shown
 -- All that match, and then sorted: with the order in the same SELECT, PostgreSQL may walk instead.
 WITH few AS MATERIALIZED (
     SELECT id, created_at, component, level, message, trace_id, data FROM logs
     WHERE {matching} AND {following}
 )
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
-FROM few
+SELECT * FROM few
 ORDER BY few.created_at {order}, few.id {order}
 LIMIT %(rows)s;
 
 -- name: page_of_minutes
+-- inside: shown
 -- All that match within some minutes, and then sorted. With its LIMIT each minute is a look of its own.
 WITH few AS MATERIALIZED (
     SELECT r.*
@@ -354,16 +370,8 @@ WITH few AS MATERIALIZED (
         ORDER BY created_at {order}, id {order}
         LIMIT %(rows)s) r
 )
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
-FROM few
+SELECT * FROM few
 ORDER BY few.created_at {order}, few.id {order}
-LIMIT %(rows)s;
-
--- name: page_oldest_first
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
-FROM logs
-WHERE {matching} AND {following}
-ORDER BY logs.created_at, logs.id
 LIMIT %(rows)s;
 
 -- name: hours_matching
@@ -757,17 +765,19 @@ ORDER BY logs.created_at DESC, logs.id DESC
 LIMIT 1;
 
 -- name: records_before
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+-- inside: shown
+SELECT id, created_at, component, level, message, trace_id, data
 FROM logs
 WHERE (created_at, id) < (%(at)s, %(key)s) AND created_at <= %(at)s AND {matching}
-ORDER BY logs.created_at DESC, logs.id DESC
+ORDER BY logs.created_at {order}, logs.id {order}
 LIMIT %(rows)s;
 
 -- name: records_after
-SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+-- inside: shown
+SELECT id, created_at, component, level, message, trace_id, data
 FROM logs
 WHERE (created_at, id) > (%(at)s, %(key)s) AND created_at >= %(at)s AND {matching}
-ORDER BY logs.created_at, logs.id
+ORDER BY logs.created_at {order}, logs.id {order}
 LIMIT %(rows)s;
 
 -- name: traces_matching

@@ -16,7 +16,7 @@ class Context(msgspec.Struct, frozen=True):
     """A record and those around it, oldest first; `rows[position]` is the record itself.
 
     `strategy` is how it was found: by its `time`, by the time in its `id`, as a `moved` record, or
-    by a `scan`. `truncated`: there are more before or after.
+    by a `scan`. `truncated`: there are more before or after; also where a side came to 16 MB.
     """
 
     rows: tuple[LogRecordView, ...]

@@ -62,12 +62,13 @@ def ask(
     /,
     *,
     value: LiteralString = "NULL",
+    order: str = "desc",
     **values: object,
 ) -> list[Row]:
     """Return the rows of a statement by name, with what `filled` fills in."""
     give_up_if_cancelled()
     found = matching or Conditions()
-    query = filled(name, found, value=value)
+    query = filled(name, found, value=value, order=order)
     return connection.execute(query, {**found.values, **values}).fetchall()
 
 

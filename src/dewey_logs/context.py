@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, LiteralString
 from uuid import UUID
 
+from dewey_logs import sizes
 from dewey_logs.answers import Context
 from dewey_logs.budget import Row, ask, asking
 from dewey_logs.database import Connection
@@ -21,6 +22,7 @@ from dewey_logs.errors import BadFilter
 from dewey_logs.filters import Conditions
 from dewey_logs.plans import fetch_few
 from dewey_logs.rows import LogRecordView
+from dewey_logs.sizes import fitting
 from dewey_logs.times import EPOCH, check_year
 from dewey_logs.whereabouts import FEW, LEAST, bounded, whereabouts
 
@@ -63,14 +65,15 @@ def around(
         where: dict[str, Any] = {"at": datetime.fromisoformat(record.created_at), "key": key}
         earlier = _beside(connection, "records_before", alike, same, where, before + 1)
         later = _beside(connection, "records_after", alike, same, where, after + 1)
-    shown = [*reversed(earlier[:before])], [*later[:after]]
+    left, right = fitting(earlier[:before]), fitting(later[:after])
+    more_before, more_after = len(earlier) > len(left), len(later) > len(right)
     return Context(
-        rows=(*_views(shown[0]), record, *_views(shown[1])),
-        position=len(shown[0]),
-        returned=len(shown[0]) + 1 + len(shown[1]),
-        truncated=len(earlier) > before or len(later) > after,
-        more_before=len(earlier) > before,
-        more_after=len(later) > after,
+        rows=(*reversed(left), record, *right),
+        position=len(left),
+        returned=len(left) + 1 + len(right),
+        truncated=more_before or more_after,
+        more_before=more_before,
+        more_after=more_after,
         strategy=strategy,
         took_ms=(time.perf_counter() - began) * 1000,
     )
@@ -139,8 +142,10 @@ def _beside(
     rows: int,
 ) -> list[Row]:
     """Return the neighbours on one side; the counts say where those of a component are."""
+    newest_first, after = name == "records_before", Conditions()
+    bound = {**where, "rows": rows, "bytes": sizes.MAX_BYTES}
+    order = "desc" if newest_first else "asc"
     if same == "component":
-        newest_first, after = name == "records_before", Conditions()
         between = (None, where["at"] + LEAST) if newest_first else (where["at"], None)
         after.add(_BESIDE[name], **where)
         near = whereabouts(
@@ -152,20 +157,16 @@ def _beside(
         if near.rows <= FEW:
             found = fetch_few(connection, within, after, rows, newest_first=newest_first)
         else:
-            found = ask(connection, name, within, **where, rows=rows)
+            found = ask(connection, name, within, order=order, **bound)
         if len(found) == rows or not near.promised:
             return found
-    return ask(connection, name, alike, **where, rows=rows)
+    return ask(connection, name, alike, order=order, **bound)
 
 
 _BESIDE: dict[str, LiteralString] = {
     "records_before": "(created_at, id) < (%(at)s, %(key)s)",
     "records_after": "(created_at, id) > (%(at)s, %(key)s)",
 }
-
-
-def _views(rows: list[Row]) -> list[LogRecordView]:
-    return [LogRecordView(*row) for row in rows]
 
 
 def _uuid(text: str) -> UUID:

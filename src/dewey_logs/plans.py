@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg import sql
 
+from dewey_logs import sizes
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions
 from dewey_logs.statements import statement
@@ -48,7 +49,7 @@ def fetch_few(
         following=sql.SQL(following.where),
         order=sql.SQL("DESC" if newest_first else "ASC"),
     )
-    more = {"rows": rows, "minutes": list(minutes)}
+    more = {"rows": rows, "minutes": list(minutes), "bytes": sizes.MAX_BYTES}
     values = {**matching.values, **following.values, **more}
     with without(connection, BITMAPS_ONLY):
         return connection.execute(query, values).fetchall()

@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from dewey_logs import sizes
 from dewey_logs.budget import explained, only_counts
 from dewey_logs.comparisons import indexable
 from dewey_logs.cursors import Cursor, make_cursor, read_cursor
@@ -28,8 +29,9 @@ from dewey_logs.filters import (
     trace_forms,
 )
 from dewey_logs.plans import BITMAPS_ONLY, fetch_few, without
-from dewey_logs.rows import LogRecordView, Page
+from dewey_logs.rows import Page
 from dewey_logs.search import MAX_MATCHED, Found, Row, Search
+from dewey_logs.sizes import fitting
 from dewey_logs.statements import statement
 from dewey_logs.times import rfc3339
 from dewey_logs.whereabouts import FEW, LEAST, Bounds, Whereabouts, bounded, whereabouts
@@ -52,6 +54,7 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
     now = now or datetime.now(UTC)
     between = cursor.bounds if cursor else bounds(wanted, now)
     matching = conditions(wanted, *between)
+    matching.values["bytes"] = sizes.MAX_BYTES
     following = Conditions()
     if cursor is not None:
         _continue_after(following, wanted.order, cursor.at, cursor.id)
@@ -72,7 +75,7 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
             found = _walked(connection, wanted, between, cursor, following, now)
     except psycopg.Error as exc:
         raise explained(exc, connection, NARROW) from exc
-    views = tuple(LogRecordView(*row) for row in found.rows[: wanted.limit])
+    views = fitting(found.rows[: wanted.limit])
     matched, capped = found.matched, found.capped
     if cursor is not None:
         matched, capped = cursor.matched, cursor.matched_capped
@@ -222,11 +225,13 @@ def _rows(
         return fetch_few(
             connection, matching, following, rows, newest_first=newest_first, minutes=minutes
         )
-    name = "page_newest_first" if newest_first else "page_oldest_first"
-    query = sql.SQL(statement(name)).format(
-        matching=sql.SQL(matching.where), following=sql.SQL(following.where)
+    query = sql.SQL(statement("page")).format(
+        matching=sql.SQL(matching.where),
+        following=sql.SQL(following.where),
+        order=sql.SQL("DESC" if newest_first else "ASC"),
     )
-    values = {**matching.values, **following.values, "rows": rows}
+    more = {"rows": rows, "bytes": sizes.MAX_BYTES}
+    values = {**matching.values, **following.values, **more}
     return connection.execute(query, values).fetchall()
 
 

@@ -193,6 +193,7 @@ class LogRecordView(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """One page of a query, newest first unless the filter says otherwise.
 
+    A page also ends where its messages and data come to 16 MB, and is `truncated` then.
     `matched` is exact up to 1,000. With `matched_capped` it is a lower bound: 1,000, or what was
     seen when counting took too long. With `scan_incomplete` only the records up to `scanned_to`
     were looked at before the time was up: `next_cursor` goes on there. `strategy` is how they were

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import LiteralString
 
 _NAME = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
+_INSIDE = re.compile(r"\A-- inside: (\w+)\n(.*)\Z", re.DOTALL)
 
 
 @cache
@@ -25,7 +26,15 @@ def folder() -> Path:
 def _blocks() -> dict[str, str]:
     parts = _NAME.split((folder() / "queries.sql").read_text("utf-8"))
     names, texts = parts[1::2], parts[2::2]
-    return {name: text.strip() for name, text in zip(names, texts, strict=True)}
+    found = {name: text.strip() for name, text in zip(names, texts, strict=True)}
+    return {
+        name: _INSIDE.sub(lambda inner: _put(found, inner), text) for name, text in found.items()
+    }
+
+
+def _put(found: dict[str, str], inner: re.Match[str]) -> str:
+    """Return a statement that stands inside of another, where that says so."""
+    return found[inner[1]].replace("{inside}", inner[2].removesuffix(";"))
 
 
 def statement(name: str) -> LiteralString:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from clientlib import MAX_DATA_BYTES, MAX_MESSAGE_BYTES
-from dewey_logs import BadFilter, LogFilter, QueryTimeout, Unavailable, budget, open_store
+from dewey_logs import BadFilter, LogFilter, QueryTimeout, Unavailable, budget, open_store, sizes
 from dewey_logs.filters import Conditions
 from dewey_logs.readers import MAX_EXPORTS
 from dewey_logs.sealing import seal
@@ -71,6 +71,20 @@ def test_neighbours_may_be_of_the_same_kind_only(store, rows, same):
     alike = [r for r in rows if getattr(r, name) == getattr(row, name)]
     position = alike.index(row)
     assert ids(found.rows) == [key(r) for r in alike[position - 4 : position + 5]]
+
+
+@pytest.mark.parametrize("same", [None, "component"])
+def test_neighbours_beyond_so_many_bytes_are_left_out_and_told(store, maker, monkeypatch, same):
+    monkeypatch.setattr(sizes, "MAX_BYTES", 100_000)
+    made = [maker.row(message="x" * 30_000) for _ in range(20)]
+    store.write(batch(made))
+    keys = [str(UUID(bytes=row.id)) for row in made]
+    found = store.context(keys[10], before=10, after=2, same=same)
+    assert [row.id for row in found.rows] == keys[7:13]
+    assert (found.position, found.returned) == (3, 6)
+    assert (found.truncated, found.more_before, found.more_after) == (True, True, True)
+    found = store.context(keys[17], before=1, after=10, same=same)
+    assert ([row.id for row in found.rows], found.more_after) == (keys[16:], False)
 
 
 def test_a_record_without_a_trace_has_no_neighbours_in_it(store, maker):
@@ -290,11 +304,11 @@ def plans(monkeypatch, dewey_url, reader_url, database, maker):
             explained = cursor.execute(psycopg.sql.SQL("EXPLAIN (ANALYZE) ") + query, bound)
             return "\n".join(line for (line,) in explained)
 
-    def ask(connection, name, matching=None, /, *, value="NULL", **values):
-        query = budget.filled(name, matching or Conditions(), value=value)
+    def ask(connection, name, matching=None, /, *, value="NULL", order="desc", **values):
+        query = budget.filled(name, matching or Conditions(), value=value, order=order)
         bound = {**(matching.values if matching else {}), **values}
         found[name] = f"{found.get(name, '')}\n{explain(connection, query, bound)}"
-        return plain[0](connection, name, matching, value=value, **values)
+        return plain[0](connection, name, matching, value=value, order=order, **values)
 
     def walk(connection, name, **values):
         found[name] = explain(connection, budget.filled(name, Conditions()), values)

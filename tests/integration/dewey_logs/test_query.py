@@ -21,6 +21,7 @@ from dewey_logs import (
     Unavailable,
     open_store,
     parse_filter,
+    sizes,
 )
 from dewey_logs.filters import conditions, required_word
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
@@ -88,6 +89,46 @@ def test_pages_lose_and_repeat_nothing_while_rows_arrive(store, dewey_url, maker
                 writer.write(batch([other.row(created_at_us=maker.now_us + shift)]))
     assert len(seen) == len(set(seen))
     assert [key for key in seen if key in set(expected)] == expected
+
+
+@pytest.mark.parametrize("order", ["desc", "asc"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        LogFilter(),
+        LogFilter(component=("shop.api",)),
+        LogFilter(component=("shop.*",), level="ERROR"),
+        LogFilter(trace_id="trace-00000000"),
+        LogFilter(contains="XX"),
+        LogFilter(search="-absent"),
+    ],
+)
+def test_a_page_is_cut_where_its_records_are_too_many_bytes(
+    store, maker, monkeypatch, wanted, order
+):
+    """Small ones and large ones in turn, and one that is larger than a page alone."""
+    monkeypatch.setattr(sizes, "MAX_BYTES", 300_000)
+    rows = [
+        maker.row(
+            message="xx" * (1, 40_000, 200, 150_001 if i == 11 else 20_000)[i % 4],
+            data=b'{"a":"%s"}' % (b"y" * (i % 2 * 9_000)),
+            created_at_us=maker.now_us - i * 40_000_000,
+            trace_id="trace-00000000",
+            level="ERROR",
+        )
+        for i in range(30)
+    ]
+    store.write(batch(rows))
+    sizes_of = {str(UUID(bytes=row.id)): len(row.message) + len(row.data) for row in rows}
+    found = list(pages(store, msgspec.structs.replace(wanted, limit=1_000, order=order)))
+    shown = [row.id for page in found for row in page.rows]
+    assert shown == sorted(sizes_of, reverse=order == "asc")
+    assert len(found) > 3
+    assert [page.truncated for page in found] == [True] * (len(found) - 1) + [False]
+    for page in found:
+        assert page.returned == len(page.rows) >= 1
+        assert sum(sizes_of[row.id] for row in page.rows) <= 310_000 or page.returned == 1
+        assert page.matched == 30
 
 
 def test_a_relative_window_does_not_slide_between_pages(store, maker):

@@ -15,12 +15,24 @@ SRC = Path(dewey_logs.__file__).parent
 
 def test_every_name_that_the_code_asks_for_exists_and_every_block_is_used():
     code = "\n".join(path.read_text("utf-8") for path in SRC.rglob("*.py"))
-    blocks = set(
-        re.findall(r"^-- name: (.+)$", (folder() / "queries.sql").read_text("utf-8"), re.M)
-    )
-    assert {name for name in blocks if f'"{name}"' not in code} == set()
+    text = (folder() / "queries.sql").read_text("utf-8")
+    blocks = set(re.findall(r"^-- name: (.+)$", text, re.M))
+    around = set(re.findall(r"^-- inside: (.+)$", text, re.M))
+    assert {name for name in blocks - around if f'"{name}"' not in code} == set()
+    assert around <= blocks
     for name in re.findall(r'statement\("(\w+)"\)', code):
         assert statement(name)
+
+
+def test_a_block_may_stand_inside_of_another():
+    page = statement("page")
+    assert page.startswith("-- Records as they are shown")
+    assert page.endswith(
+        "LIMIT %(rows)s) records) sized) counted\nORDER BY counted.created_at "
+        "{order}, counted.id {order};"
+    )
+    assert "{inside}" not in page
+    assert "-- inside" not in page
 
 
 def test_a_name_that_does_not_exist_is_an_error():
