@@ -894,7 +894,8 @@ FROM unnest(%(patterns)s::bigint[], %(lows)s::timestamptz[], %(highs)s::timestam
      w(pattern, low, high)
 LEFT JOIN logs_pattern p ON p.pattern = w.pattern
 LEFT JOIN LATERAL (
-    SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+    SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data,
+           octet_length(message) + coalesce(octet_length(data::text), 0)
     FROM logs
     WHERE created_at = p.first_seen AND id = p.sample AND created_at >= w.low AND created_at < w.high
     LIMIT 1) s ON true;
@@ -905,7 +906,8 @@ SELECT w.pattern, s.*
 FROM unnest(%(patterns)s::bigint[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
      w(pattern, low, high)
 LEFT JOIN LATERAL (
-    SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
+    SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data,
+           octet_length(message) + coalesce(octet_length(data::text), 0)
     FROM logs
     WHERE created_at >= w.low AND created_at < w.high AND logs.pattern = w.pattern AND {matching}
     ORDER BY logs.created_at DESC, logs.id DESC

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import psycopg
 
+from dewey_logs import sizes
 from dewey_logs.answers import PatternCount, PatternTable
-from dewey_logs.budget import Row, ask, ask_by_partition, asking, filled, only_time
+from dewey_logs.budget import Row, ask, ask_by_partition, asking, filled, only_time, walk
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter, bounds, check_limit, conditions
@@ -100,16 +102,21 @@ def describe(
     """Return the template of each pattern and a record of it within its stretch of time.
 
     Without another filter than time the record that a pattern was first met in will do, if it is
-    still there; else the newest one is looked for, all of them within `samples_ms`.
+    still there; else the newest one is looked for, all of them within `samples_ms`. Where samples
+    come to 16 MB, the other patterns have none.
     """
     found: dict[int, Described] = {}
-    for pattern, template, *sample in ask(connection, "pattern_templates", **_arrays(stretches)):
-        usable = sample[0] is not None and not matching.clauses
-        view = LogRecordView(*sample) if usable else None
-        found[pattern] = Described(template or "", view)
+    left = sizes.MAX_BYTES
+    with closing(walk(connection, "pattern_templates", **_arrays(stretches))) as rows:
+        for pattern, template, *sample, n_bytes in rows:
+            usable = sample[0] is not None and not matching.clauses and n_bytes <= left
+            left -= n_bytes if usable else 0
+            found[pattern] = Described(template or "", LogRecordView(*sample) if usable else None)
     missing = {p: stretch for p, stretch in stretches.items() if found[p].sample is None}
-    for pattern, view in _samples(connection, missing, matching, samples_ms):
-        found[pattern] = found[pattern]._replace(sample=view)
+    for pattern, view, n_bytes in _samples(connection, missing, matching, samples_ms):
+        if n_bytes <= left:
+            left -= n_bytes
+            found[pattern] = found[pattern]._replace(sample=view)
     return found
 
 
@@ -118,8 +125,8 @@ def _samples(
     missing: Mapping[int, tuple[datetime, datetime]],
     matching: Conditions,
     samples_ms: int,
-) -> Iterator[tuple[int, LogRecordView]]:
-    """Yield the newest record of each pattern that one is found of in time.
+) -> Iterator[tuple[int, LogRecordView, int]]:
+    """Yield the newest record of each pattern that one is found of in time, and its bytes.
 
     A pattern that came once at the beginning of a full hour takes a walk through all of it. So the
     rows are taken as they come, a statement has a quarter of the time left, and the pattern that
@@ -132,12 +139,12 @@ def _samples(
         try:
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = {left_ms}")
-                for pattern, *sample in cursor.stream(
+                for pattern, *sample, n_bytes in cursor.stream(
                     query, {**matching.values, **_arrays(waiting)}
                 ):
                     del waiting[pattern]
                     if sample[0] is not None:
-                        yield pattern, LogRecordView(*sample)
+                        yield pattern, LogRecordView(*sample), n_bytes
         except psycopg.errors.QueryCanceled:
             give_up_if_cancelled()
             slow = next(iter(waiting))

@@ -318,6 +318,7 @@ def plans(monkeypatch, dewey_url, reader_url, database, maker):
         monkeypatch.setattr(f"dewey_logs.{module}.ask", ask)
     monkeypatch.setattr(budget, "ask", ask)
     monkeypatch.setattr("dewey_logs.traces.walk", walk)
+    monkeypatch.setattr("dewey_logs.pattern_counts.walk", walk)
     with open_store(reader_url) as store:
         yield store, found
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from dewey_logs import BadFilter, LogFilter, LogRow, QueryTimeout, open_store
+from dewey_logs import BadFilter, LogFilter, LogRow, QueryTimeout, open_store, sizes
 from dewey_logs.database import connect
 from dewey_logs.facets import facets
 from dewey_logs.filters import Conditions
@@ -356,6 +356,16 @@ def store_rows(store, more) -> list[tuple[int, str]]:
         (int(datetime.fromisoformat(r.created_at).timestamp() * 1_000_000 + 0.5), r.message)
         for r in store.export(LogFilter(**more))
     ]
+
+
+@pytest.mark.parametrize("more", [{}, {"component": ("shop.api",)}])
+def test_samples_beyond_so_many_bytes_are_left_out(store, maker, monkeypatch, more):
+    monkeypatch.setattr(sizes, "MAX_BYTES", 100_000)
+    words = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen"]
+    store.write(batch([maker.row(message=f"{word} {'x' * 30_000}") for word in words]))
+    found = store.patterns(LogFilter(**more)).patterns
+    assert len(found) == len(words)
+    assert [one.sample is not None for one in found].count(True) == 3
 
 
 def test_a_pattern_whose_sample_takes_too_long_costs_the_others_nothing(store, reader_url, maker):
