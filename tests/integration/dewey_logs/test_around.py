@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
+import sys
 import threading
 import uuid
 from uuid import UUID
@@ -222,6 +224,36 @@ def test_an_export_fetches_no_more_than_fits_into_memory(store, rows, database):
         )
     rows_at_once = re.findall(r"FETCH FORWARD (\d+) FROM .*", query)[0]
     assert int(rows_at_once) * (MAX_MESSAGE_BYTES + MAX_DATA_BYTES) < 33_554_432
+
+
+EXPORTER = """
+import resource, sys
+from dewey_logs import LogFilter, open_store
+
+def peak_kb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+with open_store(sys.argv[1]) as store, store.export(LogFilter()) as export:
+    for n, record in enumerate(export, 1):
+        if n == 2_000:
+            before = peak_kb()
+print(n, peak_kb() - before)
+"""
+
+
+def test_an_export_of_many_records_keeps_memory_flat(reader_url, database):
+    """All of them at once would take 200 MB."""
+    database.connection.execute(
+        "INSERT INTO logs (created_at, id, level, component, message, data)"
+        " SELECT now() + n * interval '1 us', gen_random_uuid(), 'INFO', 'c', repeat('x', 200),"
+        " jsonb_build_object('n', n) FROM generate_series(1, 200000) n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", EXPORTER, reader_url], capture_output=True, text=True, check=True
+    )
+    exported, growth_kb = map(int, said.stdout.split())
+    assert exported == 200_000
+    assert growth_kb < 40_000
 
 
 def test_a_closed_export_leaves_nothing_open(store, rows, database):

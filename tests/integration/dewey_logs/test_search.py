@@ -239,6 +239,32 @@ def test_a_call_that_is_cancelled_cancels_its_statement(store, database):
     assert store.query(LogFilter(limit=1)).returned == 0
 
 
+def test_of_eleven_calls_that_are_cancelled_nothing_is_left(store, database):
+    """Four are running, seven wait for their turn, and none of those ever begins."""
+    asked_for: list[int] = []
+
+    def question(connection):
+        asked_for.append(1)
+        connection.execute("SELECT pg_sleep(4.25)")
+
+    async def calls() -> None:
+        limiter = anyio.CapacityLimiter(4)
+        with anyio.move_on_after(0.7):
+            async with anyio.create_task_group() as group:
+                for _ in range(11):
+                    group.start_soon(asked, lambda: store._readers._read(question), limiter)
+
+    began = time.monotonic()
+    anyio.run(calls)
+    sleeping = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(4.25)' AND state"
+    )
+    eventually(lambda: not database.one(f"{sleeping} = 'active'"))
+    assert time.monotonic() - began < 4
+    assert len(asked_for) == 4
+    assert store.query(LogFilter(limit=1)).returned == 0
+
+
 def test_a_call_that_is_cancelled_asks_nothing_more(store):
     cancellation = Cancellation()
     begun: list[str] = []
