@@ -55,6 +55,17 @@ def explained(error: psycopg.Error, connection: Connection, narrow: str) -> Dewe
     return translated(error, READER, user_of(connection))
 
 
+@contextmanager
+def limited(connection: Connection, timeout_ms: int) -> Iterator[None]:
+    """Give the statements inside so much time, 0 without end; those that follow have theirs again.
+
+    A savepoint that is released would leave them the limit, one that is rolled back does not.
+    """
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"SET LOCAL statement_timeout = {timeout_ms}")
+        yield
+
+
 def ask(
     connection: Connection,
     name: str,
@@ -130,9 +141,7 @@ def ask_by_partition(
         try:
             if budget_ms and left_ms <= 0:
                 raise psycopg.errors.QueryCanceled("the budget of all partitions is used up")
-            with connection.transaction():
-                if budget_ms:
-                    connection.execute(f"SET LOCAL statement_timeout = {left_ms}")
+            with limited(connection, left_ms if budget_ms else 0):
                 rows += ask(connection, name, part, value=value, **bound)
         except psycopg.errors.QueryCanceled:
             if reached is None:

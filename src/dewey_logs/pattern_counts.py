@@ -16,7 +16,7 @@ import psycopg
 
 from dewey_logs import sizes
 from dewey_logs.answers import PatternCount, PatternTable
-from dewey_logs.budget import Row, ask, ask_by_partition, asking, filled, only_time, walk
+from dewey_logs.budget import Row, ask, ask_by_partition, asking, filled, limited, only_time, walk
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter, bounds, check_limit, conditions
@@ -137,8 +137,7 @@ def _samples(
     while waiting and (left_ms := int((until - time.monotonic()) * 1000 / 4)) > 0:
         query = filled("pattern_samples", matching)
         try:
-            with connection.transaction(), connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = {left_ms}")
+            with limited(connection, left_ms), connection.cursor() as cursor:
                 for pattern, *sample, n_bytes in cursor.stream(
                     query, {**matching.values, **_arrays(waiting)}
                 ):

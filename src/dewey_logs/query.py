@@ -15,7 +15,8 @@ import psycopg
 from psycopg import sql
 
 from dewey_logs import sizes
-from dewey_logs.budget import explained, only_counts
+from dewey_logs.budget import explained, limited, only_counts
+from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.comparisons import indexable
 from dewey_logs.cursors import Cursor, make_cursor, read_cursor
 from dewey_logs.database import Connection
@@ -254,10 +255,10 @@ def _count(connection: Connection, matching: Conditions, at_least: int) -> tuple
     """Return how many match, and whether there are more than that."""
     query = sql.SQL(statement("count_matching")).format(matching=sql.SQL(matching.where))
     try:
-        with connection.transaction():
-            connection.execute(f"SET LOCAL statement_timeout = {COUNT_TIMEOUT_MS}")
+        with limited(connection, COUNT_TIMEOUT_MS):
             row = connection.execute(query, {**matching.values, "rows": MAX_MATCHED + 1}).fetchone()
     except psycopg.errors.QueryCanceled:
+        give_up_if_cancelled()
         return at_least, True
     assert row is not None
     return min(row[0], MAX_MATCHED), row[0] > MAX_MATCHED

@@ -14,7 +14,7 @@ from itertools import pairwise
 import psycopg
 
 from dewey_logs.answers import Trace, TraceRecord
-from dewey_logs.budget import ask, asking, walk
+from dewey_logs.budget import ask, asking, limited, walk
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
@@ -86,8 +86,7 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
 def _first_error(connection: Connection, trace_id: str) -> tuple[LogRecordView | None, bool]:
     """Return the first error of a trace, and whether there was too little time to find one."""
     try:
-        with connection.transaction():
-            connection.execute(f"SET LOCAL statement_timeout = {ERROR_TIMEOUT_MS}")
+        with limited(connection, ERROR_TIMEOUT_MS):
             found = ask(connection, "trace_first_error", trace=trace_id)
     except psycopg.errors.QueryCanceled:
         give_up_if_cancelled()

@@ -15,9 +15,10 @@ import msgspec
 import pytest
 
 from dewey_logs import BadFilter, LogFilter, LogRow, QueryTimeout, open_store, sizes
+from dewey_logs.budget import ask_by_partition
 from dewey_logs.database import connect
 from dewey_logs.facets import facets
-from dewey_logs.filters import Conditions
+from dewey_logs.filters import Conditions, conditions
 from dewey_logs.maintenance import merge_rollups, verify
 from dewey_logs.pattern_counts import describe
 from dewey_logs.patterns import Patterns
@@ -380,6 +381,22 @@ def test_a_pattern_whose_sample_takes_too_long_costs_the_others_nothing(store, r
         assert connection.execute("SELECT 1").fetchone() == (1,)
     samples = [found[number(message)].sample for message in messages]
     assert [sample and sample.message for sample in samples] == [None, None, *messages[2:]]
+
+
+def test_a_statement_that_had_less_time_leaves_the_next_ones_theirs(store, reader_url, maker):
+    rows = [maker.row(created_at_us=maker.now_us - n * DAY_US) for n in range(2)]
+    store.write(batch(rows))
+    hour = from_micros(maker.now_us - HOUR_US), from_micros(maker.now_us + HOUR_US)
+    wanted = LogFilter(contains="message")
+    with connect(reader_url, statement_timeout=5_000) as connection, connection.transaction():
+        number = Patterns().number(rows[0].message)
+        found = describe(connection, {number: hour}, conditions(wanted, None, None))
+        assert found[number].sample is not None
+        counted = ask_by_partition(
+            connection, "patterns_counted", wanted, (None, None), lambda _: {}
+        )
+        assert len(counted.rows) == 2
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("5s",)
 
 
 # ---------------------------------------------------------------------------------------- facets
