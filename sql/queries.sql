@@ -33,34 +33,63 @@ INSERT INTO logs_settings AS s VALUES (%(name)s, %(value)s)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE s.value <> excluded.value
 RETURNING 1;
 
--- name: partitions_to_index
--- Those that lack an index for search and are due for it: over for ten minutes; or, with `live`, all; or
--- beyond what a query can read in a second, while records come so slowly that sorting each of them in
--- costs little. An index that is not valid was cut short.
+-- name: indexes_to_build
+-- The indexes for search that are missing and due, the oldest first. A partition that is over (or, with `live`,
+-- any) gets those of the whole of it, or of the rest where parts have theirs. One that is still filled gets
+-- those of a part when what is settled of the rest outgrows `many_rows`; the more there is, the longer the parts,
+-- so that their number grows with its logarithm. An index that is not valid was cut short.
 WITH chosen AS (
     SELECT value = 'live' AS live FROM logs_settings WHERE name = 'search_index'
-), pace AS (
-    SELECT coalesce(sum(n), 0) / 600.0 AS per_second FROM logs_rollup
-    WHERE minute >= now() - interval '10 minutes'
+), parts AS MATERIALIZED (
+    SELECT * FROM dewey_part_indexes()
+), partitions AS MATERIALIZED (
+    SELECT p.part, p.name, p.low, p.high,
+           chosen.live OR p.high < now() - %(over_s)s * interval '1 second' AS over,
+           EXISTS (SELECT FROM dewey_search_indexes(p.name) i JOIN pg_class c ON c.relname = i.name::name
+                   JOIN pg_index x ON x.indexrelid = c.oid AND x.indrelid = p.part) AS whole,
+           (SELECT max(s.high) FROM parts s WHERE s.part = p.part) AS parted
+    FROM dewey_partitions() p CROSS JOIN chosen
+    WHERE NOT p.pending AND pg_relation_size(p.part) > 0
+), due AS (
+    SELECT part, NULL::timestamptz AS low, NULL::timestamptz AS high FROM partitions
+    WHERE over AND (whole OR parted IS NULL)
+    UNION ALL
+    SELECT part, parted, high FROM partitions WHERE over AND NOT whole AND parted < high
+    UNION ALL
+    SELECT DISTINCT part, low, high FROM parts
+    UNION ALL
+    SELECT p.part, rest.low, settled.high
+    FROM partitions p
+    CROSS JOIN LATERAL (SELECT coalesce(p.parted, p.low) AS low) rest
+    CROSS JOIN LATERAL (
+        SELECT date_trunc('second', created_at) - %(settle_s)s * interval '1 second' AS high FROM logs
+        WHERE created_at >= rest.low AND created_at < least(p.high, now())
+        ORDER BY created_at DESC LIMIT 1) settled
+    CROSS JOIN LATERAL (SELECT sum(n) AS n FROM dewey_counts(p.low, rest.low)) before
+    CROSS JOIN LATERAL (SELECT sum(n) AS n FROM dewey_counts(rest.low, settled.high)) more
+    WHERE NOT p.over AND NOT p.whole
+      AND more.n > greatest(%(many_rows)s, before.n / %(most_share)s)
 )
-SELECT p.name, i.name, i.definition, x.indexrelid IS NOT NULL AS broken
-FROM dewey_partitions() p
-CROSS JOIN chosen CROSS JOIN pace
+SELECT p.name, built.name, built.definition, x.indexrelid IS NOT NULL AS broken
+FROM due d
+JOIN partitions p ON p.part = d.part
 CROSS JOIN LATERAL dewey_search_indexes(p.name) i
-LEFT JOIN pg_stat_user_tables s ON s.relid = p.part
+CROSS JOIN LATERAL (
+    SELECT i.name || coalesce(to_char(d.low AT TIME ZONE 'UTC', '_HH24MISS'), '') AS name,
+           i.definition || CASE WHEN d.low IS NULL THEN ''
+               ELSE format(' WHERE created_at < %%L AND created_at >= %%L', d.high, d.low) END AS definition
+) built
 LEFT JOIN (pg_index x JOIN pg_class c ON c.oid = x.indexrelid)
-       ON x.indrelid = p.part AND c.relname = i.name::name
-WHERE NOT p.pending AND x.indisvalid IS NOT TRUE AND pg_relation_size(p.part) > 0
-  AND (live OR p.high < now() - interval '10 minutes'
-       OR s.n_live_tup > %(many_rows)s AND per_second < %(slow)s)
-ORDER BY p.low, i.name;
+       ON x.indrelid = p.part AND c.relname = built.name::name
+WHERE x.indisvalid IS NOT TRUE
+ORDER BY p.low, d.low, i.name;
 
 -- name: partitions_to_vacuum
 -- Those that are over, and were not vacuumed since.
 SELECT p.name
 FROM dewey_partitions() p
 LEFT JOIN pg_stat_user_tables s ON s.relid = p.part
-WHERE NOT p.pending AND p.high < now() - interval '10 minutes' AND pg_relation_size(p.part) > 0
+WHERE NOT p.pending AND p.high < now() - %(over_s)s * interval '1 second' AND pg_relation_size(p.part) > 0
   AND (s.last_vacuum IS NULL OR s.last_vacuum < p.high)
 ORDER BY p.low;
 
@@ -238,13 +267,10 @@ FROM dewey_window();
 
 -- name: list_partitions
 -- What `dewey partitions` shows; rows are the planner's estimate, -1 before the first ANALYZE.
-SELECT name, low, high, c.reltuples::bigint, pg_total_relation_size(part), pg_indexes_size(part),
-       NOT EXISTS (SELECT FROM dewey_search_indexes(name) i
-                   WHERE NOT EXISTS (SELECT FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
-                                     WHERE x.indrelid = part AND x.indisvalid
-                                       AND n.relname = i.name::name))
-FROM dewey_partitions() JOIN pg_class c ON c.oid = part
-WHERE NOT pending
+SELECT s.name, min(s.low) AS low, max(s.high), c.reltuples::bigint, pg_total_relation_size(c.oid),
+       pg_indexes_size(c.oid), bool_and(s.indexed)
+FROM dewey_stretches() s JOIN pg_class c ON c.oid = s.part
+GROUP BY s.name, c.oid, c.reltuples
 ORDER BY low;
 
 -- name: window
@@ -265,23 +291,15 @@ FROM (
     LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
     WHERE i.inhparent = 'logs'::regclass) days;
 
--- name: search_partitions
+-- name: search_stretches
 -- Oldest first.
-SELECT p.low, p.high,
-       NOT EXISTS (SELECT FROM dewey_search_indexes(p.name) i
-                   WHERE NOT EXISTS (SELECT FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
-                                     WHERE x.indrelid = p.part AND x.indisvalid
-                                       AND n.relname = i.name::name)),
-       pg_relation_size(p.part) > 0
-FROM dewey_partitions() p
-WHERE NOT p.pending
-ORDER BY p.low;
+SELECT low, high, indexed FROM dewey_stretches() WHERE pg_relation_size(part) > 0 ORDER BY low;
 
 -- name: set_locally
 SELECT set_config(name, value, true) FROM unnest(%(names)s::text[], %(values)s::text[]) s(name, value);
 
 -- name: search_hits
--- Bounds are those of one partition or less, so that no other is looked at. How many match, up to a limit, and the keys of the next ones.
+-- Bounds are those of one stretch or less, so that no other is looked at and an index of a part fits. How many match, up to a limit, and the keys of the next ones.
 WITH hits AS MATERIALIZED (
     SELECT created_at, id FROM logs
     WHERE {matching} AND {following} AND created_at >= %(low)s AND created_at < %(high)s
@@ -628,6 +646,9 @@ RETURNING id, pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
 -- name: partitions_now
 SELECT name, low, high FROM dewey_partitions() WHERE NOT pending ORDER BY low;
 
+-- name: stretches_now
+SELECT name, low, high FROM dewey_stretches() ORDER BY low;
+
 -- name: empty_partition
 SELECT dewey_empty_partition(%(part)s, %(began)s, %(clear)s);
 
@@ -740,9 +761,9 @@ WHERE l.record_id = f.id AND l.state = 'open';
 -- name: statement_timeout_ms
 SELECT (extract(epoch FROM current_setting('statement_timeout')::interval) * 1000)::int;
 
--- name: partitions_between
-SELECT low, high FROM dewey_partitions()
-WHERE NOT pending AND (%(since)s::timestamptz IS NULL OR high > %(since)s)
+-- name: stretches_between
+SELECT low, high FROM dewey_stretches()
+WHERE (%(since)s::timestamptz IS NULL OR high > %(since)s)
   AND (%(until)s::timestamptz IS NULL OR low < %(until)s)
 ORDER BY low DESC;
 

@@ -132,7 +132,7 @@ def ask_by_partition(
     began = time.monotonic()
     [(budget_ms,)] = ask(connection, "statement_timeout_ms")
     reached: datetime | None = None
-    for low, high in ask(connection, "partitions_between", since=since, until=until):
+    for low, high in ask(connection, "stretches_between", since=since, until=until):
         bound = values(rows)
         if bound is None:
             break

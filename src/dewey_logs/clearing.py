@@ -225,7 +225,8 @@ def _stretches(connection: Connection, wanted: LogFilter) -> Iterator[tuple[Stre
     """
     since, until = bounds(wanted, datetime.now(UTC))
     time_alone = msgspec.structs.replace(wanted, since=None, until=None) == _EMPTY
-    for row in connection.execute(statement("partitions_now")).fetchall():
+    whole = statement("partitions_now" if time_alone else "stretches_now")
+    for row in connection.execute(whole).fetchall():
         partition = Stretch(*row)
         stretch = partition.narrowed(since, until)
         if stretch.low < stretch.high:

@@ -3,13 +3,15 @@
 Full text and JSON indexes cost more at ingest than all the rest together (docs/benchmarks.md), and
 built in one go they cost a fraction. So a partition is filled without them and sealed when it is
 over: indexes CONCURRENTLY, which holds no writer up, then VACUUM. One that grows beyond what a
-query can read in a second is sealed before that, if records come slowly enough to pay for it.
+query can read in a second is sealed in parts meanwhile: indexes of a stretch of time that ends a
+little before the newest record, so that only what comes late is sorted into them. When it is over,
+the rest gets its own; nothing is indexed twice. What parts there are the catalog alone says.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -18,8 +20,10 @@ from dewey_logs.database import Connection, connect, conninfo, errors_translated
 from dewey_logs.layout import PARTITION_INTERVALS, Layout
 from dewey_logs.statements import statement
 
-MANY_ROWS = 1_000_000  # about a second of reading
-SLOW_PER_SECOND = 1_000  # a tenth of what one backend can sort into the indexes
+MANY_ROWS = 400_000  # about half a second of reading
+MOST_SHARE = 3  # a part is a third of what is indexed: a day of ten million rows has ten parts
+SETTLE_S = 30  # how much later than others a record usually comes at most
+OVER_S = 600
 BUILD_MEMORY = "128MB"
 GONE_OR_HELD = (
     psycopg.errors.LockNotAvailable,  # by an old transaction
@@ -69,15 +73,25 @@ def seal(owner_url: str) -> Sealed:
         if row is None or not row[0]:
             return Sealed([], [])
         connection.execute(f"SET maintenance_work_mem = '{BUILD_MEMORY}'")
-        return Sealed(_index(connection), _vacuum(connection))
+        built = _index(connection)
+        vacuumed = _vacuum(connection)
+        for part in sorted({part for part, _ in built} - {*vacuumed}):
+            _try(connection, "ANALYZE {}", part)  # what the planner knows is of before that stretch
+        return Sealed([name for _, name in built], vacuumed)
 
 
-def _index(connection: Connection) -> list[str]:
-    built: list[str] = []
+def _index(connection: Connection) -> list[tuple[str, str]]:
+    """Build what is due; return partitions and names of indexes."""
+    built: list[tuple[str, str]] = []
     if connection.execute(statement("old_snapshot")).fetchone():
         return built  # it would build for nothing: the last step is to wait for that one
-    parameters = {"many_rows": MANY_ROWS, "slow": SLOW_PER_SECOND}
-    due = connection.execute(statement("partitions_to_index"), parameters).fetchall()
+    parameters = {
+        "many_rows": MANY_ROWS,
+        "most_share": MOST_SHARE,
+        "settle_s": SETTLE_S,
+        "over_s": OVER_S,
+    }
+    due = connection.execute(statement("indexes_to_build"), parameters).fetchall()
     for part, name, definition, broken in due:
         index = sql.Identifier(name)
         create = sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} {}")
@@ -87,21 +101,23 @@ def _index(connection: Connection) -> list[str]:
             connection.execute(create.format(index, sql.Identifier(part), sql.SQL(definition)))
         except GONE_OR_HELD:
             continue
-        built.append(name)
+        built.append((part, name))
     return built
 
 
 def _vacuum(connection: Connection) -> list[str]:
-    done = []
-    for (part,) in connection.execute(statement("partitions_to_vacuum")).fetchall():
-        try:
-            command = sql.SQL("VACUUM (FREEZE, ANALYZE) {}").format(sql.Identifier(part))
-            connection.execute(command)
-        except GONE_OR_HELD:
-            continue
-        done.append(part)
+    found = connection.execute(statement("partitions_to_vacuum"), {"over_s": OVER_S}).fetchall()
+    done = [part for (part,) in found if _try(connection, "VACUUM (FREEZE, ANALYZE) {}", part)]
     row = connection.execute(statement("parent_is_analysed")).fetchone()
     if done and not (row and row[0]):
         with suppress(psycopg.errors.LockNotAvailable):
             connection.execute("ANALYZE logs")  # autovacuum never looks at a parent
     return done
+
+
+def _try(connection: Connection, command: LiteralString, part: str) -> bool:
+    try:
+        connection.execute(sql.SQL(command).format(sql.Identifier(part)))
+    except GONE_OR_HELD:
+        return False
+    return True

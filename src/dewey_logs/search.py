@@ -1,11 +1,12 @@
 """Words and data: through an index where there is one, in slices of time where there is none.
 
 Left alone, the planner walks a day backwards for a rare word and needs twenty seconds where the
-index needs two milliseconds. So every partition is asked on its own, in the order of the page. One
-with indexes says first how many hits it has: few are fetched through the index and sorted; of many
-the next ones are found by walking, and by sorting all hits where they lie far apart. One without is
-read in slices that grow while they are fast, under a budget: what was not reached is told, and the
-next page goes on there.
+index needs two milliseconds. So every stretch of time that is indexed as one, a partition or a part
+of it, is asked on its own, in the order of the page; its bounds are what lets the planner use the
+index of a part. It says first how many hits it has: few are fetched through the index and sorted;
+of many the next ones are found by walking, and by sorting all hits where they lie far apart. What
+has no index is read in slices that grow while they are fast, under a budget: what was not reached
+is told, and the next page goes on there.
 """
 
 from __future__ import annotations
@@ -53,11 +54,10 @@ class Found(NamedTuple):
     strategy: str
 
 
-class _Part(NamedTuple):
+class _Stretch(NamedTuple):
     low: datetime
     high: datetime
     indexed: bool
-    filled: bool
 
 
 class Search:
@@ -91,26 +91,26 @@ class Search:
         """Return the page; raises psycopg.Error."""
         matched, capped = 0, False
         reached = None
-        for part in self._parts():
-            by_index = self._indexable and part.indexed
+        for stretch in self._stretches():
+            by_index = self._indexable and stretch.indexed
             if len(self._rows) >= self._missing:
                 # the page is full; how many more there are is worth a look into an index only
                 if not by_index or matched > MAX_MATCHED:
                     capped = True
                     break
-                hits, _ = self._hits(part, 0)
+                hits, _ = self._hits(stretch, 0)
                 if hits is None:
                     capped = True
                     break
                 matched += hits
                 continue
             if self._progressed and time.monotonic() > self._deadline:
-                reached = part.high if self._newest_first else part.low
+                reached = stretch.high if self._newest_first else stretch.low
                 break
             before = len(self._rows)
-            hits = self._by_index(part) if by_index else None
+            hits = self._by_index(stretch) if by_index else None
             if hits is None:
-                reached = self._by_scan(part)
+                reached = self._by_scan(stretch)
                 hits = len(self._rows) - before
                 capped |= len(self._rows) >= self._missing
             matched += hits
@@ -122,50 +122,50 @@ class Search:
             self._rows, min(matched, MAX_MATCHED), capped, reached, "+".join(self._used) or "none"
         )
 
-    def _parts(self) -> Iterator[_Part]:
-        """Yield what the window and the cursor leave of each partition, in the page's order."""
+    def _stretches(self) -> Iterator[_Stretch]:
+        """Yield what the window and the cursor leave of each stretch, in the page's order."""
         since, until = self._between
         if self._start is not None and self._newest_first:
             following = self._start + LEAST
             until = following if until is None else min(until, following)
         elif self._start is not None:
             since = self._start if since is None else max(since, self._start)
-        found = [_Part(*row) for row in self._connection.execute(statement("search_partitions"))]
-        for part in reversed(found) if self._newest_first else found:
-            low = part.low if since is None else max(part.low, since)
-            high = part.high if until is None else min(part.high, until)
-            if low < high and part.filled:
-                yield part._replace(low=low, high=high)
+        found = [_Stretch(*row) for row in self._connection.execute(statement("search_stretches"))]
+        for stretch in reversed(found) if self._newest_first else found:
+            low = stretch.low if since is None else max(stretch.low, since)
+            high = stretch.high if until is None else min(stretch.high, until)
+            if low < high:
+                yield stretch._replace(low=low, high=high)
 
-    def _by_index(self, part: _Part) -> int | None:
-        """Add the next rows of an indexed partition; return how many match, up to a limit.
+    def _by_index(self, stretch: _Stretch) -> int | None:
+        """Add the next rows of an indexed stretch; return how many match, up to a limit.
 
         None: the index narrows this search down too little to end in time.
         """
         missing = self._missing - len(self._rows)
         for _ in range(KEY_TRIES):
-            hits, keys = self._hits(part, missing)
+            hits, keys = self._hits(stretch, missing)
             if hits is None:
                 return None
             self._used["index"] = None
             if hits > MAX_HITS:
-                self._rows += self._walked(part, missing)
+                self._rows += self._walked(stretch, missing)
                 return hits
-            rows = self._fetched(part, keys)
+            rows = self._fetched(stretch, keys)
             if len(rows) == len(keys):  # else some were removed in between
                 self._rows += rows
                 return hits
         return None
 
-    def _walked(self, part: _Part, missing: int) -> list[Row]:
+    def _walked(self, stretch: _Stretch, missing: int) -> list[Row]:
         try:
-            return self._page(part, missing, WALKS_ONLY, WALK_MS)
+            return self._page(stretch, missing, WALKS_ONLY, WALK_MS)
         except psycopg.errors.QueryCanceled:
             give_up_if_cancelled()
-            keys = self._query("search_keys", part, missing, BITMAPS_ONLY)
-            return self._fetched(part, keys)
+            keys = self._query("search_keys", stretch, missing, BITMAPS_ONLY)
+            return self._fetched(stretch, keys)
 
-    def _hits(self, part: _Part, missing: int) -> tuple[int | None, list[Row]]:
+    def _hits(self, stretch: _Stretch, missing: int) -> tuple[int | None, list[Row]]:
         """Return how many match, up to MAX_HITS and one, and the keys of the next ones.
 
         None instead of a number when that takes longer than there is time for.
@@ -173,36 +173,40 @@ class Search:
         left_ms = max(int((self._deadline - time.monotonic()) * 1000) // 2, MIN_PROBE_MS)
         try:
             found = self._query(
-                "search_hits", part, missing, BITMAPS_ONLY, left_ms, hits=MAX_HITS + 1
+                "search_hits", stretch, missing, BITMAPS_ONLY, left_ms, hits=MAX_HITS + 1
             )
         except psycopg.errors.QueryCanceled:
             give_up_if_cancelled()
             return None, []
         return found[0][0], [row[1:] for row in found if row[1] is not None]
 
-    def _fetched(self, part: _Part, keys: list[Row]) -> list[Row]:
+    def _fetched(self, stretch: _Stretch, keys: list[Row]) -> list[Row]:
         if not keys:
             return []
         ats, ids = zip(*keys, strict=True)
-        return self._query("search_rows", part, 0, (), ats=list(ats), ids=list(ids))
+        return self._query("search_rows", stretch, 0, (), ats=list(ats), ids=list(ids))
 
-    def _by_scan(self, part: _Part) -> datetime | None:
-        """Add the next rows of a partition by reading it; return where the budget ended that.
+    def _by_scan(self, stretch: _Stretch) -> datetime | None:
+        """Add the next rows of a stretch by reading it; return where the budget ended that.
 
         The first slice holds a few thousand rows, by looking where they lie: statistics know
         nothing of bursts. One that takes too long is cut down, and the first one of a page is read
         to its end, however late it is: every page comes further than the one before.
         """
         self._used["scan"] = None
-        first, last = self._query("search_reach", part, FIRST_SLICE_ROWS, WALKS_ONLY)[0]
+        first, last = self._query("search_reach", stretch, FIRST_SLICE_ROWS, WALKS_ONLY)[0]
         if first is None:
             return None
-        part = part._replace(high=last + LEAST) if self._newest_first else part._replace(low=first)
-        edge = part.high if self._newest_first else part.low
+        stretch = (
+            stretch._replace(high=last + LEAST)
+            if self._newest_first
+            else stretch._replace(low=first)
+        )
+        edge = stretch.high if self._newest_first else stretch.low
         span = max(last - first, SHORTEST)
         while True:
-            low = max(part.low, edge - span) if self._newest_first else edge
-            high = edge if self._newest_first else min(part.high, edge + span)
+            low = max(stretch.low, edge - span) if self._newest_first else edge
+            high = edge if self._newest_first else min(stretch.high, edge + span)
             if low >= high:
                 return None
             began = time.monotonic()
@@ -214,7 +218,7 @@ class Search:
             limit_s = None if shortest else SLICE_S if left_s <= 0 else min(SLICE_S, left_s)
             try:
                 self._rows += self._page(
-                    part._replace(low=low, high=high),
+                    stretch._replace(low=low, high=high),
                     missing,
                     (),
                     None if limit_s is None else max(int(limit_s * 1000), 1),
@@ -233,14 +237,14 @@ class Search:
             span = span * 4 if took < QUICK_S else span / 2 if took > SLOW_S else span
 
     def _page(
-        self, part: _Part, missing: int, without: tuple[str, ...], timeout_ms: int | None
+        self, stretch: _Stretch, missing: int, without: tuple[str, ...], timeout_ms: int | None
     ) -> list[Row]:
-        return self._query("search_page", part, missing, without, timeout_ms)
+        return self._query("search_page", stretch, missing, without, timeout_ms)
 
     def _query(
         self,
         name: LiteralString,
-        part: _Part,
+        stretch: _Stretch,
         missing: int,
         without: tuple[str, ...],
         timeout_ms: int | None = None,
@@ -261,6 +265,6 @@ class Search:
             if settings:
                 chosen = {"names": list(settings), "values": list(settings.values())}
                 self._connection.execute(statement("set_locally"), chosen)
-            bounds = {"low": part.low, "high": part.high}
+            bounds = {"low": stretch.low, "high": stretch.high}
             values = {**self._values, **bounds, "rows": missing, **more}
             return self._connection.execute(query, values).fetchall()
