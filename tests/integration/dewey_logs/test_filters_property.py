@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -31,6 +32,7 @@ from dewey_logs import (
     matcher,
     open_store,
     parse_filter,
+    sealing,
 )
 from dewey_logs.filters import bounds, conditions
 from dewey_logs.times import from_micros
@@ -103,7 +105,7 @@ def records(maker: Maker) -> list[LogRow]:
                 data=json.dumps(data).encode() if chance.random() < 0.9 else None,
             )
         )
-    return rows
+    return sorted(rows, key=lambda row: row.created_at_us)
 
 
 def leaves(part: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -123,8 +125,15 @@ class Corpus:
         maker = Maker()
         self.rows = records(maker)
         self.now = from_micros(maker.now_us)
-        with open_store(url) as store:
-            assert store.write(batch(self.rows)).stored == RECORDS
+        self.store = open_store(url)
+        first, last = self.rows[: RECORDS * 2 // 3], self.rows[RECORDS * 2 // 3 :]
+        assert self.store.write(batch(first)).stored == len(first)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sealing, "OVER_S", 10 * 86_400)
+            patch.setattr(sealing, "MANY_ROWS", 100)
+            patch.setattr(sealing, "SETTLE_S", 0)
+            sealing.seal(url)
+        assert self.store.write(batch(last)).stored == len(last)
         self._connection = psycopg.connect(url, autocommit=True)
         self._connection.execute("SET statement_timeout = '60s'; SET jit = off")
 
@@ -133,12 +142,23 @@ class Corpus:
         rows = self._connection.execute(f"SELECT id FROM logs WHERE {found.where}", found.values)
         return {row[0].bytes for row in rows}
 
+    def through_pages(self, wanted: LogFilter) -> tuple[list[bytes], set[str]]:
+        """Return what all pages show, and by what strategies."""
+        page = self.store.query(wanted)
+        shown, used = [UUID(row.id).bytes for row in page.rows], {page.strategy}
+        while page.next_cursor:
+            page = self.store.query(msgspec.structs.replace(wanted, cursor=page.next_cursor))
+            shown += [UUID(row.id).bytes for row in page.rows]
+            used.add(page.strategy)
+        return shown, used
+
     def in_python(self, wanted: LogFilter) -> set[bytes]:
         fits = matcher(wanted, self.now)
         return {row.id for row in self.rows if fits(row)}
 
     def close(self) -> None:
         self._connection.close()
+        self.store.close()
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +340,30 @@ def test_words_and_phrases_find_the_same_in_sql_and_in_python(corpus):
         assert corpus.in_python(wanted) & ids == expected
 
     held()
+
+
+def test_pages_of_a_store_indexed_in_parts_show_what_sql_finds(corpus):
+    seen: set[str] = set()
+    words_and_data = {name: KINDS[name] for name in ("data", "where", "component")}
+
+    @settings(max_examples=40)
+    @given(
+        st.lists(words, min_size=1, max_size=2).map(" ".join) | st.none(),
+        st.fixed_dictionaries({}, optional=words_and_data),
+        st.sampled_from(("asc", "desc")),
+    )
+    def held(search, fields, order):
+        wanted = LogFilter(search=search, order=order, limit=1_000, **fields)
+        try:
+            found = corpus.in_sql(wanted)
+        except BadFilter:
+            return
+        shown, used = corpus.through_pages(wanted)
+        assert (set(shown), len(shown)) == (found, len(found))
+        seen.update(used)
+
+    held()
+    assert "index+scan" in seen, "some is indexed and some is not"
 
 
 def test_words_without_quotes_find_the_same_in_sql_and_in_the_matcher(corpus):

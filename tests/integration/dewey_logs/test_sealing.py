@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -38,6 +39,31 @@ def indexed(url: str) -> set[str]:
 def store(dewey_url):
     with open_store(dewey_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def growing(store, maker, database, monkeypatch):
+    """Yesterday as if it still filled: what adds a record a second, and what tells its parts."""
+    monkeypatch.setattr(dewey_sealing, "OVER_S", 10 * 86_400)
+    monkeypatch.setattr(dewey_sealing, "MANY_ROWS", 100)
+    monkeypatch.setattr(dewey_sealing, "SETTLE_S", 0)
+    noon_us = today_us(12, -1) // HOUR_US * HOUR_US
+    count = itertools.count()
+
+    def grow(rows: int) -> None:
+        times = [noon_us + n * 1_000_000 for n in itertools.islice(count, rows)]
+        store.write(batch([maker.row(created_at_us=us) for us in times]))
+
+    def parts() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        found = database.rows(
+            "SELECT to_char(low AT TIME ZONE 'UTC', 'HH24:MI:SS'),"
+            " to_char(high AT TIME ZONE 'UTC', 'HH24:MI:SS'), indexed"
+            " FROM dewey_stretches() WHERE name = %s",
+            name(-1),
+        )
+        return [row[:2] for row in found if row[2]], [row[:2] for row in found if not row[2]]
+
+    return grow, parts
 
 
 def test_a_day_that_is_over_is_indexed_and_vacuumed_once(store, dewey_url, database, maker):
@@ -77,23 +103,78 @@ def test_live_indexes_what_is_there_and_what_will_be(store, dewey_url, database,
     assert indexed(dewey_url) == {name(0)}
 
 
-def test_a_large_partition_is_indexed_early_where_records_come_slowly(
-    store, dewey_url, database, maker, monkeypatch
-):
-    monkeypatch.setattr(dewey_sealing, "MANY_ROWS", 500)
-    monkeypatch.setattr(dewey_sealing, "SLOW_PER_SECOND", 1)
-    store.write(batch(maker.rows(600)))  # in ten minutes: one a second
-    database.connection.execute(f"ANALYZE {name(0)}")
-    eventually(
-        lambda: (
-            database.one("SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = %s", name(0))
-            > 500
-        )
-    )
+def test_a_partition_that_grows_too_large_is_indexed_in_parts(growing, dewey_url, database):
+    grow, parts = growing
+    grow(100)
+    assert seal(dewey_url) == ([], []), "a hundred and one would be too many to read"
+    grow(20)
+    assert seal(dewey_url) == ([f"{name(-1)}_{kind}_000000" for kind in ("data", "text")], [])
+    assert parts() == ([("00:00:00", "12:01:59")], [("12:01:59", "00:00:00")])
+    grow(99)
     assert seal(dewey_url).indexed == []
-    monkeypatch.setattr(dewey_sealing, "SLOW_PER_SECOND", 2)
-    assert seal(dewey_url).indexed == [f"{name(0)}_data", f"{name(0)}_text"]
-    assert seal(dewey_url).vacuumed == [], "it is not over"
+    grow(300)
+    assert seal(dewey_url).indexed == [f"{name(-1)}_{kind}_120159" for kind in ("data", "text")]
+    assert parts()[0] == [("00:00:00", "12:01:59"), ("12:01:59", "12:08:38")]
+    grow(170)
+    assert seal(dewey_url).indexed == [], "the next part is a third of what is indexed"
+    assert indexed(dewey_url) == set()
+
+
+def test_a_partition_in_parts_gets_the_rest_when_it_is_over(
+    growing, store, dewey_url, maker, monkeypatch
+):
+    grow, parts = growing
+    grow(200)
+    seal(dewey_url)
+    grow(50)
+    late = maker.row(created_at_us=today_us(12, -1) // HOUR_US * HOUR_US, message="late")
+    store.write(batch([late]))
+    assert [row.message for row in store.query(LogFilter(search="late")).rows] == ["late"]
+    monkeypatch.setattr(dewey_sealing, "OVER_S", 600)
+    rest = [f"{name(-1)}_{kind}_120319" for kind in ("data", "text")]
+    assert seal(dewey_url) == (rest, [name(-1)])
+    assert parts() == ([("00:00:00", "12:03:19"), ("12:03:19", "00:00:00")], [])
+    assert indexed(dewey_url) == {name(-1)}
+    assert seal(dewey_url) == ([], [])
+    needle = LogFilter(search="249")
+    assert (store.query(needle).returned, store.query(needle).strategy) == (1, "index")
+    assert store.clear(needle, asked_by="a test").records == 1
+    assert store.query(needle).returned == 0
+    assert name(-1) in drop_expired(dewey_url, 0)
+
+
+def test_with_live_the_rest_of_a_partition_in_parts_is_indexed_at_once(growing, dewey_url):
+    grow, parts = growing
+    grow(200)
+    seal(dewey_url)
+    choose(dewey_url, Layout(search_index="live"))
+    assert len(seal(dewey_url).indexed) == 2
+    assert parts()[1] == []
+
+
+def test_a_part_that_was_cut_short_counts_when_it_is_built_again(
+    growing, store, dewey_url, database, monkeypatch
+):
+    grow, parts = growing
+    grow(200)
+    monkeypatch.setattr(dewey_sealing, "LOCK_TIMEOUT_MS", 100)
+    with psycopg.connect(dewey_url) as old:
+        old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        old.execute("SELECT count(*) FROM logs").fetchall()
+        assert seal(dewey_url).indexed == []
+    broken = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    assert database.one(broken) == 2
+    assert parts()[0] == []
+    assert store.query(LogFilter(search="199")).strategy == "scan"
+    grow(50)
+    names = [f"{name(-1)}_{kind}_000000" for kind in ("data", "text")]
+    assert seal(dewey_url).indexed == names
+    assert database.one(broken) == 0
+    assert parts()[0] == [("00:00:00", "12:03:19")], "the same stretch as before"
+    database.connection.execute(f"DROP INDEX {names[1]}")  # as if it had never come to that
+    assert parts()[0] == []
+    assert seal(dewey_url).indexed == names[1:]
+    assert parts()[0] == [("00:00:00", "12:03:19")]
 
 
 def test_writers_and_readers_go_on_while_a_partition_is_sealed(store, dewey_url, database, maker):

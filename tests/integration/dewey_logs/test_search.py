@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from psycopg import sql
 
-from dewey_logs import LogFilter, QueryTimeout
+from dewey_logs import LogFilter, QueryTimeout, sealing
 from dewey_logs import search as engine
 from dewey_logs.budget import ask
 from dewey_logs.cancellation import Cancellation
@@ -28,7 +28,7 @@ STEP_US = 60_000_000
 
 @pytest.fixture
 def full(store, dewey_url, maker):
-    """A store of four days: two indexed, one that holds late rows only, and today."""
+    """A store of three days: one indexed, one in parts, and today, of which a part is indexed."""
     rows = [
         maker.row(
             created_at_us=maker.now_us - ago * DAY_US - n * STEP_US,
@@ -39,7 +39,13 @@ def full(store, dewey_url, maker):
         for ago in (3, 2, 0)
         for n in range(300)
     ]
-    store.write(batch(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sealing, "OVER_S", 10 * 86_400)
+        patch.setattr(sealing, "MANY_ROWS", 50)
+        patch.setattr(sealing, "SETTLE_S", 0)
+        store.write(batch([*rows[450:600], *rows[750:]]))
+        seal(dewey_url)
+    store.write(batch([*rows[:450], *rows[600:750]]))
     seal(dewey_url)
     return store, rows
 
@@ -123,8 +129,8 @@ def test_windows_cut_partitions(full):
 def test_the_count_goes_on_in_indexes_only(full):
     store, _ = full
     page = store.query(LogFilter(search="needle", order="asc", limit=2))
-    # two indexed days come first: counted; today has none
-    assert (page.returned, page.matched, page.matched_capped) == (2, 12, True)
+    # two indexed days and a part come first: counted; the rest of today has no index
+    assert (page.returned, page.matched, page.matched_capped) == (2, 15, True)
     assert page.strategy == "index"
 
 
@@ -180,9 +186,15 @@ def test_the_plans_are_those_that_were_measured(full):
         store.query(LogFilter(search="needle", limit=3, until="-1d"))
     hits = [plan for plan in plans if plan.startswith("search_hits")]
     walks = [plan for plan in plans if plan.startswith("search_page") and "Limit" in plan]
-    day = f"{datetime.now(UTC) - timedelta(days=2):%Y%m%d}"
-    assert any(f"Bitmap Index Scan on logs_{day}_text" in plan for plan in hits), hits
-    assert any(f"Bitmap Index Scan on logs_{day}_data" in plan for plan in hits), hits
+    for ago in (3, 2, 0):
+        day = f"{datetime.now(UTC) - timedelta(days=ago):%Y%m%d}"
+        for kind in ("text", "data"):
+            used = {
+                name
+                for plan in hits
+                for name in re.findall(rf"Bitmap Index Scan on (logs_{day}_{kind}\w*)", plan)
+            }
+            assert len(used) == {3: 1, 2: 2, 0: 1}[ago], hits
     assert walks
     for plan in plans:
         assert "NULLS LAST" not in plan
