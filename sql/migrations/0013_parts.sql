@@ -3,22 +3,29 @@
 -- time alone. What comes in lies beyond it and does not pay for them.
 
 -- Return the indexes for search of parts of partitions; one that is not valid was cut short. What stretch an
--- index is of is what PostgreSQL says that its predicate is.
+-- index is of is what PostgreSQL says that its predicate is, to the letter.
 CREATE FUNCTION dewey_part_indexes()
 RETURNS TABLE (part oid, name text, low timestamptz, high timestamptz, valid boolean)
 LANGUAGE sql STABLE SET search_path FROM CURRENT SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
-    SELECT t.oid, c.relname::text, b[2]::timestamptz, b[1]::timestamptz, x.indisvalid
-    FROM pg_inherits h
-    JOIN pg_class t ON t.oid = h.inhrelid
-    JOIN pg_index x ON x.indrelid = t.oid AND x.indpred IS NOT NULL
-    JOIN pg_class c ON c.oid = x.indexrelid AND c.relname ~ '_[0-9]{6}$'
-    CROSS JOIN LATERAL regexp_match(
-        pg_get_expr(x.indpred, x.indrelid),
-        '^\(\(created_at < ''([^'']+)''::timestamp with time zone\)'
-        ' AND \(created_at >= ''([^'']+)''::timestamp with time zone\)\)$') b
-    JOIN dewey_search_indexes(t.relname::text) i
-      ON c.relname = (i.name || to_char(b[2]::timestamptz, '_HH24MISS'))::name
-    WHERE h.inhparent = 'logs'::regclass
+    WITH found AS MATERIALIZED (
+        SELECT t.oid AS part, t.relname::text AS of, c.relname::text AS name, x.indisvalid AS valid,
+               pg_get_expr(x.indpred, x.indrelid) AS said
+        FROM pg_inherits h
+        JOIN pg_class t ON t.oid = h.inhrelid
+        JOIN pg_index x ON x.indrelid = t.oid AND x.indpred IS NOT NULL
+        JOIN pg_class c ON c.oid = x.indexrelid
+        WHERE h.inhparent = 'logs'::regclass AND c.relname ~ '_[0-9]{6}$'
+    ), bounds AS MATERIALIZED (
+        SELECT f.*, split_part(said, '''', 4)::timestamptz AS low,
+               split_part(said, '''', 2)::timestamptz AS high
+        FROM found f
+        WHERE said = format('((created_at < %L::timestamp with time zone)'
+                            ' AND (created_at >= %L::timestamp with time zone))',
+                            split_part(said, '''', 2), split_part(said, '''', 4))
+    )
+    SELECT b.part, b.name, b.low, b.high, b.valid
+    FROM bounds b
+    JOIN dewey_search_indexes(b.of) i ON b.name = i.name || to_char(b.low, '_HH24MISS')
 $$;
 
 -- Return the partitions in the pieces that search asks one by one: the whole of it where it is indexed, or

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dewey_logs import LogFilter, SchemaProblem, database, open_store
+from dewey_logs import LogFilter, SchemaProblem, database, open_store, sealing
 from dewey_logs.maintenance import maintain, verify
 from dewey_logs.migrations import available, check, migrate
 from dewey_logs.statements import folder
@@ -113,6 +113,29 @@ def test_every_row_of_an_earlier_version_is_still_there_and_everything_works(url
     maintain(url, 7)
     # what is older than patterns has none
     assert [found for found in verify(url) if "pattern" not in found.what] == []
+
+
+def test_parts_of_a_partition_are_indexed_and_their_indexes_used(url, monkeypatch):
+    monkeypatch.setattr(sealing, "MANY_ROWS", 500)
+    monkeypatch.setattr(sealing, "SETTLE_S", 0)
+    migrate(url)
+    maker = Maker()
+    minute_ago = [maker.row(created_at_us=maker.now_us - 60_000_000 + n) for n in range(2_000)]
+    with open_store(url) as store:
+        store.write(batch([*minute_ago, maker.row()]))
+        built = sealing.seal(url).indexed
+        assert [name[-12:-6] for name in built] == ["_data_", "_text_"]
+        assert store.query(LogFilter(search="message 77")).returned == 1
+    with psycopg.connect(url) as connection:
+        connection.execute("SET enable_seqscan = off")
+        [(low, high)] = connection.execute(
+            "SELECT low, high FROM dewey_stretches() WHERE indexed"
+        ).fetchall()
+        plan = connection.execute(
+            f"EXPLAIN SELECT id FROM logs WHERE created_at >= '{low}' AND created_at < '{high}'"
+            " AND to_tsvector('simple', left(message, 8192)) @@ to_tsquery('simple', '77')"
+        ).fetchall()
+    assert any(f"Bitmap Index Scan on {built[1]}" in line for (line,) in plan), plan
 
 
 def test_a_server_that_is_too_old_is_refused_before_anything_happens(url, monkeypatch):
