@@ -291,6 +291,10 @@ FROM (
     LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
     WHERE i.inhparent = 'logs'::regclass) days;
 
+-- name: search_partitions
+-- For what no index helps with.
+SELECT low, high, false FROM dewey_partitions() WHERE NOT pending AND pg_relation_size(part) > 0 ORDER BY low;
+
 -- name: search_stretches
 -- Oldest first.
 SELECT low, high, indexed FROM dewey_stretches() WHERE pg_relation_size(part) > 0 ORDER BY low;

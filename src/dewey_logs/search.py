@@ -130,7 +130,8 @@ class Search:
             until = following if until is None else min(until, following)
         elif self._start is not None:
             since = self._start if since is None else max(since, self._start)
-        found = [_Stretch(*row) for row in self._connection.execute(statement("search_stretches"))]
+        all_of_them = statement("search_stretches" if self._indexable else "search_partitions")
+        found = [_Stretch(*row) for row in self._connection.execute(all_of_them)]
         for stretch in reversed(found) if self._newest_first else found:
             low = stretch.low if since is None else max(stretch.low, since)
             high = stretch.high if until is None else min(stretch.high, until)
