@@ -110,6 +110,8 @@ def test_a_partition_that_grows_too_large_is_indexed_in_parts(growing, dewey_url
     grow(20)
     assert seal(dewey_url) == ([f"{name(-1)}_{kind}_000000" for kind in ("data", "text")], [])
     assert parts() == ([("00:00:00", "12:01:59")], [("12:01:59", "00:00:00")])
+    analysed = "SELECT last_analyze IS NOT NULL FROM pg_stat_user_tables WHERE relname = %s"
+    eventually(lambda: database.one(analysed, name(-1)))
     grow(99)
     assert seal(dewey_url).indexed == []
     grow(300)
