@@ -21,6 +21,7 @@ from dewey_logs.statements import statement
 Row = tuple[Any, ...]
 
 BITMAPS_ONLY = ("enable_seqscan", "enable_indexscan", "enable_indexonlyscan")
+SLICES_ONLY = ("enable_seqscan",)  # a slice is a part of a partition, never all of it
 WALKS_ONLY = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
 
 

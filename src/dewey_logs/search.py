@@ -22,7 +22,7 @@ from psycopg import sql
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter
-from dewey_logs.plans import BITMAPS_ONLY, WALKS_ONLY
+from dewey_logs.plans import BITMAPS_ONLY, SLICES_ONLY, WALKS_ONLY
 from dewey_logs.statements import statement
 
 MAX_HITS = 20_000  # sorted in 40 ms; with more of them a walk finds a page within 100 ms
@@ -221,7 +221,7 @@ class Search:
                 self._rows += self._page(
                     stretch._replace(low=low, high=high),
                     missing,
-                    (),
+                    SLICES_ONLY,
                     None if limit_s is None else max(int(limit_s * 1000), 1),
                 )
             except psycopg.errors.QueryCanceled:
