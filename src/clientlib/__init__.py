@@ -35,6 +35,12 @@ from clientlib.record import (
 from clientlib.redaction import DEFAULT_FIELDS, Redactor
 from clientlib.sender import ClientStats
 from clientlib.settings import configured_redactor
+from clientlib.tracing import (
+    TraceMiddleware,
+    WSGITraceMiddleware,
+    trace_headers,
+    trace_id_from,
+)
 
 if TYPE_CHECKING:
     from clientlib.handler import GodotHandler
@@ -58,6 +64,8 @@ __all__ = [
     "RecordError",
     "RecordId",
     "Redactor",
+    "TraceMiddleware",
+    "WSGITraceMiddleware",
     "bind",
     "clean_data",
     "clean_text",
@@ -74,6 +82,8 @@ __all__ = [
     "read_record_id",
     "record_id",
     "trace_context",
+    "trace_headers",
+    "trace_id_from",
 ]
 
 
