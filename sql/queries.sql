@@ -956,3 +956,27 @@ SELECT id::text, dewey_text(created_at), component, level::text, message, trace_
 FROM logs
 WHERE {matching}
 ORDER BY logs.created_at {order}, logs.id {order};
+
+-- name: levels
+SELECT component, level::text, dewey_text(expires_at),
+       floor(extract(epoch FROM expires_at) * 1000)::bigint
+FROM logger_config
+WHERE expires_at IS NULL OR expires_at > now()
+ORDER BY component;
+
+-- name: set_level
+INSERT INTO logger_config (component, level, expires_at)
+VALUES (%(component)s, %(level)s::log_level,
+        now() + %(for_ms)s::bigint * interval '1 millisecond')
+ON CONFLICT (component) DO UPDATE
+SET level = excluded.level, expires_at = excluded.expires_at, updated_at = now()
+RETURNING component, level::text, dewey_text(expires_at),
+          floor(extract(epoch FROM expires_at) * 1000)::bigint;
+
+-- name: forget_expired_levels
+DELETE FROM logger_config WHERE expires_at <= now();
+
+-- name: clear_levels
+DELETE FROM logger_config
+WHERE %(component)s::text IS NULL OR component = %(component)s::text
+RETURNING component;

@@ -128,11 +128,16 @@ class Intake:
             return
 
     def wait(self, timeout_s: float) -> None:
-        """Sleep until a record arrives, `wake()` is called or the time is over (-1: no limit)."""
+        """Sleep until a record arrives, `wake()` is called or the time is over (-1: no limit).
+
+        When nothing came the next record still wakes: the first one of a process has more to start
+        than this thread.
+        """
         self.idle = True
         if not self.queue:
             self._bell.acquire(timeout=timeout_s)
-        self.idle = False
+        if self.queue:
+            self.idle = False
 
     def linger(self, timeout_s: float) -> None:
         """Let records gather; only `wake()` from flush and close ends it early."""

@@ -22,7 +22,6 @@ from clientlib.cleaning import MAX_PAYLOAD_BYTES, as_object, payload_within
 from clientlib.context import Bound, current
 from clientlib.fallback import say
 from clientlib.framing import Snapshot, Source
-from clientlib.levels import Gate
 from clientlib.lifecycle import sender_for
 from clientlib.plain import (
     MAX_REPR_CHARS,
@@ -97,9 +96,12 @@ class ICCMLogger:
         )
         self.component = settings.component
         self._flush_timeout_s = settings.flush_timeout_s
-        self._gate = Gate(settings.component, settings.level, settings.enabled)
+        sender = sender_for(_destination(settings), settings.flush_timeout_s)
+        self._gate = sender.levels.gate(settings.component, settings.level, settings.enabled)
         self._source = Source(settings.component, _redactor(settings, redact_values))
-        self._use(sender_for(_destination(settings), settings.flush_timeout_s))
+        self._use(sender)
+        if settings.enabled:
+            sender.watch()
 
     def _use(self, sender: Sender) -> None:
         self._sender = sender

@@ -16,6 +16,9 @@ What becomes of a record
 - Whatever is dropped is counted by reason, and its numbers stand in a receipt that is sent before
   the next record. A receipt that is lost is told again.
 
+Between batches the thread looks for levels set from outside; for their sake it runs from the first
+logger on, and connects when the process is a second old.
+
 One thread, no lock shared with callers. Nothing here is called by a caller except `flush`, `close`
 and `stats`.
 """
@@ -23,6 +26,7 @@ and `stats`.
 from __future__ import annotations
 
 import _thread
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -34,8 +38,10 @@ from clientlib.fallback import say
 from clientlib.flush import Mark, Marks
 from clientlib.framing import Framer, Parcel, Snapshot, Source
 from clientlib.identity import Producer
+from clientlib.levels import Levels
 from clientlib.settings import Destination
 from clientlib.shipping import Shipping
+from clientlib.watch import Watch
 
 LINGER_S = 0.02
 MAX_TAKEN = 500
@@ -72,6 +78,8 @@ class Sender:
         self._on_start = on_start
         self._starting = threading.Lock()
         self._component = UNNAMED
+        self._watching = False
+        self.levels = Levels()
         self.intake = Intake(destination.buffer_records, destination.buffer_bytes, self._start)
         self._begin_anew()
 
@@ -81,9 +89,11 @@ class Sender:
         self.producer = Producer()
         self._framer = Framer(destination.stream, destination.maxlen)
         self._shipping = Shipping(destination, self.producer, self._framer)
+        self._watch = Watch(destination.stream, self._shipping.transport, self.levels)
         self._marks = Marks()
         self.thread_id = 0
         self._running = False
+        self._used = False  # something was logged, or somebody waited
         self._stopping = False
         self._hurried = False  # one attempt at once for a caller who waits
         self._stumbled = False
@@ -92,8 +102,11 @@ class Sender:
     def forked(self) -> None:
         """Become a new producer with an empty buffer: called in a child, before anything else."""
         self._starting = threading.Lock()
+        self.levels.forked()
         self.intake.clear()
         self._begin_anew()
+        if self._watching:
+            self.watch()
 
     # -- called by callers ------------------------------------------------------------------
 
@@ -103,7 +116,7 @@ class Sender:
         After `max_failures` failed attempts the answer is False at once: at exit nobody should wait
         for a server that is not there.
         """
-        if not self._running and not self._busy():
+        if not self._busy() and not (self._running and self._used):
             return True
         if _thread.get_ident() == self.thread_id:  # a `__del__` run by our own thread cannot wait
             return False
@@ -131,6 +144,11 @@ class Sender:
             self.intake.wake()
         return delivered
 
+    def watch(self) -> None:
+        """Follow the levels set from outside, also before anything is logged."""
+        self._watching = True
+        self._start_thread()
+
     def greet(self, source: Source) -> None:
         """Learn who logs: the first one names this producer."""
         if self._component == UNNAMED:
@@ -155,13 +173,19 @@ class Sender:
     # -- the thread ---------------------------------------------------------------------------
 
     def _start(self) -> None:
+        self._used = True
+        self._on_start()
+        self._start_thread()
+
+    def _start_thread(self) -> None:
         if self._running or not self._starting.acquire(blocking=False):
             return
         try:
             if not self._running:
                 self._stopping = False
                 self._running = True
-                self._on_start()
+                if self._watching:
+                    self._watch.start()
                 # _thread, because threading.Thread takes locks that the caller may hold already:
                 # a `__del__` may log at any moment.
                 _thread.start_new_thread(self._run, ())
@@ -179,6 +203,7 @@ class Sender:
                 self._rest()
             except Exception as exc:  # noqa: BLE001  # the outermost loop: a bug here must not end it
                 self._stumble(exc)
+        self._watch.stop()
         self._shipping.close()
         self.thread_id = 0
         self._running = False
@@ -203,6 +228,8 @@ class Sender:
         elif self._due():
             self._deliver()
         self._resolve()
+        if not self._marks and not self._stopping:  # nobody should wait for it
+            self._watch.look(outage=bool(self._shipping.outage))
 
     def _rest(self) -> None:
         """Sleep as long as nothing is to be done; let records gather when there are few."""
@@ -216,7 +243,8 @@ class Sender:
         if not intake.queue:
             if not outage and (self._shipping or self._stopping):
                 return
-            intake.wait(outage.wait_s if outage else -1)
+            wait_s = min(outage.wait_s if outage else math.inf, self._watch.wait_s)
+            intake.wait(-1 if wait_s == math.inf else wait_s)
         if intake.queue and not self._marks and not self._stopping:
             intake.linger(LINGER_S)
 

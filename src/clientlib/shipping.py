@@ -32,7 +32,7 @@ class Shipping:
         self.outbox = Outbox(destination.buffer_records, destination.buffer_bytes, self.drops)
         self.outage = Outage()
         self.printer = Printer()
-        self._transport = Transport(
+        self.transport = Transport(
             destination.redis_url, None if destination.given else found_redis_url
         )
         self._announcement = Announcement(destination.stream)
@@ -53,11 +53,11 @@ class Shipping:
         """Send what goes next; False when not all of it was taken."""
         reason = self._attempt(component, patience_s)
         if reason is not None:
-            self.outage.failed(self._transport.place, reason, hurried=hurried)
+            self.outage.failed(self.transport.place, reason, hurried=hurried)
             self._print_and_trim()
             return False
         self.outage.over(
-            self._transport.place,
+            self.transport.place,
             f"{self.printer.printed} printed on stdout so far, {len(self.outbox)} still to send, "
             f"{self.drops.total} dropped",
         )
@@ -74,13 +74,13 @@ class Shipping:
                 say(f"ended with {undelivered} records not sent in time; they are on stdout")
 
     def close(self) -> None:
-        self._transport.close()
+        self.transport.close()
 
     def _attempt(self, component: str, patience_s: float | None) -> str | None:
         """Return None when everything was taken, else the reason."""
         if self.outage:
             # Ask first: a receipt is only worth a number when someone may take it.
-            answers = self._transport.exchange([_PING], patience_s)
+            answers = self.transport.exchange([_PING], patience_s)
             if answers.broken or answers.replies[0]:
                 return answers.broken or answers.replies[0]
         self._write_receipts(component)
@@ -91,7 +91,7 @@ class Shipping:
             self._producer.hex, self._highest_sent, component, self.drops.total
         )
         commands = [*(parcel.command for parcel in parcels), listing]
-        answers = self._transport.exchange(commands, patience_s)
+        answers = self.transport.exchange(commands, patience_s)
         self.sent += self.outbox.settle(len(parcels), answers.replies)
         for reply in answers.replies[: len(parcels)]:
             if reply is not None:

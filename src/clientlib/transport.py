@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from clientlib import importing
+from clientlib.framing import bulk
 from clientlib.redaction import MASK
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 1.0
 REPLY_TIMEOUT_S = 2.0
+ASIDE_PATIENCE_S = 0.5  # for what is asked beside the records, which wait meanwhile
 
 
 class Answers(NamedTuple):
@@ -47,6 +49,8 @@ class Transport:
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "socket_timeout": REPLY_TIMEOUT_S,
         }
+        self.number = 0  # of connections made so far
+        self.told = False  # the server has told something by itself, since this was last cleared
         self._reply_error: type[Exception] = Exception
         self._timeout_error: type[Exception] = TimeoutError
 
@@ -90,6 +94,66 @@ class Transport:
             return Answers(replies, self._reason(exc), isinstance(exc, self._timeout_error))
         return Answers(replies)
 
+    # -- beside the records: what fails here is silent, and costs at most the connection ---------
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    def connect(self) -> bool:
+        """Connect unless connected; say whether it worked."""
+        try:
+            self._connected(ASIDE_PATIENCE_S)
+        except Exception:  # noqa: BLE001  # the URL, DNS, TLS, the socket, the protocol
+            return False
+        return True
+
+    def hear(self) -> None:
+        """Take in what the server told by itself; notice a connection that it closed."""
+        try:
+            while self._connection is not None and self._connection.can_read(0):
+                self._connection.read_response(push_request=True, timeout=ASIDE_PATIENCE_S)
+        except Exception:  # noqa: BLE001  # as above
+            self.close()
+
+    def subscribe(self, channel: str) -> bool:
+        """Ask to be told; False where a subscription would take the connection for itself."""
+        connection = self._connection
+        if connection is None or str(getattr(connection, "protocol", 2)) != "3":
+            return False
+        return self._asked("SUBSCRIBE", channel, until=b"subscribe") is not None
+
+    def mapping(self, *command: str) -> dict[str, str] | None:
+        """Send one command and return the mapping it answers with; None when it does not."""
+        reply = self._asked(*command)
+        if isinstance(reply, list):  # RESP2 has no maps
+            reply = dict(zip(reply[::2], reply[1::2], strict=True))
+        if not isinstance(reply, dict):
+            return None
+        return {_text(name): _text(value) for name, value in reply.items()}
+
+    def _asked(self, *command: str, until: bytes | None = None) -> object:
+        """Return the reply, or of pushes the one that is waited for; None when there is none."""
+        packed = b"*%d\r\n" % len(command) + b"".join([bulk(part.encode()) for part in command])
+        try:
+            connection = self._connected(ASIDE_PATIENCE_S)
+            connection.send_packed_command([packed])  # type: ignore[no-untyped-call]  # redis-py
+            while True:
+                reply = connection.read_response(
+                    push_request=until is not None, timeout=ASIDE_PATIENCE_S
+                )
+                if until is None or reply[0] == until:
+                    return reply
+        except self._reply_error:
+            return None
+        except Exception:  # noqa: BLE001  # as above
+            self.close()
+            return None
+
+    def _pushed(self, message: list[bytes]) -> list[bytes]:
+        self.told = self.told or message[0] == b"message"
+        return message
+
     def close(self) -> None:
         """Drop the connection; nothing is sent."""
         connection, self._connection = self._connection, None
@@ -116,7 +180,11 @@ class Transport:
                 **self._pool.connection_kwargs
             )
             connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+            parser = connection._parser  # type: ignore[attr-defined]  # no public way to its pushes
+            if hasattr(parser, "set_pubsub_push_handler"):
+                parser.set_pubsub_push_handler(self._pushed)
             self._connection = connection
+            self.number += 1
         return self._connection
 
     def _make_pool(self) -> Any:
@@ -139,3 +207,7 @@ class Transport:
             if spelling:
                 text = text.replace(spelling, MASK)
         return text[:200]
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

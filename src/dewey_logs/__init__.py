@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from dewey_logs.contents import Contents, Held
     from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
     from dewey_logs.export import Export
+    from dewey_logs.levels import LevelSetting
     from dewey_logs.postgres import open_store
     from dewey_logs.store import Store
     from dewey_logs.writer import Prepared
@@ -97,6 +98,7 @@ __all__ = [
     "Held",
     "Histogram",
     "LevelCounts",
+    "LevelSetting",
     "LogFilter",
     "LogRecordView",
     "LogRow",
@@ -143,6 +145,7 @@ _LATE = {
     "Epoch": "dewey_logs.accounts",
     "Export": "dewey_logs.export",
     "Held": "dewey_logs.contents",
+    "LevelSetting": "dewey_logs.levels",
     "Neighbours": "dewey_logs.accounts",
     "Prepared": "dewey_logs.writer",
     "Store": "dewey_logs.store",

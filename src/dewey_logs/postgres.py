@@ -27,6 +27,7 @@ from dewey_logs.database import conninfo
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
+from dewey_logs.levels import LevelSetting, LevelTable
 from dewey_logs.readers import Readers
 from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
 from dewey_logs.store import Store
@@ -37,10 +38,13 @@ from dewey_logs.writer import Prepared, Writer
 class PostgresStore:
     """The store in PostgreSQL."""
 
-    def __init__(self, writer: Writer, readers: Readers, clearing: Clearing) -> None:
+    def __init__(
+        self, writer: Writer, readers: Readers, clearing: Clearing, level_table: LevelTable
+    ) -> None:
         self._writer = writer
         self._readers = readers
         self._clearing = clearing
+        self._level_table = level_table
         self._window: Window | None = None
 
     def prepare(self, rows: Sequence[LogRow]) -> Prepared:
@@ -186,6 +190,18 @@ class PostgresStore:
             filter, asked_by=asked_by, everything=everything, progress=progress
         )
 
+    def levels(self) -> tuple[LevelSetting, ...]:
+        """Return the levels set from outside; see Store.levels."""
+        return self._readers.levels()
+
+    def set_level(self, component: str, level: str, for_ms: int | None = None) -> LevelSetting:
+        """Set a component's level; see Store.set_level."""
+        return self._level_table.set(component, level, for_ms)
+
+    def clear_levels(self, component: str | None = None) -> tuple[str, ...]:
+        """Take levels back; see Store.clear_levels."""
+        return self._level_table.clear(component)
+
     def close(self) -> None:
         """Close every connection."""
         self._writer.close()
@@ -226,4 +242,4 @@ def open_store(
     readers = Readers(
         conninfo(reader_url or url, application_name), query_timeout_s=query_timeout_s
     )
-    return PostgresStore(writer, readers, clearing)
+    return PostgresStore(writer, readers, clearing, LevelTable(owner_url or url))

@@ -32,6 +32,8 @@ from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReaso
 from dewey_logs.errors import Unavailable
 from dewey_logs.export import FETCH_TIMEOUT_MS, IDLE_TIMEOUT_MS, Export
 from dewey_logs.filters import LogFilter
+from dewey_logs.levels import LevelSetting
+from dewey_logs.levels import levels as levels_in_force
 from dewey_logs.logins import READER
 from dewey_logs.patience import PatientConnection, beyond
 from dewey_logs.query import page
@@ -144,6 +146,10 @@ class Readers:
         except BaseException:
             self._exports.release()
             raise
+
+    def levels(self) -> tuple[LevelSetting, ...]:
+        """Return the levels set from outside; see Store.levels."""
+        return self._read(levels_in_force)
 
     def window(self) -> Window:
         """Return the accepted window as the database defines it."""

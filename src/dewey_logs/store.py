@@ -24,6 +24,7 @@ from dewey_logs.context import Same
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
+from dewey_logs.levels import LevelSetting
 from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
 from dewey_logs.traces import DEFAULT_RECORDS
 from dewey_logs.writer import Prepared
@@ -190,6 +191,21 @@ class Store(Protocol):
         finishes it. Raises BadFilter (also for a limit, a cursor or an order), QueryTimeout,
         Unavailable, SchemaProblem, and DeweyError while another clear or maintenance is at work.
         """
+        ...
+
+    def levels(self) -> tuple[LevelSetting, ...]:
+        """Return the levels set from outside that are in force, by component."""
+        ...
+
+    def set_level(self, component: str, level: str, for_ms: int | None = None) -> LevelSetting:
+        """Set the least level that a component logs (`*`: every other one), for good or a while.
+
+        `level` is one of TRACE DEBUG INFO WARN ERROR. Needs the owner's login.
+        """
+        ...
+
+    def clear_levels(self, component: str | None = None) -> tuple[str, ...]:
+        """Take back a component's level, or every one; return whose. Needs the owner's login."""
         ...
 
     def close(self) -> None:

@@ -11,3 +11,8 @@ def stream_key(name: str, shard: int = 0, shards: int = 1) -> str:
 def producers_key(stream: str) -> str:
     """Return the hash in which producers announce what they have sent."""
     return f"{stream}:producers"
+
+
+def levels_key(stream: str) -> str:
+    """Return the hash of levels set from outside, which is also the channel that tells of it."""
+    return f"{stream}:levels"

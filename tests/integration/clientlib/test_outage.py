@@ -64,6 +64,7 @@ def logger() -> Iterator[Make]:
 
     yield make
     for log in made:
+        log._sender._watching = False
         log._sender.forked()  # as if this were a child: everything that waits is another's
 
 
@@ -264,6 +265,7 @@ def test_lost_answers_make_second_arrivals_with_the_same_ids(
     log = logger(proxied(proxy), stream_name)
     log.info("before")
     assert log.flush(10)
+    until(lambda: log._sender._watch._ask_at)  # the levels are read: only records are under way
     proxy.swallow_replies = True
     for i in range(100):
         log.info(f"during {i}")
