@@ -44,6 +44,7 @@ from godot.worker.decode import Decoder
 from godot.worker.housekeeping import Housekeeping
 from godot.worker.intake import BLOCK_MS, Intake, Read
 from godot.worker.metrics import WorkerMetrics
+from godot.worker.mirror import LevelMirror
 from godot.worker.writing import Abandoned
 
 log = get_logger(__name__)
@@ -95,6 +96,7 @@ class Worker:
         self.metrics = WorkerMetrics(self.registry)
         self.store: Store = open_store(
             settings.dewey_url,
+            reader_url=settings.dewey_reader_url,
             application_name="godot-worker",
             retention_days=settings.retention_days,
             statement_timeout_s=settings.reclaim_idle_ms / 3500,
@@ -126,11 +128,13 @@ class Worker:
         """Work until the stop event is set, then let go of everything in order."""
         lease = Lease(self.settings, self._consumer)
         deadline = Deadline(self.store, self.stop, self.settings.stop_timeout_s)
+        levels = LevelMirror(self.settings, self.store)
         try:
             self._pipeline = self._connected_pipeline(lease)
             if self._pipeline is None:
                 return
             log.info("worker started", extra={"action": "start", "consumer": self._consumer.name})
+            levels.start()
             self._last_cycle = time.monotonic()
             while not self.stop.is_set():
                 self._guarded_cycle(self._pipeline)
@@ -151,6 +155,7 @@ class Worker:
             self._intake.rest()
             lease.close()
             deadline.close()
+            levels.close()
             self._leave()
             self.store.close()
             close(self._client)
