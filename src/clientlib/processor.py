@@ -1,0 +1,89 @@
+"""structlog into Godot: one processor, at the end of the chain.
+
+    structlog.configure(processors=[merge_contextvars, GodotProcessor("billing")])
+
+The event is the message, everything else data. `level` and `timestamp` are left out, as a record
+has both already; so name no TimeStamper and no add_log_level for Godot's sake, they only cost.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+from clientlib.logger import ICCMLogger, exception_text
+from clientlib.plain import Notes
+from clientlib.record import Level
+
+_LEVELS = {
+    "trace": Level.TRACE,
+    "debug": Level.DEBUG,
+    "info": Level.INFO,
+    "msg": Level.INFO,
+    "warning": Level.WARN,
+    "warn": Level.WARN,
+    "error": Level.ERROR,
+    "err": Level.ERROR,
+    "exception": Level.ERROR,
+    "critical": Level.ERROR,
+    "fatal": Level.ERROR,
+}
+_REDUNDANT = ("level", "timestamp")
+
+
+class GodotProcessor:
+    """Sends every event it gets; arguments are those of ICCMLogger.
+
+    The chain ends here, nothing is printed; with `pass_on` the next processor gets the event as it
+    was. Exceptions become `data.exception`, the traceback as text without local variables.
+    """
+
+    def __init__(
+        self,
+        component: str | None = None,
+        redis_url: str | None = None,
+        level: int | str = "TRACE",
+        redact_fields: Iterable[str] | None = None,
+        *,
+        logger: ICCMLogger | None = None,
+        pass_on: bool = False,
+        **more: Any,
+    ) -> None:
+        self._godot = logger or ICCMLogger(component, redis_url, level, redact_fields, **more)
+        self._pass_on = pass_on
+
+    def __call__(
+        self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
+    ) -> Mapping[str, Any]:
+        level = _LEVELS.get(method_name, Level.INFO)
+        if self._godot.is_enabled(level):
+            self._emit(level, method_name, dict(event_dict) if self._pass_on else event_dict)
+        if self._pass_on:
+            return event_dict
+        raise structlog.DropEvent
+
+    def _emit(self, level: Level, method_name: str, data: MutableMapping[str, Any]) -> None:
+        message = data.pop("event", "")
+        trace_id = data.pop("trace_id", None)
+        for name in _REDUNDANT:
+            data.pop(name, None)
+        if exc_info := data.pop("exc_info", None):
+            data["exception"] = _exception(exc_info)
+        if method_name in ("critical", "fatal"):
+            notes = Notes({"level": method_name.upper()})
+            self._godot.emit_at(0, int(level), message, data or None, trace_id, notes)
+        else:
+            self._godot.emit(int(level), message, data or None, trace_id)
+
+
+def _exception(exc_info: object) -> str:
+    """Return the text of what structlog understands: True, an exception, or a triple."""
+    exc: object = exc_info
+    if isinstance(exc_info, tuple) and len(exc_info) == 3:
+        exc = exc_info[1]
+    elif not isinstance(exc_info, BaseException):
+        exc = sys.exception()
+    return exception_text(exc) if isinstance(exc, BaseException) else "no exception"

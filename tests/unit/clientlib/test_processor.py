@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import structlog
+
+from clientlib import GodotProcessor, ICCMLogger
+from tests.unit.clientlib.unsent import framed, idle_logger
+
+
+@pytest.fixture
+def godot() -> ICCMLogger:
+    return idle_logger("svc")
+
+
+def wrapped(*processors: Any) -> Any:
+    return structlog.wrap_logger(structlog.ReturnLogger(), processors=list(processors))
+
+
+@pytest.mark.parametrize(
+    ("method", "level", "original"),
+    [
+        ("debug", "DEBUG", None),
+        ("info", "INFO", None),
+        ("msg", "INFO", None),
+        ("warning", "WARN", None),
+        ("error", "ERROR", None),
+        ("critical", "ERROR", "CRITICAL"),
+    ],
+)
+def test_levels_fall_into_ours_and_critical_keeps_its_name(godot, method, level, original):
+    getattr(wrapped(GodotProcessor(logger=godot)), method)("m")
+    (record,) = framed(godot)
+    assert (record["level"], record["message"], record["component"]) == (level, "m", "svc")
+    notes = json.loads(record["data"])["godot"] if "data" in record else None
+    assert notes == (None if original is None else {"level": original})
+
+
+def test_the_event_is_the_message_and_everything_else_data(godot):
+    log = wrapped(
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        GodotProcessor(logger=godot),
+    )
+    log.bind(user=5).info("paid", order=17, password="p", trace_id="t-1")
+    (record,) = framed(godot)
+    assert record["trace_id"] == "t-1"
+    assert json.loads(record["data"]) == {"user": 5, "order": 17, "password": "[REDACTED]"}
+
+
+def test_an_exception_in_each_of_structlogs_forms_is_the_tracebacks_text(godot):
+    log = wrapped(GodotProcessor(logger=godot))
+    try:
+        raise KeyError("k")
+    except KeyError as exc:
+        log.exception("failed")
+        log.error("failed", exc_info=exc)
+        log.error("failed", exc_info=(type(exc), exc, exc.__traceback__))
+    log.error("none", exc_info=True)
+    *found, none = [json.loads(record["data"]) for record in framed(godot)]
+    assert [data["exception"].splitlines()[-1] for data in found] == ["KeyError: 'k'"] * 3
+    assert none == {"exception": "no exception"}
+
+
+def test_the_chain_ends_here_unless_it_is_told_to_go_on(godot):
+    assert wrapped(GodotProcessor(logger=godot)).info("m", a=1) is None
+
+    def seen(_logger: Any, _name: str, event: Any) -> str:
+        return json.dumps(event)
+
+    passed = wrapped(GodotProcessor(logger=godot, pass_on=True), seen).info("m", a=1)
+    assert json.loads(passed) == {"a": 1, "event": "m"}
+    assert [json.loads(record["data"]) for record in framed(godot)] == [{"a": 1}] * 2
+
+
+def test_what_is_below_the_level_is_not_sent_and_hostile_events_are(godot):
+    class Hostile:
+        def __str__(self):
+            raise RuntimeError
+
+        __repr__ = __str__
+
+    quiet = idle_logger("svc", "ERROR")
+    log = wrapped(GodotProcessor(logger=quiet))
+    log.info("no")
+    log.error("yes", a=Hostile())
+    log.error(Hostile())
+    assert [record["message"] for record in framed(quiet)][:1] == ["yes"]
+
+
+def test_one_line_makes_it_from_settings():
+    processor = GodotProcessor("svc", "redis://127.0.0.1:1/0", redact_fields=["iban"], stream="s")
+    assert processor._godot.component == "svc"
