@@ -18,6 +18,7 @@ from clientlib.context import bind, current_trace_id, trace_context
 from clientlib.endpoint import default_data_dir, read_endpoint
 from clientlib.errors import ClientError, ConfigError, RecordError
 from clientlib.identity import Producer, RecordId, parse_record_id, read_record_id, record_id
+from clientlib.lifecycle import flush_on_sigterm
 from clientlib.logger import ICCMLogger
 from clientlib.plain import Notes
 from clientlib.record import (
@@ -75,6 +76,7 @@ __all__ = [
     "current_trace_id",
     "data_text",
     "default_data_dir",
+    "flush_on_sigterm",
     "make_record",
     "normal_trace_id",
     "parse_data",

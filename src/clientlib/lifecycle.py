@@ -6,6 +6,10 @@
   what other exit hooks log is sent too.
 - Children of `multiprocessing` leave by `os._exit`, where no exit hook runs; they have finalizers
   of their own, registered when the sender starts.
+- Pools of `multiprocessing` end their children by SIGTERM, where not even those run: in a child in
+  which nothing else handles it, SIGTERM flushes first and then ends the process as it would have.
+  Like every handler in Python it waits for the main thread to return from C code.
+- `flush_on_sigterm` does the same for any program that asks for it.
 - `os._exit` and a signal that kills end the process at once: what was not sent yet is lost.
 """
 
@@ -13,8 +17,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
+from types import FrameType
 
 from clientlib.sender import Sender
 from clientlib.settings import Destination
@@ -39,7 +45,27 @@ def sender_for(destination: Destination, flush_timeout_s: float) -> Sender:
 def finish() -> None:
     """Send what is buffered, within the deadline of each sender."""
     for destination, sender in list(_senders.items()):
-        sender.finish(_flush_timeouts_s[destination])
+        sender.finish(_flush_timeouts_s[destination], last=True)
+
+
+def flush_on_sigterm() -> bool:
+    """Have SIGTERM send what is buffered before it ends the process, as it would have anyhow.
+
+    Takes up to the flush deadline. Does nothing and returns False where the program handles or
+    ignores SIGTERM itself, and outside the main thread, where Python allows no handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return False
+    signal.signal(signal.SIGTERM, _flush_and_end)
+    return True
+
+
+def _flush_and_end(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+    finish()
+    os.kill(os.getpid(), number)
 
 
 def is_sender_thread(ident: int | None) -> bool:
@@ -48,12 +74,15 @@ def is_sender_thread(ident: int | None) -> bool:
 
 
 def _register_finalizer() -> None:
-    """Flush at the end of a multiprocessing child; called when a sender's thread starts."""
+    """Flush at the end of a multiprocessing child; called with a process's first record."""
     global _finalized_pid
     util = sys.modules.get("multiprocessing.util")
     if util is not None and _finalized_pid != os.getpid():
         _finalized_pid = os.getpid()
         util.Finalize(None, finish, exitpriority=10)
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            flush_on_sigterm()
 
 
 def _after_fork_in_child() -> None:

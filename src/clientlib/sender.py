@@ -97,6 +97,7 @@ class Sender:
         self._stopping = False
         self._hurried = False  # one attempt at once for a caller who waits
         self._stumbled = False
+        self._ended = False  # another thread has spoken the last words
         self._deadline: float | None = None
 
     def forked(self) -> None:
@@ -128,11 +129,19 @@ class Sender:
             self._work_until(time.monotonic() + timeout_s, mark)
         return mark.done.wait(timeout_s) and mark.delivered
 
-    def finish(self, timeout_s: float) -> bool:
-        """Flush because the process ends: what is not sent in time is printed and named."""
+    def finish(self, timeout_s: float, *, last: bool = False) -> bool:
+        """Flush because the process ends: what is not sent in time is printed and named.
+
+        `last` says that nothing comes after it: should the thread be held up by something that
+        heeds no deadline (importing redis on a busy machine), the caller prints in its place.
+        """
         self._deadline = time.monotonic() + timeout_s
         try:
-            return self.flush(timeout_s + LAST_WORDS_S, max_failures=FAILURES_AT_EXIT)
+            delivered = self.flush(timeout_s + LAST_WORDS_S, max_failures=FAILURES_AT_EXIT)
+            if last and self._marks and _thread.get_ident() != self.thread_id:
+                self._ended = True
+                self._print_rest()
+            return delivered
         finally:
             self._deadline = None
 
@@ -197,7 +206,7 @@ class Sender:
 
     def _run(self) -> None:
         self.thread_id = _thread.get_ident()
-        while not self._stopping or self._busy():
+        while not self._ended and (not self._stopping or self._busy()):
             try:
                 self._cycle()
                 self._rest()
@@ -249,7 +258,7 @@ class Sender:
             intake.linger(LINGER_S)
 
     def _stumble(self, exc: Exception) -> None:
-        if not self._stumbled:
+        if not self._stumbled and not self._ended:
             self._stumbled = True
             say(f"the sender goes on after {type(exc).__name__}: {exc} (this is a bug)")
         time.sleep(STUMBLE_S)
@@ -301,6 +310,11 @@ class Sender:
         )
         if not delivered:
             self._marks.failed()
+
+    def _print_rest(self) -> None:
+        while self.intake.queue:
+            self._take()
+        self._shipping.print_rest()
 
     def _give_up(self) -> None:
         while self.intake.queue:

@@ -19,6 +19,7 @@ from clientlib.settings import Destination, found_redis_url
 from clientlib.transport import Transport
 
 MAX_RANGES = 500  # in one receipt: about 12 KB
+_UNSENT = "ended with {} records not sent in time; they are on stdout"
 _PING = b"*1\r\n$4\r\nPING\r\n"
 
 
@@ -69,9 +70,16 @@ class Shipping:
         self.printer.print(self.outbox.unprinted())
         self.outbox.drop_all(SHUTDOWN)
         if not self.outage:
-            self.deliver(component, patience_s=patience_s, hurried=True)
             if undelivered:
-                say(f"ended with {undelivered} records not sent in time; they are on stdout")
+                say(_UNSENT.format(undelivered))
+            self.deliver(component, patience_s=patience_s, hurried=True)
+
+    def print_rest(self) -> None:
+        """End with the process where nothing can be sent at all: from another thread than usual."""
+        unprinted = self.outbox.unprinted()
+        self.printer.print(unprinted)
+        if unprinted:
+            say(_UNSENT.format(len(unprinted)))
 
     def close(self) -> None:
         self.transport.close()

@@ -132,6 +132,111 @@ if __name__ == "__main__":
     assert (there.records, there.lost) == (1_001, 0)
 
 
+def test_a_pool_that_ends_its_workers_by_sigterm_loses_nothing(run, redis_url, stream_name):
+    done = run(
+        """
+        import multiprocessing, warnings
+        from clientlib import ICCMLogger
+        warnings.simplefilter("ignore", DeprecationWarning)
+        log = ICCMLogger()
+
+        def work(i):
+            log.info(f"m{i}")
+
+        with multiprocessing.get_context("fork").Pool(2) as pool:  # leaving it is terminate()
+            pool.map(work, range(200))
+        """,
+        GODOT_FLUSH_TIMEOUT_S="20",
+    )
+    assert done.returncode == 0, done.stderr
+    there = account(redis_url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost) == (200, 0)
+
+
+SIGTERM_ITSELF = """
+import os, signal, time
+from clientlib import ICCMLogger, flush_on_sigterm
+{handler}
+print(flush_on_sigterm())
+log = ICCMLogger()
+log.info("m")
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.1)
+"""
+
+
+def test_sigterm_flushes_where_the_program_wants_it_and_ends_it_as_ever(
+    run, redis_url, stream_name
+):
+    done = run(SIGTERM_ITSELF.format(handler=""), GODOT_FLUSH_TIMEOUT_S="20")
+    assert (done.returncode, done.stdout, done.stderr) == (-15, "True\n", "")
+    assert messages(redis_url, stream_name) == ["m"]
+
+
+def test_a_programs_own_handler_of_sigterm_is_left_alone(run, redis_url, stream_name):
+    handler = "signal.signal(signal.SIGTERM, lambda number, frame: log.info('own'))"
+    done = run(SIGTERM_ITSELF.format(handler=handler), GODOT_FLUSH_TIMEOUT_S="20")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
+    assert messages(redis_url, stream_name) == ["m", "own"]
+
+
+@pytest.mark.parametrize("deadline_s", ["0", "0.3"])
+def test_a_thread_that_is_held_up_at_the_end_has_its_records_printed(run, tmp_path, deadline_s):
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis/__init__.py").write_text("import time\ntime.sleep(30)\n")
+    done = run(LOG_500, PYTHONPATH=str(tmp_path), GODOT_FLUSH_TIMEOUT_S=deadline_s, timeout_s=20)
+    assert done.returncode == 0
+    assert [json.loads(line)["data"]["i"] for line in done.stdout.splitlines()] == list(range(500))
+    assert [line.split(" ")[1:4] for line in done.stderr.splitlines()] == [["ended", "with", "500"]]
+
+
+def test_what_del_logs_while_the_interpreter_shuts_down_hurts_nothing(run, redis_url, stream_name):
+    done = run(
+        """
+        from clientlib import ICCMLogger
+        log = ICCMLogger()
+
+        class Talkative:
+            def __init__(self):
+                self.me = self
+            def __del__(self):
+                log.info("gone", {"self": self})
+
+        log.info("first")
+        for _ in range(200):
+            Talkative()
+        import gc; gc.collect()
+        kept = Talkative()  # lives until the very end
+        """,
+        GODOT_FLUSH_TIMEOUT_S="20",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert messages(redis_url, stream_name)[:201] == ["first", *["gone"] * 200]
+
+
+def test_what_is_logged_from_inside_the_sender_is_not_sent_again(run, redis_url, stream_name):
+    done = run(
+        """
+        import logging
+        from clientlib import GodotHandler
+        from clientlib.transport import Transport
+        logging.basicConfig(level="DEBUG", handlers=[GodotHandler()])
+        send = Transport.exchange
+
+        def exchange(self, *given):
+            logging.getLogger("somebody.elses").warning("sending")
+            return send(self, *given)
+
+        Transport.exchange = exchange
+        logging.info("once")
+        """,
+        GODOT_FLUSH_TIMEOUT_S="20",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert messages(redis_url, stream_name) == ["once"]
+
+
 def test_a_storm_of_forks_under_logging_threads_hangs_nobody(run, redis_url, stream_name):
     done = run(
         """
