@@ -14,7 +14,7 @@ NODE := $(shell node -e 'console.log(parseInt(process.versions.node) >= 20 ? "ye
 JS_DEV := $(if $(NODE),$(JS)/node_modules/.ready)
 NO_NODE := NOT TESTED: the JavaScript client, because Node >= 20 is missing
 
-.PHONY: help up down test node lint types format lock bench bench-store bench-query bench-client-js chaos chaos-test soak stress clean
+.PHONY: help up down test node lint types format lock bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-store: $(VENV)/.dev ## measure writing: the store alone, one worker over t
 
 bench-query: $(VENV)/.dev ## measure reading: ten million rows over eight days, every kind of question, every answer checked
 	$(BIN)/python -m tests.bench query $(ARGS)
+
+bench-client: $(VENV)/.dev ## measure the Python client beside six others, while Redis is dead, and at every kind of end
+	$(BIN)/python -m tests.bench client peers limits $(ARGS)
 
 bench-client-js: node $(VENV)/.dev $(JS_DEV) ## measure the JavaScript client beside pino and winston
 	node $(JS)/bench

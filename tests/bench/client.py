@@ -91,7 +91,7 @@ def enabled_call(log: ICCMLogger) -> Cost:
         for i in range(CALLS):
             info("order accepted", data_of(i), TRACE)
 
-    return measure(body, _loop_with_data, lambda: _wait(log))
+    return measure(body, _loop_with_data, lambda: wait(log))
 
 
 def disabled_call(log: ICCMLogger) -> Cost:
@@ -122,11 +122,11 @@ def sustained(server: Valkey, stream: str) -> Sustained:
     """Log as fast as one thread can, and wait for the last record to be in the stream."""
     log = ICCMLogger("bench", redis_url=server.url, stream=stream)
     log.info("first")  # starts the thread and imports redis, outside the measurement
-    _wait(log)
+    wait(log)
     start, cpu_start = time.perf_counter(), time.process_time()
     for i in range(SUSTAINED):
         log.info("order accepted", data_of(i), TRACE)
-    _wait(log)
+    wait(log)
     took_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
     with redis.Redis.from_url(server.url) as client:
         added = client.xinfo_stream(stream)["entries-added"]
@@ -140,10 +140,10 @@ def sustained(server: Valkey, stream: str) -> Sustained:
 
 def run() -> list[dict[str, object]]:
     """Measure everything; one dict for each figure."""
-    with _server() as server:
+    with server_of_its_own() as server:
         log = ICCMLogger("bench", redis_url=server.url, stream="cost", level="INFO")
         log.info("first")
-        _wait(log)
+        wait(log)
         enabled, disabled = enabled_call(log), disabled_call(log)
         log.close()
         runs = [sustained(server, f"sustained-{i}") for i in range(3)]
@@ -185,12 +185,12 @@ def _loop_with_data() -> None:
         data_of(i)
 
 
-def _wait(log: ICCMLogger) -> None:
+def wait(log: ICCMLogger) -> None:
     assert log.flush(30.0), log.stats()
 
 
 @contextmanager
-def _server() -> Iterator[Valkey]:
+def server_of_its_own() -> Iterator[Valkey]:
     folder = Path(tempfile.mkdtemp(prefix="godot-bench-"))
     server = Valkey(folder / "valkey", maxmemory="1gb")
     try:

@@ -89,7 +89,7 @@ def test_logging_and_structlog_are_taken_over_by_a_line(start, redis_url, stream
 @pytest.mark.parametrize(
     "command",
     [
-        ("uvicorn", "api:app", "--workers", "2", "--port"),
+        ("uvicorn", "api:app", "--port"),
         ("gunicorn", "wsgi:application", "--workers", "2", "--preload", "--bind"),
     ],
     ids=lambda command: command[0],
