@@ -14,8 +14,8 @@ import logging
 from collections.abc import Iterable
 
 from clientlib.lifecycle import is_sender_thread
-from clientlib.logger import ICCMLogger, exception_text
-from clientlib.plain import Notes, text_of
+from clientlib.logger import ICCMLogger
+from clientlib.plain import Notes, exception_text, text_of
 from clientlib.settings import level_of_number
 
 _IGNORED = ("redis", "clientlib", "push_response")

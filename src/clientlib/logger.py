@@ -3,45 +3,30 @@
 A call compares the level, reads the clock and the context, encodes `data` once (a snapshot: what
 the program changes later does not show, and one bad object spoils no other record) and appends.
 About a microsecond; no lock, no I/O, no exception. The message is text and cannot change, so it is
-not copied. What the fast encoder refuses or would change in silence (NaN, cycles, lone surrogates)
-goes the exact way, still in the caller's thread, because it may be gone or changed later.
+not copied. What does not go that way goes by `detour.py`, still in the caller's thread.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-import traceback
 from collections.abc import Iterable
 from types import TracebackType
 
-import msgspec
-
-from clientlib.buffer import UNREADABLE
-from clientlib.cleaning import MAX_PAYLOAD_BYTES, as_object, payload_within
+from clientlib.cleaning import as_object
 from clientlib.context import Bound, current
+from clientlib.detour import encode, put_carefully, put_hostile
 from clientlib.fallback import say
-from clientlib.framing import Snapshot, Source
+from clientlib.framing import Source
 from clientlib.lifecycle import sender_for
-from clientlib.plain import (
-    MAX_REPR_CHARS,
-    Notes,
-    foreign,
-    is_finite,
-    plain,
-    text_of,
-    utf8_size,
-)
-from clientlib.record import MAX_MESSAGE_BYTES, Level, parse_level
+from clientlib.plain import MAX_REPR_CHARS, Notes, exception_text, plain, text_of
+from clientlib.record import Level, parse_level
 from clientlib.redaction import Redactor
 from clientlib.sender import ClientStats, Sender
 from clientlib.settings import ClientSettings, Destination, load, read_level
 
-MAX_MESSAGE_CHARS = 2 * MAX_MESSAGE_BYTES  # what is kept for the sender to redact and then cut
-MAX_TRACEBACK_CHARS = 32_768
 _TRACE, _DEBUG, _INFO, _WARN, _ERROR = (int(level) for level in Level)
 
-_encode = msgspec.json.Encoder(enc_hook=foreign).encode
 _now_ns = time.time_ns
 _context = current.get
 _complained: set[str] = set()
@@ -231,7 +216,7 @@ class ICCMLogger:
     def emit(self, level: int, message: object, data: object, trace_id: object) -> None:
         """Log at a level that was compared already: for handlers of other libraries."""
         try:
-            payload = b"" if data is None else _encode(data)
+            payload = b"" if data is None else encode(data)
             intake = self._intake
             if type(message) is str:
                 size = len(message) + len(payload)
@@ -255,9 +240,9 @@ class ICCMLogger:
                     if intake.idle:
                         intake.wake()
                     return
-            self._emit_carefully(level, message, data, payload, trace_id)
+            put_carefully(self._intake, self._source, level, message, data, payload, trace_id)
         except Exception:  # noqa: BLE001  # hostile data must not reach the program
-            self._emit_hostile(level, message, data, trace_id)
+            put_hostile(self._intake, self._source, level, message, data, trace_id)
 
     def emit_at(
         self,
@@ -269,69 +254,12 @@ class ICCMLogger:
         notes: Notes | None = None,
     ) -> None:
         """Do the same for what happened at another time; `now_ns` 0 is now."""
+        intake, source = self._intake, self._source
         try:
-            self._emit_carefully(level, message, data, _encode(data), trace_id, now_ns, notes)
+            payload = b"" if data is None else encode(data)
+            put_carefully(intake, source, level, message, data, payload, trace_id, now_ns, notes)
         except Exception:  # noqa: BLE001  # hostile data must not reach the program
-            self._emit_hostile(level, message, data, trace_id, now_ns, notes)
-
-    def _emit_carefully(
-        self,
-        level: int,
-        message: object,
-        data: object,
-        payload: bytes,
-        trace_id: object,
-        now_ns: int = 0,
-        notes: Notes | None = None,
-    ) -> None:
-        """Take what is large, not text, may hold NaN, or comes when the queue is half full."""
-        if b"null" in payload and not is_finite(data):
-            self._emit_hostile(level, message, data, trace_id, now_ns, notes)
-            return
-        text = message if type(message) is str else text_of(message)
-        if len(text) > MAX_MESSAGE_CHARS:
-            notes = notes or Notes()
-            notes.truncated["message"] = utf8_size(text)
-            text = text[:MAX_MESSAGE_CHARS]
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            notes = notes or Notes()
-            payload = payload_within(data, payload, notes)
-        snapshot: Snapshot = (
-            *(level, now_ns or _now_ns(), self._source, _context()),
-            *(trace_id, text, payload, notes),
-        )
-        intake = self._intake
-        intake.put(snapshot, len(text) + len(payload))
-        if intake.idle:
-            intake.wake()
-
-    def _emit_hostile(
-        self,
-        level: int,
-        message: object,
-        data: object,
-        trace_id: object,
-        now_ns: int = 0,
-        notes: Notes | None = None,
-    ) -> None:
-        """Take what the fast encoder refuses or would change in silence. Raises nothing."""
-        try:
-            notes = notes or Notes()
-            value = {} if data is None else plain(as_object(data), notes)
-            self._emit_carefully(
-                *(level, message, value, _encode(value), trace_id, now_ns),
-                notes if notes or notes.lost_bytes else None,
-            )
-        except Exception:  # noqa: BLE001  # counted, and named by number in a receipt
-            self._intake.refuse(UNREADABLE)
-
-
-def exception_text(exc: BaseException) -> str:
-    """Return the traceback as text, its end when it is very long; no local variables."""
-    try:
-        return "".join(traceback.format_exception(exc)).rstrip()[-MAX_TRACEBACK_CHARS:]
-    except Exception:  # noqa: BLE001  # an exception may be as hostile as any data
-        return f"<unprintable {type(exc).__name__}>"
+            put_hostile(intake, source, level, message, data, trace_id, now_ns, notes)
 
 
 def _destination(settings: ClientSettings) -> Destination:

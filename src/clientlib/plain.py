@@ -12,6 +12,7 @@ import codecs
 import math
 import re
 import threading
+import traceback
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
@@ -21,6 +22,7 @@ MAX_DEPTH = 32
 MAX_DATA_BYTES = 262_144
 MAX_VALUES = 100_000
 MAX_REPR_CHARS = 8_192
+MAX_TRACEBACK_CHARS = 32_768
 MIN_INT, MAX_INT = -(1 << 63), (1 << 64) - 1
 TOO_DEEP = "[TOO DEEP]"
 
@@ -286,3 +288,11 @@ def _digits(value: int) -> str:
     if value.bit_length() > 14_000:  # str() of more than 4,300 digits raises
         return f"{value:#x}"[:MAX_REPR_CHARS]
     return str(value)
+
+
+def exception_text(exc: BaseException) -> str:
+    """Return the traceback as text, its end when it is very long; no local variables."""
+    try:
+        return "".join(traceback.format_exception(exc)).rstrip()[-MAX_TRACEBACK_CHARS:]
+    except Exception:  # noqa: BLE001  # an exception may be as hostile as any data
+        return f"<unprintable {type(exc).__name__}>"

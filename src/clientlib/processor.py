@@ -14,8 +14,8 @@ from typing import Any
 
 import structlog
 
-from clientlib.logger import ICCMLogger, exception_text
-from clientlib.plain import Notes
+from clientlib.logger import ICCMLogger
+from clientlib.plain import Notes, exception_text
 from clientlib.record import Level
 
 _LEVELS = {
