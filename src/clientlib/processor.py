@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
-import structlog
-
 from clientlib.logger import ICCMLogger
 from clientlib.plain import Notes, exception_text
 from clientlib.record import Level
@@ -54,6 +52,9 @@ class GodotProcessor:
     ) -> None:
         self._godot = logger or ICCMLogger(component, redis_url, level, redact_fields, **more)
         self._pass_on = pass_on
+        from structlog import DropEvent  # here, so that every name of clientlib imports without it
+
+        self._drop = DropEvent
 
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
@@ -63,7 +64,7 @@ class GodotProcessor:
             self._emit(level, method_name, dict(event_dict) if self._pass_on else event_dict)
         if self._pass_on:
             return event_dict
-        raise structlog.DropEvent
+        raise self._drop
 
     def _emit(self, level: Level, method_name: str, data: MutableMapping[str, Any]) -> None:
         message = data.pop("event", "")

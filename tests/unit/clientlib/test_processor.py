@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -93,3 +95,8 @@ def test_what_is_below_the_level_is_not_sent_and_hostile_events_are(godot):
 def test_one_line_makes_it_from_settings():
     processor = GodotProcessor("svc", "redis://127.0.0.1:1/0", redact_fields=["iban"], stream="s")
     assert processor._godot.component == "svc"
+
+
+def test_every_name_of_the_client_imports_where_structlog_is_missing():
+    code = "import sys; sys.modules['structlog'] = None; from clientlib import *; GodotProcessor"
+    subprocess.run([sys.executable, "-c", code], check=True)
