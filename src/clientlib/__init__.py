@@ -34,8 +34,8 @@ from clientlib.record import (
     parse_level,
 )
 from clientlib.redaction import DEFAULT_FIELDS, Redactor
-from clientlib.sender import ClientStats
 from clientlib.settings import configured_redactor
+from clientlib.stats import ClientStats
 from clientlib.tracing import (
     TraceMiddleware,
     WSGITraceMiddleware,

@@ -86,6 +86,25 @@ class Framer:
             )
         return parcels
 
+    def frame_whole(
+        self, batch: list[Snapshot], producer: int, first: int
+    ) -> tuple[list[Parcel], list[int]]:
+        """Do the same, and return the numbers of snapshots that nothing can be made of.
+
+        One record that breaks the framer must not take others along: then it is one by one.
+        """
+        try:
+            return self.frame(batch, producer, first), []
+        except Exception:  # noqa: BLE001  # whose it is shows in the second round
+            parcels: list[Parcel] = []
+            broken = []
+            for sequence, snapshot in enumerate(batch, first):
+                try:
+                    parcels += self.frame([snapshot], producer, sequence)
+                except Exception:  # noqa: BLE001  # counted and named, as everything that is lost
+                    broken.append(sequence)
+            return parcels, broken
+
     def receipt(
         self, source: Source, now_ns: int, producer: int, sequence: int, notes: Mapping[str, object]
     ) -> Parcel:

@@ -22,8 +22,9 @@ from clientlib.lifecycle import sender_for
 from clientlib.plain import MAX_REPR_CHARS, Notes, exception_text, plain, text_of
 from clientlib.record import Level, parse_level
 from clientlib.redaction import Redactor
-from clientlib.sender import ClientStats, Sender
+from clientlib.sender import Sender
 from clientlib.settings import ClientSettings, Destination, load, read_level
+from clientlib.stats import ClientStats
 
 _TRACE, _DEBUG, _INFO, _WARN, _ERROR = (int(level) for level in Level)
 

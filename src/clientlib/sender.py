@@ -31,16 +31,15 @@ import threading
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from clientlib.buffer import UNREADABLE, Intake
 from clientlib.fallback import say
 from clientlib.flush import Mark, Marks
-from clientlib.framing import Framer, Parcel, Snapshot, Source
+from clientlib.framing import Framer, Source
 from clientlib.identity import Producer
 from clientlib.levels import Levels
 from clientlib.settings import Destination
 from clientlib.shipping import Shipping
+from clientlib.stats import ClientStats
 from clientlib.watch import Watch
 
 LINGER_S = 0.02
@@ -50,24 +49,6 @@ LAST_WORDS_S = 0.4  # beyond the deadline, to print what was not sent
 FAILURES_AT_EXIT = 2
 STUMBLE_S = 0.1
 UNNAMED = "-"
-
-
-class ClientStats(msgspec.Struct, frozen=True):
-    """What one process's client did so far.
-
-    `state` is idle (nothing logged yet), delivering or outage. `queued` and `waiting` are records
-    on their way; `dropped` counts by reason.
-    """
-
-    state: str
-    producer: str
-    queued: int
-    waiting: int
-    sent: int
-    printed: int
-    redacted: int
-    outages: int
-    dropped: dict[str, int]
 
 
 class Sender:
@@ -271,28 +252,14 @@ class Sender:
         if not wanted:
             return
         producer, first = self.producer.claim(wanted)
-        shipping.add(self._framed(batch, producer, first))
+        parcels, unreadable = self._framer.frame_whole(batch, producer, first)
+        shipping.add(parcels)
+        for sequence in unreadable:
+            shipping.drops.add(UNREADABLE, sequence, sequence)
         first += len(batch)
         for reason, n in refused:
             shipping.drops.add(reason, first, first + n - 1)
             first += n
-
-    def _framed(self, batch: list[Snapshot], producer: int, first: int) -> list[Parcel]:
-        if not batch:
-            return []
-        try:
-            return self._framer.frame(batch, producer, first)
-        except Exception:  # noqa: BLE001  # one record that breaks the framer must not take others along
-            return self._framed_singly(batch, producer, first)
-
-    def _framed_singly(self, batch: list[Snapshot], producer: int, first: int) -> list[Parcel]:
-        parcels: list[Parcel] = []
-        for sequence, snapshot in enumerate(batch, first):
-            try:
-                parcels += self._framer.frame([snapshot], producer, sequence)
-            except Exception:  # noqa: BLE001  # counted and named, as everything that is lost
-                self._shipping.drops.add(UNREADABLE, sequence, sequence)
-        return parcels
 
     def _due(self) -> bool:
         outage = self._shipping.outage
