@@ -132,6 +132,15 @@ RANGES = st.lists(
 )
 
 
+def test_after_a_wait_in_vain_the_next_record_still_wakes():
+    queue = intake()
+    queue.wait(0)
+    assert queue.idle
+    queue.put(snapshot(), 1)
+    queue.wait(0)
+    assert not queue.idle
+
+
 @given(RANGES)
 def test_merged_ranges_are_the_same_numbers(ranges):
     found = merged(ranges)
