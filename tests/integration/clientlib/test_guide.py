@@ -76,9 +76,12 @@ def test_a_plain_program_logs_and_ends(start, redis_url, stream_name):
 
 
 def test_logging_and_structlog_are_taken_over_by_a_line(start, redis_url, stream_name):
-    for name in ("stdlib.py", "configured.py", "events.py"):
-        ended(start(sys.executable, name))
-    emptied, warned, out_of_stock, event = read(redis_url, stream_name)
+    for process in [
+        start(sys.executable, f"{name}.py") for name in ("stdlib", "configured", "events")
+    ]:
+        ended(process)
+    found = sorted(read(redis_url, stream_name), key=lambda record: record["message"])
+    warned, event, emptied, out_of_stock = found
     assert emptied["message"] == "emptied cart 7"
     assert data_of(emptied) == {"logger": "shop.cart", "order": 8812, "password": "[REDACTED]"}
     assert "carts are deprecated" in warned["message"]
