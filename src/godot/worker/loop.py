@@ -52,6 +52,7 @@ log = get_logger(__name__)
 SOLO_DEATHS = 3  # crashes an entry must cause alone before it is given up
 YOUNG_OBJECTS = 20_000  # a few batches; nearly nothing of ours is ever part of a cycle
 UNREAD_DEATHS = 2 * SOLO_DEATHS  # by then giving it up has killed, too: receiving it is enough
+HELD_BATCHES = 10  # more than are ever in hand: written, waiting, asked for ahead, left by an error
 
 
 def run(settings: Settings) -> int:
@@ -305,7 +306,7 @@ class Worker:
     def _leave(self) -> None:
         """Give back what is still held, and delete the consumer when that is nothing."""
         try:
-            held = self._consumer.held(self.settings.batch_max * 2)
+            held = self._consumer.held(self.settings.batch_max * HELD_BATCHES)
             # an orderly stop is no evidence against anything: their counts start again
             deliveries = None if self._crashed else 0
             self._consumer.release(held, self.settings.reclaim_idle_ms * RELEASE_FACTOR, deliveries)

@@ -41,6 +41,17 @@ def test_a_worker_that_stops_stores_what_it_asked_for(bench: Bench, working, sma
     assert (bench.stored(), bench.audited().clean) == (10 * AT_ONCE, True)
 
 
+def test_a_worker_that_gives_up_gives_everything_back_at_once(bench: Bench, working, small):
+    impatient = msgspec.structs.replace(small, stop_timeout_s=0.2)
+    with bench.commits_held(), working(impatient):
+        bench.append(bench.records(10 * AT_ONCE))
+        eventually(lambda: bench.pending() == 3 * AT_ONCE, "three batches in hand")
+    free = bench.redis.xpending_range(
+        *(small.stream, small.group, "-", "+", 10 * AT_ONCE), idle=small.reclaim_idle_ms
+    )
+    assert len(free) == 3 * AT_ONCE
+
+
 def test_what_was_asked_for_on_a_connection_that_broke_is_found_again(
     bench: Bench, working, small, valkey_server
 ):
