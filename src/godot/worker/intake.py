@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import msgspec
 
-from godot.errors import GodotError, StreamUnavailable
+from godot.errors import GodotError, StreamLost, StreamUnavailable
 from godot.settings import Settings
 from godot.stream.ahead import ReadAhead
 from godot.stream.group import Consumer, Progress
@@ -118,11 +118,12 @@ class Intake:
         if 0 < got < want:
             deadline = time.monotonic() + settings.batch_timeout_ms / 1000
             pause_s = settings.batch_timeout_ms / 1000 / WINDOW_SLICES
-            while got < want and time.monotonic() < deadline and not self._stop.wait(pause_s):
-                more = self._consumer.read_new(want - got, None)
-                if more:
-                    reads.append(Read(more, again))
-                    got += len(more)
+            with suppress(StreamLost):  # by now we have the only copy; the next read says it again
+                while got < want and time.monotonic() < deadline and not self._stop.wait(pause_s):
+                    more = self._consumer.read_new(want - got, None)
+                    if more:
+                        reads.append(Read(more, again))
+                        got += len(more)
         self.backlog = got >= want
         self._metrics.read(got)
         if got:

@@ -52,6 +52,20 @@ def test_a_worker_that_gives_up_gives_everything_back_at_once(bench: Bench, work
     assert len(free) == 3 * AT_ONCE
 
 
+def test_what_was_asked_for_before_a_deletion_is_stored(bench: Bench, working, small):
+    with working(small) as worker:
+        with bench.commits_held():
+            bench.append(bench.records(2 * AT_ONCE + 5))
+            eventually(lambda: bench.pending() == 2 * AT_ONCE + 5, "five to be asked for ahead")
+            eventually(lambda: _asked_s(worker) > 0.2, "a window's time")
+            bench.redis.delete(small.stream)
+            bench.append(bench.records(3))
+        eventually(lambda: bench.stored() >= 2 * AT_ONCE + 3, "both lives")
+        eventually(bench.settled, "everything settled")
+    found = bench.audited()
+    assert (found.total.stored, found.total.lost, found.total.unaccounted) == (28, 0, 0)
+
+
 def test_what_was_asked_for_on_a_connection_that_broke_is_found_again(
     bench: Bench, working, small, valkey_server
 ):
