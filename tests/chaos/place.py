@@ -32,7 +32,7 @@ class Hand:
     def __init__(self, here: Settings) -> None:
         self.worker = Worker(here, threading.Event())
         self.lease = Lease(here, self.worker._consumer)
-        pipeline = self.worker._connected_pipeline(self.lease)
+        pipeline = self.worker._connected_pipeline(self.lease, lambda: False)
         assert pipeline is not None
         self.pipeline = pipeline
 

@@ -112,7 +112,6 @@ def pipeline(
         WorkerMetrics(CollectorRegistry()),
         max_bytes=settings.batch_max_bytes,
         stop=threading.Event(),
-        stop_timeout_s=settings.stop_timeout_s,
     )
     try:
         yield found

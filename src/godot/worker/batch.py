@@ -66,10 +66,13 @@ class Pipeline:
         *,
         max_bytes: int,
         stop: threading.Event,
-        stop_timeout_s: float,
+        late: Callable[[], bool] = lambda: False,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make one; `meanwhile` is called now and then while the store keeps us waiting."""
+        """Make one; `meanwhile` is called now and then while the store keeps us waiting.
+
+        `late` says whether a stop takes longer than it may: the store is not waited for then.
+        """
         self._consumer = consumer
         self._store = store
         self._decoder = decoder
@@ -82,7 +85,7 @@ class Pipeline:
             lease,
             metrics,
             stop=stop,
-            stop_timeout_s=stop_timeout_s,
+            late=late,
             meanwhile=meanwhile,
         )
         self._meanwhile = meanwhile

@@ -25,9 +25,14 @@ class Deadline:
         self._store = store
         self._stop = stop
         self._timeout_s = timeout_s
+        self._passed = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deadline", daemon=True)
         self._thread.start()
+
+    def passed(self) -> bool:
+        """Say whether the worker was told to stop, and longer ago than it may take."""
+        return self._passed.is_set()
 
     def close(self) -> None:
         self._closing.set()
@@ -39,5 +44,6 @@ class Deadline:
                 return
         wait_s = self._timeout_s
         while not self._closing.wait(wait_s):
+            self._passed.set()  # before: who is hung up on asks at once whether to try again
             self._store.hang_up()
             wait_s = TICK_S  # one that is made anew has its own patience

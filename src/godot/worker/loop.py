@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
@@ -131,7 +132,7 @@ class Worker:
         deadline = Deadline(self.store, self.stop, self.settings.stop_timeout_s)
         levels = LevelMirror(self.settings, self.store)
         try:
-            self._pipeline = self._connected_pipeline(lease)
+            self._pipeline = self._connected_pipeline(lease, deadline.passed)
             if self._pipeline is None:
                 return
             log.info("worker started", extra={"action": "start", "consumer": self._consumer.name})
@@ -161,7 +162,7 @@ class Worker:
             self.store.close()
             close(self._client)
 
-    def _connected_pipeline(self, lease: Lease) -> Pipeline | None:
+    def _connected_pipeline(self, lease: Lease, late: Callable[[], bool]) -> Pipeline | None:
         """Wait for the store; its accepted window is needed to read any record's time."""
         while not self.stop.is_set():
             try:
@@ -190,7 +191,7 @@ class Worker:
                 self.metrics,
                 max_bytes=self.settings.batch_max_bytes,
                 stop=self.stop,
-                stop_timeout_s=self.settings.stop_timeout_s,
+                late=late,
                 meanwhile=self._meanwhile,
             )
         return None

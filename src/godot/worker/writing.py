@@ -52,15 +52,14 @@ class Writing:
         metrics: WorkerMetrics,
         *,
         stop: threading.Event,
-        stop_timeout_s: float,
+        late: Callable[[], bool],
         meanwhile: Callable[[], None],
     ) -> None:
         self._store = store
         self._lease = lease
         self._metrics = metrics
         self._stop = stop
-        self._stop_timeout_s = stop_timeout_s
-        self._stop_by: float | None = None
+        self._late = late
         self._meanwhile = meanwhile
         self._breaker = Breaker()
         self._thread = ThreadPoolExecutor(1, "store")
@@ -116,14 +115,6 @@ class Writing:
         """Keep hold of what is in hand for as long as the store answers, whatever it says."""
         if not isinstance(error, Unreachable):
             self._lease.prolong()
-
-    def _late(self) -> bool:
-        """Say whether the worker was told to stop, and longer ago than it may take."""
-        if not self._stop.is_set():
-            return False
-        if self._stop_by is None:
-            self._stop_by = time.monotonic() + self._stop_timeout_s
-        return time.monotonic() >= self._stop_by
 
     def _write(self, batch: Batch, patience: int | None, prepared: Prepared | None) -> WriteResult:
         """Write until it is stored; repeating is safe because equal ids are one record."""

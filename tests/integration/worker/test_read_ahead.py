@@ -41,7 +41,7 @@ def test_a_worker_that_stops_stores_what_it_asked_for(bench: Bench, working, sma
     assert (bench.stored(), bench.audited().clean) == (10 * AT_ONCE, True)
 
 
-def test_a_worker_that_gives_up_gives_everything_back_at_once(bench: Bench, working, small):
+def test_a_worker_that_gives_up_gives_everything_back_at_once(bench: Bench, working, small, caplog):
     impatient = msgspec.structs.replace(small, stop_timeout_s=0.2)
     with bench.commits_held(), working(impatient):
         bench.append(bench.records(10 * AT_ONCE))
@@ -50,6 +50,8 @@ def test_a_worker_that_gives_up_gives_everything_back_at_once(bench: Bench, work
         *(small.stream, small.group, "-", "+", 10 * AT_ONCE), idle=small.reclaim_idle_ms
     )
     assert len(free) == 3 * AT_ONCE
+    tries = [record for record in caplog.messages if record.startswith("store cannot be used")]
+    assert len(tries) == 1, "its time was over when the store was hung up on"
 
 
 def test_what_was_asked_for_before_a_deletion_is_stored(bench: Bench, working, small):
