@@ -72,9 +72,16 @@ class Intake:
         self._replaying = True
 
     def rest(self) -> list[Read]:
-        """Return what was asked for ahead, for a worker that stops; nothing more becomes ours."""
+        """Return what was asked for ahead, for a worker that stops; nothing more becomes ours.
+
+        What a peer may have taken over, stored and seen removed meanwhile is given back instead.
+        """
+        if not self._ahead.asked:
+            return []
+        late = self._waited_for_long
         try:
-            return self._read_ahead() if self._ahead.asked else []
+            reads = self._read_ahead()  # at any rate: what is given back has to be ours by then
+            return [] if late else reads
         except GodotError:
             return []
         finally:
@@ -86,8 +93,8 @@ class Intake:
 
     def next(self) -> tuple[list[Read], Sequence[Suspect]]:
         """Return the next batch and the suspects to be looked at alone; both may be empty."""
-        if self._ahead.asked and self._ahead.age_s > self._settings.reclaim_idle_ms / 2000:
-            self.expect_own()  # we were busy for long: a peer may soon take them for left behind
+        if self._ahead.asked and self._waited_for_long:
+            self.expect_own()  # a peer may soon take them for left behind, or has done so
         if self._drain_own:
             own = self._consumer.read_own(self._count(self._settings.batch_max), self._own_after)
             if own:
@@ -103,6 +110,11 @@ class Intake:
         if not self.backlog:
             self._replaying = False
         return reads, ()
+
+    @property
+    def _waited_for_long(self) -> bool:
+        """Say whether what was asked for may be reclaimed before the lease would be renewed."""
+        return self._ahead.age_s > self._settings.reclaim_idle_ms / 4000
 
     def _window(self) -> list[Read]:
         settings = self._settings

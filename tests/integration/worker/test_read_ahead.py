@@ -94,5 +94,16 @@ def test_what_waited_for_too_long_is_read_again(bench: Bench, working, small):
     assert (bench.stored(), bench.audited().clean) == (10 * AT_ONCE, True)
 
 
+def test_what_a_peer_may_have_taken_is_not_stored_by_a_worker_that_stops(
+    bench: Bench, working, small
+):
+    patient = msgspec.structs.replace(small, reclaim_idle_ms=2_000)
+    with working(patient) as worker, held_up(bench):
+        eventually(lambda: _asked_s(worker) > 0.6, "a peer to be about to take it")
+        worker.stop.set()
+    assert bench.stored() == 2 * AT_ONCE
+    assert (bench.pending(), bench.consumers()) == (AT_ONCE, 1)
+
+
 def _asked_s(worker: Worker) -> float:
     return worker._intake._ahead.age_s
