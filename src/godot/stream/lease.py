@@ -76,14 +76,15 @@ class Lease:
             if self._closing:
                 break
             # only ids already in hand a whole interval ago are in any danger
-            held, before = self._ids, held
+            held, before = self._ids, set(held)
             excused, self._excused = self._excused, False
             try:
                 if excused:
                     consumer.excuse(held)
                 if time.monotonic() - self._since > self._silence_s:
                     continue
-                in_danger = (*(held if held is before and not excused else ()), *self._lasting)
+                known = () if excused else [one for one in held if one in before]
+                in_danger = (*known, *self._lasting)
                 if in_danger:
                     consumer.renew(in_danger)
             except GodotError as exc:  # the next interval tries again; two are missed at most

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import pytest
 
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
+from godot.stream.lease import Lease
 from godot.worker.loop import Worker
 from tests.integration.worker.conftest import Bench, eventually
 from tests.proxy import Proxy
@@ -103,6 +107,27 @@ def test_what_a_peer_may_have_taken_is_not_stored_by_a_worker_that_stops(
         worker.stop.set()
     assert bench.stored() == 2 * AT_ONCE
     assert (bench.pending(), bench.consumers()) == (AT_ONCE, 1)
+
+
+def test_a_batch_is_kept_hold_of_while_others_come_and_go(bench: Bench, small):
+    bench.append(bench.records(1))
+    client = connect(small)
+    consumer = Consumer(client, small.stream, small.group, "x:1:x")
+    consumer.ensure_group()
+    (entry,) = consumer.read_new(1, None)
+    consumer.release([entry.id], 3_600_000)
+    lease = Lease(msgspec.structs.replace(small, reclaim_idle_ms=300), consumer)
+
+    def renewed() -> bool:
+        lease.hold([entry.id])
+        found: Any = bench.redis.xpending_range(small.stream, small.group, "-", "+", 1)[0]
+        return bool(found["time_since_delivered"] < 3_600_000)
+
+    try:
+        eventually(renewed, "a renewal", seconds=5)
+    finally:
+        lease.close()
+        close(client)
 
 
 def _asked_s(worker: Worker) -> float:
