@@ -31,10 +31,13 @@ class Readings:
         if batch.entries_added is None or batch.last_generated is None:
             return
         ms, seq = batch.last_generated
-        for one in (self._newest, result.checkpoint):
-            if one is not None and one.last != (ms, seq):
+        now, last = Checkpoint(batch.entries_added, (ms, seq)), self._newest
+        for one in (last, result.checkpoint):
+            if one is not None and one.last != now.last:
                 self._due[one.last] = one
-        self._newest = Checkpoint(batch.entries_added, (ms, seq))
+        if last is not None and now.last < last.last:  # read ahead, and committed later
+            self._due[now.last] = now
+        self._newest = now
 
     def check(self) -> None:
         """Look at what is due; where nothing came afterwards yet, look again the next time.

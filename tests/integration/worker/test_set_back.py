@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from dewey_logs import Batch, SetBack, WriteResult
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
+from godot.stream.setback import Readings
 from tests.integration.worker.conftest import Bench, eventually
 
 
@@ -129,6 +133,34 @@ def test_what_is_trimmed_unread_after_a_setback_is_lost_to_the_entry(bench: Benc
     settle(bench, working)
     found = bench.audited()
     assert (found.entries.lost, found.total.lost, found.total.unaccounted) == (7, 7, 0)
+
+
+def test_a_reading_from_before_that_is_committed_last_is_told_of_too(bench: Bench):
+    client = connect(bench.settings)
+    consumer = Consumer(client, bench.settings.stream, bench.settings.group, "x:1:x")
+    told: list[SetBack] = []
+
+    def tell(found: SetBack) -> bool:
+        told.append(found)
+        return True
+
+    readings = Readings(consumer, tell)
+    bench.append(bench.records(8))
+    with taken_back(bench):
+        bench.append(bench.records(2))
+        before = consumer.progress()
+    bench.append(bench.records(3))
+    for progress in (consumer.progress(), before):
+        assert progress is not None
+        read = Batch(
+            stream=bench.settings.stream,
+            entries_added=progress.added,
+            last_generated=progress.last_generated,
+        )
+        readings.committed(read, WriteResult(stored=0))
+    readings.check()
+    assert [(found.known.added, found.added) for found in told] == [(10, 8)]
+    close(client)
 
 
 def test_an_entry_that_a_person_deletes_is_no_setback(bench: Bench, working):
