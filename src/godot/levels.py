@@ -6,6 +6,11 @@ of it within a second; should that fail, a worker does it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
 from dewey_logs import LevelSetting, Store
 from godot.settings import Settings
 from godot.stream.connection import close, connect
@@ -23,22 +28,29 @@ def set_level(
     Raises DeweyError when nothing was changed, GodotError when programs could not be told yet.
     """
     setting = store.set_level(component, level, for_ms)
-    pass_on(settings, store)
+    with _connected(settings) as client:
+        pass_on(client, settings, store)
     return setting
 
 
 def clear_levels(settings: Settings, store: Store, component: str | None = None) -> tuple[str, ...]:
     """Take back a component's level, or every one; return whose. Raises like `set_level`."""
     gone = store.clear_levels(component)
-    pass_on(settings, store)
+    with _connected(settings) as client:
+        pass_on(client, settings, store)
     return gone
 
 
-def pass_on(settings: Settings, store: Store) -> list[str]:
+def pass_on(client: redis.Redis, settings: Settings, store: Store) -> list[str]:
     """Make programs follow what the store says; return whose level changed for them."""
+    wanted = [(one.component, one.level, one.expires_ms) for one in store.levels()]
+    return mirror(client, stream_key(settings.stream), wanted)
+
+
+@contextmanager
+def _connected(settings: Settings) -> Iterator[redis.Redis]:
     client = connect(settings)
     try:
-        wanted = [(one.component, one.level, one.expires_ms) for one in store.levels()]
-        return mirror(client, stream_key(settings.stream), wanted)
+        yield client
     finally:
         close(client)
