@@ -7,6 +7,7 @@ Their folders (folders.py) have short paths that everyone may enter, because Pos
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,9 @@ hypothesis_settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("untimed")
+
+# a shell's background jobs ignore Ctrl-C, and so would every program started here
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for name in list(os.environ):  # a developer's own settings must not reach the tests
     if name.startswith(("GODOT_", "DEWEY_", "LOG_", "LOGGING_", "PG")):
