@@ -51,23 +51,29 @@ class Printer:
         self._descriptor = descriptor
         self._patience_ms = STDOUT_PATIENCE_MS
         self.printed = 0
-        self.unprinted = 0
 
-    def print(self, parcels: list[Parcel]) -> None:
-        """Print the records as JSON lines; count what stdout does not take."""
+    def be_patient(self) -> None:
+        """Wait for stdout once more, whatever it did before: these are the last words."""
+        self._patience_ms = STDOUT_PATIENCE_MS
+
+    def print(self, parcels: list[Parcel]) -> int:
+        """Print the records as JSON lines; return how many of them, the first ones, it took."""
+        before = self.printed
         chunk: list[bytes] = []
         size = 0
         for parcel in parcels:
             line = line_of(parcel)
             if chunk and size + len(line) > PIPE_BYTES:
-                self._write(chunk)
+                if not self._write(chunk):
+                    return self.printed - before
                 chunk, size = [], 0
             chunk.append(line)
             size += len(line)
         if chunk:
             self._write(chunk)
+        return self.printed - before
 
-    def _write(self, lines: list[bytes]) -> None:
+    def _write(self, lines: list[bytes]) -> bool:
         """Write whole lines; after a refusal do not wait again until stdout takes something."""
         rest = memoryview(b"".join(lines))
         try:
@@ -81,10 +87,10 @@ class Printer:
                 rest = rest[os.write(self._descriptor, rest[:PIPE_BYTES]) :]
         except (OSError, ValueError):
             self._patience_ms = 0
-            self.unprinted += len(lines)
-        else:
-            self._patience_ms = STDOUT_PATIENCE_MS
-            self.printed += len(lines)
+            return False
+        self._patience_ms = STDOUT_PATIENCE_MS
+        self.printed += len(lines)
+        return True
 
 
 class Outage:

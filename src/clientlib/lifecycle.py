@@ -22,7 +22,7 @@ import sys
 import threading
 from types import FrameType
 
-from clientlib.sender import Sender
+from clientlib.sender import FAILURES_AT_EXIT, Sender
 from clientlib.settings import Destination
 
 _senders: dict[Destination, Sender] = {}
@@ -46,6 +46,12 @@ def finish() -> None:
     """Send what is buffered, within the deadline of each sender."""
     for destination, sender in list(_senders.items()):
         sender.finish(_flush_timeouts_s[destination], last=True)
+
+
+def flush_all() -> None:
+    """Send what is buffered, within the deadline of each sender; logging may go on."""
+    for destination, sender in list(_senders.items()):
+        sender.flush(_flush_timeouts_s[destination], max_failures=FAILURES_AT_EXIT)
 
 
 def flush_on_sigterm() -> bool:

@@ -79,12 +79,12 @@ class Outbox:
         self._drops.add(reason, parcel.sequence, parcel.sequence)
 
     def unprinted(self) -> list[Parcel]:
-        """Return the records that were not printed yet, and count them as printed."""
-        if self._printed == len(self._waiting):
-            return []
-        found = list(islice(self._waiting, self._printed, None))
-        self._printed = len(self._waiting)
-        return found
+        """Return the records that were not printed yet."""
+        return list(islice(self._waiting, self._printed, None))
+
+    def printed(self, n: int) -> None:
+        """Note that the first so many of those were printed."""
+        self._printed += n
 
     def next_component(self) -> str | None:
         """Return the component of the record that goes next: a receipt before it bears its name."""

@@ -20,6 +20,7 @@ from clientlib.transport import Transport
 
 MAX_RANGES = 500  # in one receipt: about 12 KB
 _UNSENT = "ended with {} records not sent in time; they are on stdout"
+_LOST = "ended with {} records neither sent nor printed: stdout does not take them"
 _PING = b"*1\r\n$4\r\nPING\r\n"
 
 
@@ -67,7 +68,7 @@ class Shipping:
     def give_up(self, component: str, patience_s: float) -> None:
         """End with the process: print what is not sent, and say in the stream what is missing."""
         undelivered = len(self.outbox)
-        self.printer.print(self.outbox.unprinted())
+        self._print_last()
         self.outbox.drop_all(SHUTDOWN)
         if not self.outage:
             if undelivered:
@@ -76,10 +77,10 @@ class Shipping:
 
     def print_rest(self) -> None:
         """End with the process where nothing can be sent at all: from another thread than usual."""
-        unprinted = self.outbox.unprinted()
-        self.printer.print(unprinted)
-        if unprinted:
-            say(_UNSENT.format(len(unprinted)))
+        undelivered = len(self.outbox.unprinted())
+        self._print_last()
+        if undelivered:
+            say(_UNSENT.format(undelivered))
 
     def close(self) -> None:
         self.transport.close()
@@ -129,5 +130,17 @@ class Shipping:
             self.outbox.receipts.append(Receipt(parcel, reason, ranges))
 
     def _print_and_trim(self) -> None:
-        self.printer.print(self.outbox.unprinted())
+        self._print()
         self.outbox.trim()
+
+    def _print(self) -> int:
+        """Print what was not printed yet; return how many records stdout did not take."""
+        waiting = self.outbox.unprinted()
+        taken = self.printer.print(waiting)
+        self.outbox.printed(taken)
+        return len(waiting) - taken
+
+    def _print_last(self) -> None:
+        self.printer.be_patient()
+        if refused := self._print():
+            say(_LOST.format(refused))

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Mu
 from typing import Any
 
 from clientlib.context import Scope, current_trace_id, trace_context
+from clientlib.lifecycle import flush_all
 from clientlib.record import MAX_TRACE_CHARS, normal_trace_id
 
 TRACE_HEADER = "X-Trace-ID"
@@ -65,12 +66,17 @@ class TraceMiddleware:
     """ASGI: what is logged while a request is handled carries its trace id.
 
     The response repeats it as X-Trace-ID. `app.add_middleware(TraceMiddleware)`, or around an app.
+    When the application shuts down, what is buffered is sent: servers end themselves by the signal
+    that they were given, and no exit hook runs.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scoped, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, _sending_first(send))
+            return
         trace_id = trace_id_from(scope.get("headers", ()))
         if trace_id is None:
             await self.app(scope, receive, send)
@@ -84,6 +90,15 @@ class TraceMiddleware:
 
         with trace_context(trace_id):
             await self.app(scope, receive, repeat)
+
+
+def _sending_first(send: Send) -> Send:
+    async def pass_on(message: Scoped) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            flush_all()
+        await send(message)
+
+    return pass_on
 
 
 class WSGITraceMiddleware:

@@ -6,16 +6,11 @@ of it within a second; should that fail, a worker does it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import redis
+from contextlib import closing
 
 from dewey_logs import LevelSetting, Store
 from godot.settings import Settings
-from godot.stream.connection import close, connect
-from godot.stream.keys import stream_key
-from godot.stream.levels import mirror
+from godot.stream.levels import Board
 
 MAX_FOR_MS = 366 * 86_400_000
 
@@ -28,29 +23,19 @@ def set_level(
     Raises DeweyError when nothing was changed, GodotError when programs could not be told yet.
     """
     setting = store.set_level(component, level, for_ms)
-    with _connected(settings) as client:
-        pass_on(client, settings, store)
+    with closing(Board(settings)) as board:
+        pass_on(store, board)
     return setting
 
 
 def clear_levels(settings: Settings, store: Store, component: str | None = None) -> tuple[str, ...]:
     """Take back a component's level, or every one; return whose. Raises like `set_level`."""
     gone = store.clear_levels(component)
-    with _connected(settings) as client:
-        pass_on(client, settings, store)
+    with closing(Board(settings)) as board:
+        pass_on(store, board)
     return gone
 
 
-def pass_on(client: redis.Redis, settings: Settings, store: Store) -> list[str]:
+def pass_on(store: Store, board: Board) -> list[str]:
     """Make programs follow what the store says; return whose level changed for them."""
-    wanted = [(one.component, one.level, one.expires_ms) for one in store.levels()]
-    return mirror(client, stream_key(settings.stream), wanted)
-
-
-@contextmanager
-def _connected(settings: Settings) -> Iterator[redis.Redis]:
-    client = connect(settings)
-    try:
-        yield client
-    finally:
-        close(client)
+    return board.show((one.component, one.level, one.expires_ms) for one in store.levels())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import redis
-
-from godot.stream.connection import ask
-from godot.stream.keys import levels_key
+from godot.settings import Settings
+from godot.stream.connection import ask, close, connect
+from godot.stream.keys import levels_key, stream_key
 
 # In one step, so that no program reads a hash that is half changed. What is the same is left alone.
 MIRROR = """
@@ -30,17 +29,25 @@ return changed
 """
 
 
-def mirror(
-    client: redis.Redis, stream: str, wanted: Iterable[tuple[str, str, int | None]]
-) -> list[str]:
-    """Make the hash say what is wanted: (component, level, Unix ms when it ends or None).
+class Board:
+    """Where the programs of one stream read their levels; it connects at first use."""
 
-    Programs are told at once. Returns whose level changed; safe to repeat.
-    """
-    texts: Mapping[str, str] = {
-        component: level if expires_ms is None else f"{level} {expires_ms}"
-        for component, level, expires_ms in wanted
-    }
-    flat = [part for pair in texts.items() for part in pair]
-    changed: list[bytes] = ask(client, "EVAL", MIRROR, 1, levels_key(stream), *flat)
-    return sorted(component.decode("utf-8", "replace") for component in changed)
+    def __init__(self, settings: Settings) -> None:
+        self._client = connect(settings)
+        self._key = levels_key(stream_key(settings.stream))
+
+    def show(self, wanted: Iterable[tuple[str, str, int | None]]) -> list[str]:
+        """Make the hash say what is wanted: (component, level, Unix ms when it ends or None).
+
+        Programs are told at once. Returns whose level changed; safe to repeat.
+        """
+        texts: Mapping[str, str] = {
+            component: level if expires_ms is None else f"{level} {expires_ms}"
+            for component, level, expires_ms in wanted
+        }
+        flat = [part for pair in texts.items() for part in pair]
+        changed: list[bytes] = ask(self._client, "EVAL", MIRROR, 1, self._key, *flat)
+        return sorted(component.decode("utf-8", "replace") for component in changed)
+
+    def close(self) -> None:
+        close(self._client)

@@ -14,7 +14,7 @@ from godot.errors import GodotError
 from godot.levels import pass_on
 from godot.logs import get_logger
 from godot.settings import Settings
-from godot.stream.connection import close, connect
+from godot.stream.levels import Board
 
 log = get_logger(__name__)
 
@@ -40,12 +40,12 @@ class LevelMirror:
             self._thread.join(0.5)  # it may wait for the store: it ends with that
 
     def _run(self) -> None:
-        client = connect(self._settings)
+        board = Board(self._settings)
         told = False
         wait_s = 0.0
         while not self._closing.wait(wait_s):
             try:
-                changed = pass_on(client, self._settings, self._store)
+                changed = pass_on(self._store, board)
             except (GodotError, DeweyError) as exc:
                 wait_s = RETRY_S
                 if not told and not self._closing.is_set():
@@ -57,4 +57,4 @@ class LevelMirror:
             wait_s, told = EVERY_S, False
             if changed:
                 log.info("levels passed on", extra={"action": "levels", "components": changed})
-        close(client)
+        board.close()

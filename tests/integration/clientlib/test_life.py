@@ -292,7 +292,10 @@ def test_a_program_with_a_silent_server_ends_in_time_and_prints_everything(run):
         done = run(LOG_500, GODOT_REDIS_URL=url, GODOT_FLUSH_TIMEOUT_S="1", timeout_s=20)
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 500
-    assert len(done.stderr.splitlines()) == 1
+    began, *ended = done.stderr.splitlines()
+    assert "does not take records" in began
+    # on a busy machine the deadline may come before the second attempt has failed
+    assert ended in ([], ["godot: ended with 500 records not sent in time; they are on stdout"])
 
 
 def test_what_the_deadline_leaves_behind_is_printed_and_named(run, redis_url, stream_name):
@@ -417,3 +420,47 @@ def test_asyncio_tasks_keep_their_traces_apart(run, redis_url, stream_name):
         n = record["message"].partition("-")[0]
         assert record["trace_id"] == f"trace-{n}"
         assert json.loads(record["data"]) == {"task": int(n)}
+
+
+def test_a_stdout_that_was_full_for_a_while_has_everything_in_the_end(run):
+    done = run(
+        """
+        import subprocess, sys, time
+        program = '; '.join((
+            "from clientlib import ICCMLogger",
+            "log = ICCMLogger()",
+            "[log.info('x' * 100, {'i': i}) for i in range(2000)]",
+            "input()",
+        ))
+        child = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        time.sleep(1.0)  # longer than the sender waits for it
+        lines, _ = child.communicate(b"end")
+        sys.exit(len(lines.splitlines()) != 2000)
+        """,
+        GODOT_REDIS_URL="redis://127.0.0.1:1/0",
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_asgi_application_that_shuts_down_has_sent_everything(run, redis_url, stream_name):
+    done = run(
+        """
+        import asyncio, os, signal
+        from clientlib import ICCMLogger, TraceMiddleware
+        log = ICCMLogger()
+
+        async def app(scope, receive, send):
+            for i in range(500):
+                log.info(f"m{i}")
+            await send({"type": "lifespan.shutdown.complete"})
+
+        async def server(message):
+            os.kill(os.getpid(), signal.SIGKILL)  # uvicorn repeats the signal that it was given
+
+        asyncio.run(TraceMiddleware(app)({"type": "lifespan"}, None, server))
+        """
+    )
+    assert done.returncode == -9
+    assert len(messages(redis_url, stream_name)) == 500
