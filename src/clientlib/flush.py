@@ -55,7 +55,8 @@ class Marks:
             if mark.last is None and (empty or taken >= mark.slots_before):
                 mark.last = last
             settled = told and mark.last is not None and (oldest is None or oldest > mark.last)
-            if settled or mark.failures_left <= 0:
+            # a hopeless one is over when all of it was taken at least: by then it is printed
+            if settled or (mark.failures_left <= 0 and mark.last is not None):
                 mark.delivered = settled and dropped == mark.dropped_before
                 self._marks.remove(mark)
                 mark.done.set()

@@ -45,6 +45,7 @@ from clientlib.watch import Watch
 LINGER_S = 0.02
 MAX_TAKEN = 500
 LEAST_PATIENCE_S = 0.2  # for the last words of a process
+ENDING_S = 0.05
 LAST_WORDS_S = 0.4  # beyond the deadline, to print what was not sent
 FAILURES_AT_EXIT = 2
 STUMBLE_S = 0.1
@@ -119,8 +120,13 @@ class Sender:
         self._deadline = time.monotonic() + timeout_s
         try:
             delivered = self.flush(timeout_s + LAST_WORDS_S, max_failures=FAILURES_AT_EXIT)
-            if last and self._marks and _thread.get_ident() != self.thread_id:
+            if last and not delivered and _thread.get_ident() != self.thread_id:
                 self._ended = True
+                self.intake.wake()
+                # it ends by itself after what it is doing, unless it heeds no deadline
+                until = time.monotonic() + (ENDING_S if self._marks else LAST_WORDS_S)
+                while self._running and time.monotonic() < until:
+                    time.sleep(0.001)
                 self._print_rest()
             return delivered
         finally:

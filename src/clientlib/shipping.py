@@ -1,4 +1,5 @@
-"""Delivery of packed records, through good times and outages; used by the sender's thread alone.
+"""Delivery of packed records, through good times and outages; used by the sender's thread alone,
+but for the last words.
 
 Every command's answer is read. Sending again is safe for XADD because a record keeps its id and
 bytes, and for HSET because it only says the latest state. It goes on as long as the process lives.
@@ -6,6 +7,7 @@ bytes, and for HSET because it only says the latest state. It goes on as long as
 
 from __future__ import annotations
 
+import threading
 import time
 
 from clientlib.announce import Announcement
@@ -18,6 +20,7 @@ from clientlib.redaction import STANDARD
 from clientlib.settings import Destination, found_redis_url
 from clientlib.transport import Transport
 
+PRINTING_S = 0.4  # for the other thread, at the end, when two have something to print
 MAX_RANGES = 500  # in one receipt: about 12 KB
 _UNSENT = "ended with {} records not sent in time; they are on stdout"
 _LOST = "ended with {} records neither sent nor printed: stdout does not take them"
@@ -34,6 +37,7 @@ class Shipping:
         self.outbox = Outbox(destination.buffer_records, destination.buffer_bytes, self.drops)
         self.outage = Outage()
         self.printer = Printer()
+        self._printing = threading.Lock()
         self.transport = Transport(
             destination.redis_url, None if destination.given else found_redis_url
         )
@@ -135,9 +139,14 @@ class Shipping:
 
     def _print(self) -> int:
         """Print what was not printed yet; return how many records stdout did not take."""
-        waiting = self.outbox.unprinted()
-        taken = self.printer.print(waiting)
-        self.outbox.printed(taken)
+        if not self._printing.acquire(timeout=PRINTING_S):
+            return len(self.outbox.unprinted())
+        try:
+            waiting = self.outbox.unprinted()
+            taken = self.printer.print(waiting)
+            self.outbox.printed(taken)
+        finally:
+            self._printing.release()
         return len(waiting) - taken
 
     def _print_last(self) -> None:

@@ -286,6 +286,13 @@ def test_a_program_without_a_server_ends_in_time_and_prints_everything(run):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_program_without_a_server_prints_more_than_the_sender_takes_at_once(run):
+    many = LOG_500.replace("500", "8_000")
+    done = run(many, GODOT_REDIS_URL="redis://127.0.0.1:1/0", timeout_s=60)
+    numbers = [json.loads(line)["data"]["i"] for line in done.stdout.splitlines()]
+    assert numbers == list(range(8_000))
+
+
 def test_a_program_with_a_silent_server_ends_in_time_and_prints_everything(run):
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"

@@ -13,6 +13,8 @@ from tests.integration.worker.conftest import Bench, eventually
 from tests.proxy import Proxy
 
 OUTAGES = 100
+AT_ONCE = 5
+CLIENTS = 4  # to read and acknowledge, to ask ahead, to keep hold, to pass levels on
 SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE application_name = 'godot-worker' AND datname = current_database()"
@@ -30,7 +32,11 @@ def fronts(settings, valkey_server, postgres_server):
     ):
         store = f"postgresql://godot@127.0.0.1:{store_front.port}/{name}?sslmode=disable"
         through = msgspec.structs.replace(
-            settings, redis_url=f"redis://127.0.0.1:{redis_front.port}/0", dewey_url=store
+            settings,
+            redis_url=f"redis://127.0.0.1:{redis_front.port}/0",
+            dewey_url=store,
+            batch_size=AT_ONCE,
+            batch_max=AT_ONCE,
         )
         yield redis_front, store_front, through
 
@@ -42,15 +48,15 @@ def test_connections_are_as_many_after_a_hundred_outages_as_before(bench: Bench,
 
     def produce() -> None:
         while not done.wait(0.02):
-            bench.append(bench.records(5))
-            sent[0] += 5
+            bench.append(bench.records(AT_ONCE))
+            sent[0] += AT_ONCE
 
     def clients() -> int:
         return sum(client["name"] == "godot" for client in bench.redis.client_list())
 
     def steady() -> bool:
         ((writers,),), ((sessions,),) = bench.sql(WRITERS), bench.sql(SESSIONS)
-        return clients() == 2 and writers == 1 and sessions <= 1 + MAX_CONNECTIONS
+        return clients() == CLIENTS and writers == 1 and sessions <= 1 + MAX_CONNECTIONS
 
     def committed() -> float:
         return worker.registry.get_sample_value("godot_worker_batch_records_count") or 0.0
@@ -60,9 +66,9 @@ def test_connections_are_as_many_after_a_hundred_outages_as_before(bench: Bench,
 
     def need_all() -> None:
         with bench.commits_held():
-            bench.append(bench.records(10))
-            sent[0] += 10
-            eventually(lambda: clients() == 2, "the lease to need its connection, too")
+            bench.append(bench.records(4 * AT_ONCE))
+            sent[0] += 4 * AT_ONCE
+            eventually(lambda: clients() == CLIENTS, "every connection to be needed")
         eventually(bench.settled, "the path to work")
 
     with working(through) as worker:

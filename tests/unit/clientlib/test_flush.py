@@ -52,18 +52,27 @@ def test_drops_meanwhile_are_no_delivery():
 
 
 def test_a_wait_ends_after_as_many_failures_as_it_allows():
-    marks, mark = marked(failures=2)
+    marks, mark = marked(slots=5, failures=2)
     marks.failed()
-    resolve(marks)
+    resolve(marks, taken=5, last=5, oldest=1)
     assert not mark.done.is_set()
     marks.failed()
-    resolve(marks)
+    resolve(marks, taken=5, last=5, oldest=1)
     assert mark.done.is_set()
     assert not mark.delivered
+
+
+def test_a_hopeless_wait_lasts_until_all_before_it_is_taken_and_so_printed():
+    marks, mark = marked(slots=5, failures=1)
+    marks.failed()
+    resolve(marks, taken=4, last=4, oldest=1)
+    assert not mark.done.is_set()
+    resolve(marks, taken=5, last=5, oldest=1)
+    assert mark.done.is_set()
 
 
 def test_giving_up_answers_everyone():
     marks, mark = marked()
     marks.give_up()
-    resolve(marks)
+    resolve(marks, empty=True)
     assert mark.done.is_set()
