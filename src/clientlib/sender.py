@@ -45,7 +45,7 @@ from clientlib.watch import Watch
 LINGER_S = 0.02
 MAX_TAKEN = 500
 LEAST_PATIENCE_S = 0.2  # for the last words of a process
-ENDING_S = 0.05
+ENDING_S = 0.05  # for a thread that was given its time already
 LAST_WORDS_S = 0.4  # beyond the deadline, to print what was not sent
 FAILURES_AT_EXIT = 2
 STUMBLE_S = 0.1
@@ -114,8 +114,9 @@ class Sender:
     def finish(self, timeout_s: float, *, last: bool = False) -> bool:
         """Flush because the process ends: what is not sent in time is printed and named.
 
-        `last` says that nothing comes after it: should the thread be held up by something that
-        heeds no deadline (importing redis on a busy machine), the caller prints in its place.
+        `last` says that nothing comes after it: where not everything was sent the thread ends, and
+        the caller prints what it left, also if it is held up by something that heeds no deadline
+        (importing redis on a busy machine).
         """
         self._deadline = time.monotonic() + timeout_s
         try:

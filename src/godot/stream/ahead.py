@@ -45,8 +45,8 @@ class ReadAhead:
         with self._translated():
             if self._connection is None:
                 self._connection = self._consumer.client.connection_pool.get_connection()
-            packed = self._connection.pack_commands(commands)  # type: ignore[no-untyped-call]
-            self._connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
+            packed = self._connection.pack_commands(commands)  # type: ignore[no-untyped-call]  # redis-py
+            self._connection.send_packed_command(packed)  # type: ignore[no-untyped-call]  # redis-py
         self.asked = count
 
     def take(self) -> tuple[Sequence[Entry], Progress]:
@@ -66,7 +66,7 @@ class ReadAhead:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(redis.RedisError, OSError):
-                connection.disconnect()  # type: ignore[no-untyped-call]
+                connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
             self._consumer.client.connection_pool.release(connection)
 
     @contextmanager
