@@ -23,6 +23,7 @@ MAX_MS = (1 << 48) - 1
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _halves = Struct(">QQ").unpack
+_tuple = tuple.__new__  # what a NamedTuple's constructor calls, without the Python around it
 
 
 class RecordId(NamedTuple):
@@ -104,7 +105,7 @@ def read_record_id(raw: bytes) -> RecordId | None:
     sequence = (high & 0xFFF) << 24 | (low >> PRODUCER_BITS) & 0xFFFFFF
     if not sequence:
         return None  # sequences start at 1: zero is another's v8
-    return RecordId(high >> 16, sequence, low & MAX_PRODUCER)
+    return _tuple(RecordId, (high >> 16, sequence, low & MAX_PRODUCER))
 
 
 def _random_number() -> int:

@@ -47,18 +47,17 @@ def encode(row: LogRow, pattern: int) -> bytes:
     data = row.data
     try:
         message = row.message.encode()
-        trace_id = _NULL
-        if row.trace_id is not None:
-            text = row.trace_id.encode()
-            trace_id = _length(len(text)) + text
+        trace_id = b"" if row.trace_id is None else row.trace_id.encode()
         return b"".join(
             (
                 _fixed(8, 8, row.created_at_us - _EPOCH_US, 16, row.id, 8, pattern),
                 _level_and_component(row.level, row.component),
+                _NULL if row.trace_id is None else _length(len(trace_id)),
                 trace_id,
                 _length(len(message)),
                 message,
-                _NULL if data is None else _jsonb(len(data) + 1, 1) + data,
+                _NULL if data is None else _jsonb(len(data) + 1, 1),
+                data or b"",
             )
         )
     except UnicodeEncodeError as exc:

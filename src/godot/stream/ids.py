@@ -23,7 +23,7 @@ class StreamID(NamedTuple):
         return cls(int(ms), int(seq or 0))
 
     def __str__(self) -> str:
-        return f"{self.ms}-{self.seq}"
+        return "%d-%d" % self  # noqa: UP031  # twice as fast as unpacking it
 
     def next(self) -> StreamID:
         """Return the smallest id after this one."""

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from godot.stream.ids import StreamID
 
+_tuple = tuple.__new__  # what a NamedTuple's constructor calls, without the Python around it
+
 
 class Entry(NamedTuple):
     """One stream entry; `raw` is empty when the payload is gone.
@@ -38,10 +40,10 @@ def entry(raw: Any) -> Entry:
     """Read `[id, [name, value, …] or None]`."""
     text, flat = raw
     ms, _, seq = text.partition(b"-")
-    id = StreamID(int(ms), int(seq))
+    id = _tuple(StreamID, (int(ms), int(seq)))
     if not flat:
         return Entry(id, ())
-    return Entry(id, flat, sum(map(len, flat)))
+    return _tuple(Entry, (id, flat, sum(map(len, flat))))
 
 
 def entries(raw: Iterable[Any] | None) -> list[Entry]:

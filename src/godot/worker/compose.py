@@ -32,6 +32,10 @@ class Composer:
 
     def parts(self, reads: Sequence[Read]) -> Iterator[list[Read]]:
         """Cut what was read into transactions of bounded size; one large entry stands alone."""
+        if sum(entry.size for read in reads for entry in read.entries) <= self._max_bytes:
+            if reads:
+                yield list(reads)
+            return
         part: list[Read] = []
         room = self._max_bytes
         for read in reads:
@@ -55,17 +59,19 @@ class Composer:
         rows: list[LogRow] = []
         rejects: list[Reject] = []
         runs: list[EntryRun] = []
+        decode = self._decoder.decode
         for read in reads:
-            present = [entry for entry in read.entries if not entry.trimmed]
+            present = [entry for entry in read.entries if entry.raw]
             counts = self._deliveries(read, present)
             for entry in present:
-                decoded = self._decoder.decode(entry, counts.get(entry.id, 1))
+                decoded = decode(entry, counts.get(entry.id, 1) if counts else 1)
                 if isinstance(decoded, LogRow):
                     rows.append(decoded)
                 else:
                     rejects.append(decoded)
             runs.extend(_runs(present, read.again))
-            runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
+            if len(present) < len(read.entries):
+                runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
         progress = reads[-1].progress or self._consumer.progress()
         holds = progress.present if progress and not self._another_stream else None
         if progress:

@@ -143,7 +143,7 @@ class Decoder:
 
 def receipt(row: LogRow) -> Dropped | None:
     """Return what a drop receipt says, None for any other record."""
-    if row.producer is None or row.data is None or b'"ranges"' not in row.data:
+    if row.producer is None or row.data is None or row.data.find(b'"ranges"') < 0:
         return None
     said = decode_object(row.data).get("godot")
     ranges = said.get("ranges") if isinstance(said, dict) and "dropped" in said else None

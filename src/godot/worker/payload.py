@@ -14,8 +14,8 @@ import msgspec
 
 from clientlib import MAX_DATA_BYTES, MAX_DEPTH, Notes, RecordError, data_text, parse_data
 
-_DIGITS_TO_ZERO = bytes(48 if 48 <= i < 58 else i for i in range(256))
-_LONG_NUMBER = b"0" * 19  # whatever has fewer digits fits into 64 bits
+_ZEROS = bytes(48 if 48 <= i < 58 else i for i in range(256))
+_LONG_NUMBER = "0" * 19  # whatever has fewer digits fits into 64 bits
 decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -26,29 +26,24 @@ def stored_text(raw: bytes | None, notes: Notes) -> bytes | None:
     """
     if not raw:
         return data_text({}, notes) if notes else None
-    clean = _clean_object(raw)
+    clean = read_clean(raw)
     if clean is not None and not notes:
         return raw
     found = parse_data(raw, notes) if clean is None else clean
     return data_text(found, notes, keep_godot=True)
 
 
-def is_clean(raw: bytes) -> bool:
-    """Say whether the text is one object and can be stored as it is."""
-    return _clean_object(raw) is not None
-
-
-def _clean_object(raw: bytes) -> dict[str, Any] | None:
+def read_clean(raw: bytes) -> dict[str, Any] | None:
     """Return the object when its text can be stored as it is, None when it needs cleaning."""
-    if (
-        len(raw) > MAX_DATA_BYTES
-        or b"\\u0000" in raw
-        or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
-        or _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
-    ):
+    if len(raw) > MAX_DATA_BYTES:
         return None
-    try:
-        return decode_object(raw)
+    if len(raw) > MAX_DEPTH and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        return None
+    try:  # in text, because bytes are searched at a third of the speed
+        text = raw.decode()
+        if "\\u0000" in text or _LONG_NUMBER in raw.translate(_ZEROS).decode("latin-1"):
+            return None
+        return decode_object(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
