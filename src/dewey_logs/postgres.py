@@ -1,6 +1,7 @@
-"""The store in PostgreSQL: a connection that writes, a small pool that reads.
+"""The store in PostgreSQL: connections that write, a small pool that reads.
 
-A slow query never delays a batch.
+A slow query never delays a batch. There are two that write, the second for whoever writes two
+batches at a time: while one is being committed the other is copied.
 """
 
 from __future__ import annotations
@@ -39,9 +40,15 @@ class PostgresStore:
     """The store in PostgreSQL."""
 
     def __init__(
-        self, writer: Writer, readers: Readers, clearing: Clearing, level_table: LevelTable
+        self,
+        writer: Writer,
+        second: Writer,
+        readers: Readers,
+        clearing: Clearing,
+        level_table: LevelTable,
     ) -> None:
         self._writer = writer
+        self._second = second
         self._readers = readers
         self._clearing = clearing
         self._level_table = level_table
@@ -53,7 +60,8 @@ class PostgresStore:
 
     def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult:
         """Store a batch in one transaction; see Store.write."""
-        return self._writer.write(batch, prepared)
+        writer = self._second if self._writer.busy else self._writer
+        return writer.write(batch, prepared)
 
     def stream_gone(self, stream: str, at_ms: int) -> bool:
         """Keep that a stream was found missing; see Store.stream_gone."""
@@ -131,6 +139,7 @@ class PostgresStore:
     def hang_up(self) -> None:
         """Wait for no answer any longer; see Store.hang_up."""
         self._writer.hang_up()
+        self._second.hang_up()
         self._readers.hang_up()
 
     def totals(self) -> StoreTotals:
@@ -205,6 +214,7 @@ class PostgresStore:
     def close(self) -> None:
         """Close every connection."""
         self._writer.close()
+        self._second.close()
         self._readers.close()
 
     def __enter__(self) -> PostgresStore:
@@ -233,13 +243,16 @@ def open_store(
 
     Raises DeweyError at once for a URL it cannot handle.
     """
-    writer = Writer(
-        conninfo(url, application_name),
-        retention_days=retention_days,
-        statement_timeout_s=statement_timeout_s,
+    writer, second = (
+        Writer(
+            conninfo(url, application_name),
+            retention_days=retention_days,
+            statement_timeout_s=statement_timeout_s,
+        )
+        for _ in range(2)
     )
     clearing = Clearing(owner_url or url, writer)
     readers = Readers(
         conninfo(reader_url or url, application_name), query_timeout_s=query_timeout_s
     )
-    return PostgresStore(writer, readers, clearing, LevelTable(owner_url or url))
+    return PostgresStore(writer, second, readers, clearing, LevelTable(owner_url or url))

@@ -31,7 +31,7 @@ from dewey_logs.writer import Prepared
 
 
 class Store(Protocol):
-    """Where records are kept. `write` is for one thread at a time, everything else for any."""
+    """Where records are kept; for any thread. Two writes go on at a time, a third one waits."""
 
     def prepare(self, rows: Sequence[LogRow]) -> Prepared:
         """Do what writing rows takes before the store is needed; on any thread."""

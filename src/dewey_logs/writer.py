@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import NamedTuple
 
 import psycopg
@@ -31,6 +32,7 @@ from dewey_logs.sqlstates import Verdict, first_line, translated, verdict_on
 from dewey_logs.statements import statement
 
 DAY_US = 86_400_000_000
+_key = attrgetter("created_at_us", "id")
 ATTEMPTS = 9  # known row, missing day, bad row, copy resent, group anew, bound, clear; two to spare
 
 _log = logging.getLogger("dewey_logs.writer")
@@ -71,10 +73,15 @@ class Writer:
         self._rollups = rollups.Rollups()
         self._lock = threading.Lock()
 
+    @property
+    def busy(self) -> bool:
+        """Say whether the connection is in use; whoever needs it now has to wait."""
+        return self._lock.locked()
+
     def prepare(self, rows: Sequence[LogRow]) -> Prepared:
         """Make rows ready to be sent; see Store.prepare."""
         unique = {row.id: row for row in reversed(rows)}  # of equal ids the first one stays
-        ordered = sorted(unique.values(), key=lambda row: (row.created_at_us, row.id))
+        ordered = sorted(unique.values(), key=_key)
         patterns = self._rollups.patterns(ordered)
         encoded: dict[bytes, bytes] = {}
         refused = []

@@ -3,10 +3,10 @@
 The order is the promise: nothing is acknowledged that is not committed. A crash in between means
 that the entries come again, and the unique key makes them duplicates.
 
-While a batch is being committed, on a thread of its own, the next one is read, decoded and encoded:
-waiting for PostgreSQL costs no GIL, and the overlap drains a backlog faster (docs/benchmarks.md).
-Never more than one batch is under way; what the one before it settled is acknowledged meanwhile, by
-the thread that reads.
+While there is a backlog two batches are under way, each on a thread and in a transaction of its
+own: one is copied while the other is committed, and the next one is read and decoded meanwhile.
+Waiting for PostgreSQL costs no GIL, and the overlap drains a backlog faster (docs/benchmarks.md).
+What is settled is acknowledged by the thread that reads, in the order in which it was read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from godot.worker.decode import Decoder
 from godot.worker.intake import Read
 from godot.worker.metrics import WorkerMetrics
 from godot.worker.sink import Sink
-from godot.worker.writing import Abandoned, Writing
+from godot.worker.writing import AT_ONCE, Abandoned, Writing
 
 log = get_logger(__name__)
 
@@ -46,7 +46,7 @@ UNKNOWN_TRIES = 3  # of a batch, before the cause is sought among its records
 
 
 class UnderWay(NamedTuple):
-    """A batch that is being committed."""
+    """A batch that is being written."""
 
     result: Future[WriteResult]
     batch: Batch
@@ -90,7 +90,7 @@ class Pipeline:
         )
         self._meanwhile = meanwhile
         self._readings = Readings(consumer, self._writing.set_back)
-        self._under_way: UnderWay | None = None
+        self._under_way: deque[UnderWay] = deque()  # the oldest first
         self._aside = Aside()
 
     def expect_another_stream(self) -> None:
@@ -106,74 +106,79 @@ class Pipeline:
     ) -> None:
         """Store and acknowledge everything in `reads`.
 
-        With `defer` the last batch may still be under way when this returns: `finish` ends it.
+        With `defer` the last batches may still be under way when this returns: `finish` ends them.
         Without `acknowledge` it is only stored: for entries read where no group can be.
         Waits out any outage of the store. Raises Abandoned when the worker has to stop meanwhile,
         and StreamUnavailable when the acknowledgement fails; the entries are then redelivered.
         """
         coming = [entry.id for read in reads for entry in read.entries]
         self._aside.drop(e.id for read in reads for e in read.entries if not e.trimmed)
-        self._hold([*(self._under_way.ids if self._under_way else ()), *coming])
+        self._hold([*self._ids_under_way(), *coming])
         for part in self._composer.parts(reads):
             with self._metrics.stage("decode"):
                 batch = self._composer.batch(part)
                 prepared = self._store.prepare(batch.rows)
-            committed = self._committed()
+            committed = self._committed(AT_ONCE - 1)
             ids = [entry.id for read in part for entry in read.entries] if acknowledge else []
             # what is not acknowledged cannot be set aside either: its entries may be trimmed next
             patience = UNKNOWN_TRIES if acknowledge else None
             written = self._writing.begin(batch, patience, prepared)
-            self._under_way = UnderWay(written, batch, ids)
+            self._under_way.append(UnderWay(written, batch, ids))
             self._acknowledge(committed)
             self._readings.check()
         if defer:
-            self._hold(coming)
+            self._hold(self._ids_under_way())
         else:
             self.finish()
 
     def finish(self) -> None:
-        """Wait for the batch under way, acknowledge it, and hold nothing any more."""
+        """Wait for what is under way, acknowledge it, and hold nothing any more."""
         try:
             self._end()
         finally:
             self._hold(())
 
     def forget(self, *, deleted: bool = False) -> None:
-        """Wait for the batch under way without acknowledging it: its entries will come again.
+        """Wait for what is under way without acknowledging it: its entries will come again.
 
         What was set aside is kept, since it may be the only copy by now, unless it was `deleted`
         with its stream.
         """
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None and not self._writing.ended(under_way.result).exception():
-            self._report(under_way.batch, under_way.result.result())
+        while self._under_way:
+            result, batch, _ = self._under_way.popleft()
+            if not self._writing.ended(result).exception():
+                self._report(batch, result.result())
         if deleted:
             self._aside.drop(self._aside.entries)
         self._hold(())
 
     def close(self) -> None:
-        """End the thread; nothing may be under way."""
+        """End the threads; nothing may be under way."""
         self._writing.close()
 
     def _end(self) -> None:
         self._acknowledge(self._committed())
         self._readings.check()
 
-    def _committed(self) -> Sequence[StreamID]:
-        """Wait for the batch under way; return which of its entries may be acknowledged."""
-        under_way, self._under_way = self._under_way, None
-        if under_way is None:
-            return ()
-        ids = under_way.ids
-        try:
-            result = self._writing.ended(under_way.result).result()
-        except Unclassified:
-            self._store_apart(under_way.batch)
-            waiting = set(self._aside.entries)
-            ids = [one for one in ids if one not in waiting]
-        else:
-            self._report(under_way.batch, result)
-        return ids
+    def _committed(self, leaving: int = 0) -> Sequence[StreamID]:
+        """Wait until no more than so many batches are under way.
+
+        Return which of the entries of those that ended may be acknowledged.
+        """
+        settled: list[StreamID] = []
+        while len(self._under_way) > leaving:
+            result, batch, ids = self._under_way.popleft()
+            try:
+                self._report(batch, self._writing.ended(result).result())
+            except Unclassified:
+                self._store_apart(batch)
+                waiting = set(self._aside.entries)
+                ids = [one for one in ids if one not in waiting]
+            settled += ids
+        return settled
+
+    def _ids_under_way(self) -> list[StreamID]:
+        return [one for batch in self._under_way for one in batch.ids]
 
     def _store_apart(self, batch: Batch) -> None:
         """Store what can be stored of a batch, and set aside what fails alone.

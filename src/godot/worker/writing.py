@@ -1,6 +1,6 @@
-"""The thread that stores: it waits out what the store does, and is waited for within bounds.
+"""The threads that store: they wait out what the store does, and are waited for within bounds.
 
-An outage is waited out here, since nothing is ever discarded for one. Whoever waits for the thread
+An outage is waited out here, since nothing is ever discarded for one. Whoever waits for a thread
 looks now and then at what else there is: producers need room in Redis, and a worker that has to
 stop cannot wait for a PostgreSQL that does not answer.
 """
@@ -35,7 +35,8 @@ log = get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
-TICK_S = 0.2  # how often a wait for the thread looks at what else there is
+AT_ONCE = 2  # batches: while one is being committed the other is copied
+TICK_S = 0.2  # how often a wait for a thread looks at what else there is
 
 
 class Abandoned(GodotError):
@@ -43,7 +44,7 @@ class Abandoned(GodotError):
 
 
 class Writing:
-    """One write at a time, on a thread of its own; everything but the write is for one caller."""
+    """Two writes at a time, on threads of their own; everything but the write is for one caller."""
 
     def __init__(
         self,
@@ -62,7 +63,8 @@ class Writing:
         self._late = late
         self._meanwhile = meanwhile
         self._breaker = Breaker()
-        self._thread = ThreadPoolExecutor(1, "store")
+        self._failing = threading.Lock()
+        self._threads = ThreadPoolExecutor(AT_ONCE, "store")
 
     @property
     def store_is_away(self) -> bool:
@@ -75,7 +77,7 @@ class Writing:
 
         Or Unclassified when that is the answer `patience` times in a row (None: never).
         """
-        return self._thread.submit(self._write, batch, patience, prepared)
+        return self._threads.submit(self._write, batch, patience, prepared)
 
     def write(self, batch: Batch, patience: int | None = None) -> WriteResult:
         """Begin, and wait for the end."""
@@ -84,7 +86,7 @@ class Writing:
     def try_once(self, batch: Batch) -> WriteResult:
         """Write once; raises what the store raises."""
         try:
-            result = self.ended(self._thread.submit(self._store.write, batch)).result()
+            result = self.ended(self._threads.submit(self._store.write, batch)).result()
         except DeweyError as exc:
             self._answered(exc)
             raise
@@ -92,11 +94,11 @@ class Writing:
         return result
 
     def set_back(self, found: SetBack) -> bool:
-        """Tell the store of a setback, on its turn; see Store.set_back."""
-        return self.ended(self._thread.submit(self._store.set_back, found)).result()
+        """Tell the store of a setback; see Store.set_back."""
+        return self.ended(self._threads.submit(self._store.set_back, found)).result()
 
     def ended(self, written: Future[Answer]) -> Future[Answer]:
-        """Wait for the thread that stores; a stop that waits too long has `Deadline` end it."""
+        """Wait for a thread that stores; a stop that waits too long has `Deadline` end it."""
         while not wait([written], TICK_S).done:
             self._meanwhile()
         return written
@@ -108,8 +110,8 @@ class Writing:
         self._metrics.store_worked()
 
     def close(self) -> None:
-        """End the thread; nothing may be under way."""
-        self._thread.shutdown()
+        """End the threads; nothing may be under way."""
+        self._threads.shutdown()
 
     def _answered(self, error: DeweyError | None = None) -> None:
         """Keep hold of what is in hand for as long as the store answers, whatever it says."""
@@ -126,8 +128,10 @@ class Writing:
                 with self._metrics.stage("write"):
                     result = self._store.write(batch, prepared)
             except DeweyError as exc:
-                delay_s = self._breaker.failed()
-                if self._breaker.failures == 1:
+                with self._failing:  # one of two that fail together is the first
+                    delay_s = self._breaker.failed()
+                    first = self._breaker.failures == 1
+                if first:
                     self._lease.excuse()
                 self._answered(exc)
                 self._metrics.store_failed(self._breaker)
