@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 # uv from the PATH, else one of our own, fetched by pip into .tools.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 ARGS ?=
+# Images of containers often set this; then each of the hundreds of processes that tests start would
+# compile every module anew, three times what importing takes.
+unexport PYTHONDONTWRITEBYTECODE
 JS := src/clientlib/js
 # `yes` when Node is there and new enough. Without it everything else works, and `make test` says so.
 NODE := $(shell node -e 'console.log(parseInt(process.versions.node) >= 20 ? "yes" : "")' 2>/dev/null)
