@@ -84,7 +84,7 @@ class Proxy:
                     if key.fileobj is self._listener:
                         self._accept()
                     elif not self.stall:
-                        self._read(key.fileobj)  # type: ignore[arg-type]
+                        self._read(key.fileobj)  # type: ignore[arg-type]  # sockets only
             if self.stall:
                 self._closing.wait(0.01)
                 continue

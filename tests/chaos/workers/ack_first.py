@@ -17,5 +17,5 @@ def hasty(self: Pipeline, reads: Sequence[Read], **how: Any) -> None:
     settle(self, reads, **how)
 
 
-Pipeline.settle = hasty  # type: ignore[method-assign]
+Pipeline.settle = hasty  # type: ignore[method-assign]  # the mutation
 main()

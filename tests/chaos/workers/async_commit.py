@@ -15,5 +15,5 @@ def careless(self: Writer) -> PatientConnection:
     return connection
 
 
-Writer._connected = careless  # type: ignore[method-assign]
+Writer._connected = careless  # type: ignore[method-assign]  # the mutation
 main()

@@ -43,6 +43,6 @@ def deadly_settle(self: Writer, *arguments: Any) -> None:
 
 signal.signal(signal.SIGUSR1, on_signal)
 signal.signal(signal.SIGUSR2, on_signal)
-Consumer.acknowledge = deadly_acknowledge  # type: ignore[method-assign]
-Writer._settle = deadly_settle  # type: ignore[method-assign,assignment]
+Consumer.acknowledge = deadly_acknowledge  # type: ignore[method-assign]  # the mutation
+Writer._settle = deadly_settle  # type: ignore[method-assign,assignment]  # the mutation
 main()

@@ -21,5 +21,5 @@ def late(self: Decoder, entry: Entry, deliveries: int = 1) -> LogRow | Reject:
     return found
 
 
-Decoder.decode = late  # type: ignore[method-assign]
+Decoder.decode = late  # type: ignore[method-assign]  # the mutation
 main()

@@ -457,7 +457,7 @@ def test_hostile_values_are_values(store, maker, database, text):
     [
         (LogFilter(limit=10_000), "limit=10000 is not possible: allowed is 1 to 1000"),
         (LogFilter(limit=0), "limit=0"),
-        (LogFilter(order="up"), "order='up' is not known"),  # type: ignore[arg-type]
+        (LogFilter(order="up"), "order='up' is not known"),  # type: ignore[arg-type]  # the mistake
         (LogFilter(level="LOUD"), "level='LOUD' does not exist: allowed are TRACE DEBUG"),
         (LogFilter(since="soon"), "since='soon' is no time: try"),
         (LogFilter(since="1h", until="2h"), "since=1h is not before until=2h"),
@@ -526,14 +526,14 @@ def test_a_count_that_takes_too_long_leaves_the_page_without_it(
 
 def test_a_reader_can_change_nothing(dewey_url, maker):
     with open_store(dewey_url) as store:
-        readers = store._readers  # type: ignore[attr-defined]
+        readers = store._readers  # type: ignore[attr-defined]  # Store is a protocol
         with pytest.raises(Unavailable, match="read-only"):
             readers._read(lambda connection: connection.execute("DELETE FROM logs"))
 
 
 def test_an_exhausted_pool_says_so_and_recovers(dewey_url, database):
     with open_store(dewey_url, application_name="crowd") as store:
-        readers = store._readers  # type: ignore[attr-defined]
+        readers = store._readers  # type: ignore[attr-defined]  # Store is a protocol
         release, held = threading.Event(), []
 
         def hold(connection):

@@ -228,7 +228,7 @@ def test_the_session_waits_for_the_disk_and_names_itself(dewey_url, database, ma
     )
     with open_store(dewey_url, application_name="godot-worker") as store:
         store.write(batch([maker.row()]))
-        session = store._writer._connection  # type: ignore[attr-defined]
+        session = store._writer._connection  # type: ignore[attr-defined]  # Store is a protocol
         assert session.execute("SHOW synchronous_commit").fetchone() == ("on",)
         state = database.rows(
             "SELECT state FROM pg_stat_activity WHERE application_name = 'godot-worker'"

@@ -35,7 +35,7 @@ def deadly_received(raw: object) -> Entry:
     return entry
 
 
-Decoder.decode = deadly  # type: ignore[method-assign]
+Decoder.decode = deadly  # type: ignore[method-assign]  # the mutation
 if "receive" in sys.argv:
     replies.entry = deadly_received
 sys.exit(loop.run(load()))

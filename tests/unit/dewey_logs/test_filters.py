@@ -155,7 +155,7 @@ def test_equality_asks_for_containment_which_has_an_index():
         (Comparison(("a",), "<=", None), "takes a number or a string"),
         (Comparison(("a",), "~", ""), "takes a part of a string"),
         (Comparison(("a",), "~", 5), "takes a part of a string"),
-        (Comparison(("a",), "LIKE", "x"), "'LIKE' is no comparison"),  # type: ignore[arg-type]
+        (Comparison(("a",), "LIKE", "x"), "'LIKE' is no comparison"),  # type: ignore[arg-type]  # the mistake
     ],
 )
 def test_a_comparison_that_cannot_be_meant_is_one_line(comparison, words):

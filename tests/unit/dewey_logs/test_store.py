@@ -27,7 +27,7 @@ def test_a_url_it_cannot_handle_is_one_clear_line(url, words):
 @pytest.mark.parametrize("name", ["reader_url", "owner_url"])
 def test_the_other_urls_are_checked_too(name):
     with pytest.raises(DeweyError):
-        open_store("postgresql:///x", **{name: "mysql://x"})  # type: ignore[arg-type]
+        open_store("postgresql:///x", **{name: "mysql://x"})  # type: ignore[arg-type]  # of two names
 
 
 def test_opening_connects_nowhere():
