@@ -10,6 +10,7 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -83,17 +84,21 @@ def _template(postgres_server: Postgres) -> str:
     return "dewey_template"
 
 
+@contextmanager
+def copied(server: Postgres, template: str) -> Iterator[str]:
+    """Copy a database in a few milliseconds, give its owner's address, drop it in the end."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        yield server.url(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def dewey_url(postgres_server: Postgres, _template: str) -> Iterator[str]:
-    """A migrated database of the test's own, made from a template in a few milliseconds.
-
-    The address is its owner's.
-    """
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
-        yield postgres_server.url(name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """A migrated database of the test's own; the address is its owner's."""
+    with copied(postgres_server, _template) as url:
+        yield url
 
 
 def logged_in(url: str, login: str) -> str:

@@ -13,6 +13,7 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,7 @@ from dewey_logs import (
 from dewey_logs.filters import bounds, conditions
 from dewey_logs.times import from_micros
 from godot.embedded.postgres import Postgres
+from tests.conftest import copied
 from tests.integration.dewey_logs.conftest import Maker, batch
 
 RECORDS = 3_000
@@ -163,12 +165,8 @@ class Corpus:
 
 @pytest.fixture(scope="module")
 def corpus(postgres_server: Postgres, _template: str) -> Iterator[Corpus]:
-    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE t_filters TEMPLATE {_template} STRATEGY file_copy")
-        opened = Corpus(postgres_server.url("t_filters"))
+    with copied(postgres_server, _template) as url, closing(Corpus(url)) as opened:
         yield opened
-        opened.close()
-        connection.execute("DROP DATABASE t_filters WITH (FORCE)")
 
 
 spice = st.sampled_from(SPICES)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
 
 from dewey_logs import SchemaProblem, open_store
 from godot.embedded.plan import READER, WRITER
-from tests.conftest import logged_in
+from tests.conftest import copied, logged_in
 from tests.integration.dewey_logs import deeds
 from tests.integration.dewey_logs.servers import Servers
 
@@ -143,34 +143,66 @@ ATTEMPTS = [
 @pytest.fixture
 def url(servers: Servers, version: int) -> Iterator[str]:
     """A migrated database of the test's own on each of the servers."""
-    server, template = servers[version], servers.migrated(version)
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield server.url(name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with copied(servers[version], servers.migrated(version)) as found:
+        yield found
 
 
-def attempted(url: str, login: str, statement: str) -> None:
-    """Try a statement as this login, in a session of its own."""
-    with (
-        psycopg.connect(url, autocommit=True) as superuser,
-        psycopg.connect(logged_in(url, login), autocommit=True) as connection,
-    ):
-        day, database = superuser.execute(
+class Sessions:
+    """One session of each login in one database: what is refused changes neither of them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._superuser = psycopg.connect(url, autocommit=True)
+        self._open: dict[str, psycopg.Connection] = {}
+        day, database = self._superuser.execute(
             "SELECT max(name), current_database() FROM dewey_partitions()"
         ).fetchone() or (None, None)
-        text = statement.format(
-            day=day, database=database, superusers_session=superuser.info.backend_pid
-        )
-        connection.execute(text)
+        self._names = {
+            "day": day,
+            "database": database,
+            "superusers_session": self._superuser.info.backend_pid,
+        }
+
+    def attempt(self, login: str, statement: str) -> None:
+        """Try a statement as this login."""
+        # out of the dictionary until it was refused: what was allowed may have changed the session
+        connection = self._open.pop(login, None)
+        if connection is None:
+            connection = psycopg.connect(logged_in(self._url, login), autocommit=True)
+        try:
+            connection.execute(statement.format(**self._names))
+        except psycopg.errors.InsufficientPrivilege:
+            connection.rollback()
+            self._open[login] = connection
+            raise
+        finally:
+            if login not in self._open:
+                connection.close()
+
+    def close(self) -> None:
+        for connection in (self._superuser, *self._open.values()):
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def sessions(servers: Servers) -> Iterator[Callable[[int], Sessions]]:
+    """Give the sessions on the server of a version."""
+    opened: dict[int, Sessions] = {}
+    with ExitStack() as stack:
+
+        def on(version: int) -> Sessions:
+            if version not in opened:
+                url = stack.enter_context(copied(servers[version], servers.migrated(version)))
+                opened[version] = stack.enter_context(closing(Sessions(url)))
+            return opened[version]
+
+        yield on
 
 
 @pytest.mark.parametrize(("login", "statement"), ATTEMPTS)
-def test_what_a_role_must_not_do_it_cannot(servers, version, login, statement):
-    url = servers[version].url(servers.migrated(version))
+def test_what_a_role_must_not_do_it_cannot(sessions, version, login, statement):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        attempted(url, login, statement)
+        sessions(version).attempt(login, statement)
 
 
 def test_what_each_role_must_do_it_can(url):
