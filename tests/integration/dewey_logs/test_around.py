@@ -21,6 +21,8 @@ from dewey_logs.readers import MAX_EXPORTS
 from dewey_logs.sealing import seal
 from dewey_logs.statements import statement
 from dewey_logs.times import from_micros, rfc3339
+from godot.embedded.plan import READER
+from tests.conftest import copied, logged_in
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
 
@@ -34,7 +36,18 @@ def ids(records) -> list[str]:
 
 @pytest.fixture
 def rows(store, maker):
-    """Rows in order, over midnight and with several in one microsecond."""
+    return some(store, maker)
+
+
+@pytest.fixture(scope="module")
+def filled(postgres_server, _template):
+    """A store for those tests that only ask, and its rows."""
+    with copied(postgres_server, _template) as url, open_store(url) as store:
+        yield store, some(store, Maker())
+
+
+def some(store, maker):
+    """Store rows over midnight and with several in one microsecond; return them in order."""
     midnight = maker.now_us // DAY_US * DAY_US
     made = [
         maker.row(
@@ -53,7 +66,8 @@ def rows(store, maker):
 
 @pytest.mark.parametrize("position", [0, 3, 148, 149, 150, 298, 299])
 @pytest.mark.parametrize(("before", "after"), [(10, 10), (0, 2), (500, 500)])
-def test_the_neighbours_are_those_in_the_logs_own_order(store, rows, position, before, after):
+def test_the_neighbours_are_those_in_the_logs_own_order(filled, position, before, after):
+    store, rows = filled
     row = rows[position]
     found = store.context(key(row), from_micros(row.created_at_us), before=before, after=after)
     low = max(0, position - before)
@@ -66,7 +80,8 @@ def test_the_neighbours_are_those_in_the_logs_own_order(store, rows, position, b
 
 
 @pytest.mark.parametrize("same", ["component", "trace"])
-def test_neighbours_may_be_of_the_same_kind_only(store, rows, same):
+def test_neighbours_may_be_of_the_same_kind_only(filled, same):
+    store, rows = filled
     row = rows[150]
     found = store.context(key(row), from_micros(row.created_at_us), before=4, after=4, same=same)
     name = {"component": "component", "trace": "trace_id"}[same]
@@ -242,17 +257,17 @@ print(n, peak_kb() - before)
 
 
 def test_an_export_of_many_records_keeps_memory_flat(reader_url, database):
-    """All of them at once would take 200 MB."""
+    """All of them at once would take 100 MB."""
     database.connection.execute(
         "INSERT INTO logs (created_at, id, level, component, message, data)"
         " SELECT now() + n * interval '1 us', gen_random_uuid(), 'INFO', 'c', repeat('x', 200),"
-        " jsonb_build_object('n', n) FROM generate_series(1, 200000) n"
+        " jsonb_build_object('n', n) FROM generate_series(1, 100000) n"
     )
     said = subprocess.run(
         [sys.executable, "-c", EXPORTER, reader_url], capture_output=True, text=True, check=True
     )
     exported, growth_kb = map(int, said.stdout.split())
-    assert exported == 200_000
+    assert exported == 100_000
     assert growth_kb < 40_000
 
 
@@ -314,20 +329,29 @@ def test_exports_beyond_a_few_have_to_wait(store, rows):
 FILLED: set[str] = set()
 
 
+@pytest.fixture(scope="module")
+def many_days(postgres_server, _template):
+    """A store's address, and the time of its newest day's records."""
+    maker = Maker()
+    with copied(postgres_server, _template) as url:
+        with open_store(url) as store:
+            for day in range(6):
+                us = maker.now_us - day * DAY_US
+                made = [
+                    maker.row(created_at_us=us, trace_id=f"trace-{i // 4:08}") for i in range(2_000)
+                ]
+                store.write(batch(made))
+        seal(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ANALYZE logs")
+        FILLED.clear()
+        FILLED.update(f"logs_{from_micros(maker.now_us - day * DAY_US):%Y%m%d}" for day in range(6))
+        yield url, maker.now_us
+
+
 @pytest.fixture
-def plans(monkeypatch, dewey_url, reader_url, database, maker):
+def plans(monkeypatch, many_days):
     """Ask a store of many days for something; return the plans of the statements that it took."""
-    with open_store(dewey_url) as store:
-        for day in range(6):
-            us = maker.now_us - day * DAY_US
-            made = [
-                maker.row(created_at_us=us, trace_id=f"trace-{i // 4:08}") for i in range(2_000)
-            ]
-            store.write(batch(made))
-    seal(dewey_url)
-    database.connection.execute("ANALYZE logs")
-    FILLED.clear()
-    FILLED.update(f"logs_{from_micros(maker.now_us - day * DAY_US):%Y%m%d}" for day in range(6))
     found: dict[str, str] = {}
     plain = budget.ask, budget.walk
 
@@ -351,7 +375,7 @@ def plans(monkeypatch, dewey_url, reader_url, database, maker):
     monkeypatch.setattr(budget, "ask", ask)
     monkeypatch.setattr("dewey_logs.traces.walk", walk)
     monkeypatch.setattr("dewey_logs.pattern_counts.walk", walk)
-    with open_store(reader_url) as store:
+    with open_store(logged_in(many_days[0], READER)) as store:
         yield store, found
 
 
@@ -365,11 +389,11 @@ def scanned(plan: str, how: str = "Scan") -> set[str]:
     }
 
 
-def test_a_record_and_its_neighbours_take_one_partition_and_its_keys(plans, maker):
+def test_a_record_and_its_neighbours_take_one_partition_and_its_keys(plans, many_days):
     store, found = plans
-    row = maker.row(created_at_us=maker.now_us - 3 * DAY_US)
-    record = store.query(LogFilter(until=rfc3339(from_micros(row.created_at_us + 1)))).rows[50]
-    at = from_micros(row.created_at_us)
+    us = many_days[1] - 3 * DAY_US
+    record = store.query(LogFilter(until=rfc3339(from_micros(us + 1)))).rows[50]
+    at = from_micros(us)
     assert store.context(record.id, at) is not None
     for name in ("record_within", "records_before", "records_after"):
         assert len(scanned(found[name])) == 1

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+import psycopg
 import pytest
 
-from dewey_logs import BadFilter, LogFilter, LogRow, QueryTimeout, open_store, sizes
+from dewey_logs import BadFilter, LogFilter, LogRow, QueryTimeout, Store, open_store, sizes
 from dewey_logs.budget import ask_by_partition
 from dewey_logs.database import connect
 from dewey_logs.facets import facets
@@ -23,6 +26,9 @@ from dewey_logs.maintenance import merge_rollups, verify
 from dewey_logs.pattern_counts import describe
 from dewey_logs.patterns import Patterns
 from dewey_logs.times import from_micros, rfc3339
+from godot.embedded.plan import READER, WRITER
+from godot.embedded.postgres import Postgres
+from tests.conftest import copied, logged_in
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
 
 MINUTE_US, HOUR_US = 60_000_000, 3_600_000_000
@@ -38,9 +44,31 @@ def floor(us: int, step_us: int) -> int:
     return us // step_us * step_us
 
 
+class Filled(NamedTuple):
+    """A store of four days, its reader's address, and the rows that are still there, in order."""
+
+    store: Store
+    reader_url: str
+    rows: list[LogRow]
+
+
+@pytest.fixture(scope="module")
+def filled(postgres_server: Postgres, _template: str) -> Iterator[Filled]:
+    """The store of all tests that only ask."""
+    with copied(postgres_server, _template) as url:
+        reader_url = logged_in(url, READER)
+        with open_store(logged_in(url, WRITER), reader_url=reader_url) as store:
+            yield Filled(store, reader_url, fill(store, url))
+
+
 @pytest.fixture
-def rows(store, database, dewey_url) -> list[LogRow]:
-    """Rows of four days in many batches; returns those that are still there."""
+def rows(store: Store, dewey_url: str) -> list[LogRow]:
+    """The same in a store of the test's own, for one that writes."""
+    return fill(store, dewey_url)
+
+
+def fill(store: Store, url: str) -> list[LogRow]:
+    """Write in many batches, some rows twice, and take some away."""
     maker, chance = Maker(), random.Random(7)
     made = []
     for i in range(2_000):
@@ -62,12 +90,12 @@ def rows(store, database, dewey_url) -> list[LogRow]:
     for start in range(0, 2_000, 250):
         store.write(batch(made[start : start + 250]))
         if start == 1_000:
-            merge_rollups(dewey_url)
+            merge_rollups(url)
     store.write(batch(made[:50], maybe_known=True))
-    return cleared(database, made, dewey_url)
+    return cleared(made, url)
 
 
-def cleared(database, made: list[LogRow], url: str) -> list[LogRow]:
+def cleared(made: list[LogRow], url: str) -> list[LogRow]:
     """Remove a component's rows of one day as a clear does, and tell the rollups."""
     day = floor(made[0].created_at_us, DAY_US)
     gone = [
@@ -75,17 +103,18 @@ def cleared(database, made: list[LogRow], url: str) -> list[LogRow]:
         for row in made
         if row.component == "über" and row.created_at_us // DAY_US * DAY_US == day
     ]
-    database.connection.execute(
-        """
-        WITH gone AS (DELETE FROM logs WHERE id = ANY (%s) RETURNING *), minutes AS (
-            INSERT INTO logs_rollup
-            SELECT date_trunc('minute', created_at, 'UTC'), level, component, -count(*),
-                   -sum(octet_length(message)) FROM gone GROUP BY 1, 2, 3)
-        INSERT INTO logs_pattern_rollup
-        SELECT date_trunc('hour', created_at, 'UTC'), pattern, -count(*) FROM gone GROUP BY 1, 2
-        """,
-        ([UUID(bytes=row.id) for row in gone],),
-    )
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            """
+            WITH gone AS (DELETE FROM logs WHERE id = ANY (%s) RETURNING *), minutes AS (
+                INSERT INTO logs_rollup
+                SELECT date_trunc('minute', created_at, 'UTC'), level, component, -count(*),
+                       -sum(octet_length(message)) FROM gone GROUP BY 1, 2, 3)
+            INSERT INTO logs_pattern_rollup
+            SELECT date_trunc('hour', created_at, 'UTC'), pattern, -count(*) FROM gone GROUP BY 1, 2
+            """,
+            ([UUID(bytes=row.id) for row in gone],),
+        )
     assert gone
     assert list(verify(url)) == []
     left = [row for row in made if row not in gone]
@@ -114,7 +143,8 @@ def at_least(level: str) -> tuple[str, ...]:
         ("1d", {"contains": "WOKE", "level": "ERROR"}, "count"),
     ],
 )
-def test_a_histogram_counts_what_is_there(store, rows, interval, more, strategy):
+def test_a_histogram_counts_what_is_there(filled, interval, more, strategy):
+    store, rows = filled.store, filled.rows
     since, until = rows[-1].created_at_us - 5 * HOUR_US, rows[-1].created_at_us - HOUR_US // 3
     if interval in ("1h", "1d"):
         since -= 3 * DAY_US
@@ -142,7 +172,8 @@ def matches(row: LogRow, wanted: dict) -> bool:
     )
 
 
-def test_an_automatic_interval_covers_everything_in_few_columns(store, rows):
+def test_an_automatic_interval_covers_everything_in_few_columns(filled):
+    store, rows = filled.store, filled.rows
     found = store.histogram(LogFilter())
     assert found.total == len(rows)
     assert 20 <= found.returned <= 62
@@ -168,7 +199,8 @@ def test_an_empty_store_has_answers_too(store):
 
 @pytest.mark.parametrize("more", [{}, {"level": "WARN"}, {"component": ("bank",)}])
 @pytest.mark.parametrize("bounded", [False, True])
-def test_a_summary_says_how_much_there_is_of_what(store, rows, more, bounded):
+def test_a_summary_says_how_much_there_is_of_what(filled, more, bounded):
+    store, rows = filled.store, filled.rows
     since, until = rows[0].created_at_us + DAY_US, rows[-1].created_at_us - HOUR_US
     low, high = floor(since, MINUTE_US), -floor(-until, MINUTE_US)
     times = (text(since), text(until)) if bounded else (None, None)
@@ -238,7 +270,8 @@ def by_pattern(rows: list[LogRow]) -> dict[int, list[LogRow]]:
         ((200, None), {"search": "twice OR slept", "level": "WARN"}),
     ],
 )
-def test_patterns_are_counted_exactly(store, rows, minutes_ago, more):
+def test_patterns_are_counted_exactly(filled, minutes_ago, more):
+    store, rows = filled.store, filled.rows
     now = rows[-1].created_at_us
     since, until = (None if m is None else now - m * MINUTE_US for m in minutes_ago)
     found = store.patterns(
@@ -415,7 +448,9 @@ def test_a_statement_that_had_less_time_leaves_the_next_ones_theirs(store, reade
         ("nothing.at.all", {}, "newest"),
     ],
 )
-def test_facets_are_the_most_frequent_values(store, rows, field, more, strategy):
+def test_facets_are_the_most_frequent_values(filled, field, more, strategy):
+    store, rows = filled.store, filled.rows
+
     def value(row: LogRow) -> str | None:
         data = json.loads(row.data or b"{}")
         return {
@@ -437,10 +472,10 @@ def test_facets_are_the_most_frequent_values(store, rows, field, more, strategy)
     assert (found.sampled, found.strategy, found.scan_incomplete) == (False, strategy, False)
 
 
-def test_facets_of_more_than_may_be_looked_at_are_of_the_newest(reader_url, rows):
-    with connect(reader_url) as connection:
+def test_facets_of_more_than_may_be_looked_at_are_of_the_newest(filled):
+    with connect(filled.reader_url) as connection:
         found = facets(connection, "user", LogFilter(limit=1_000), scan=700)
-    newest = [json.loads(row.data or b"{}").get("user") for row in rows[-700:]]
+    newest = [json.loads(row.data or b"{}").get("user") for row in filled.rows[-700:]]
     assert (found.sampled, found.scanned) == (True, 700)
     assert {one.value: one.n for one in found.values} == Counter(filter(None, newest))
 
