@@ -21,7 +21,7 @@ QUICK = {"GODOT_RECLAIM_IDLE_MS": "1000"}
 def bench(settings):
     found = Bench(settings)
     yield found
-    found.redis.close()
+    found.close()
 
 
 @pytest.fixture
@@ -319,7 +319,7 @@ def test_two_streams_in_one_database_are_audited_each_alone(
     code, found = audited(GODOT_STREAM=other.settings.stream)
     assert (code, found["total"]["lost"], found["total"]["unaccounted"]) == (4, 4, 0)
     assert found["total"]["stored"] == 6
-    other.redis.close()
+    other.close()
 
 
 def test_a_group_destroyed_after_the_stream_was_trimmed_bare_is_no_other_stream(

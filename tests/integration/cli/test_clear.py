@@ -17,7 +17,7 @@ AWAY = "postgresql://nobody@127.0.0.1:1/none"
 def bench(settings):
     found = Bench(settings)
     yield found
-    found.redis.close()
+    found.close()
 
 
 @pytest.fixture

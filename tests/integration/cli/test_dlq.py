@@ -21,7 +21,7 @@ from tests.integration.worker.conftest import Bench, eventually
 def bench(settings):
     found = Bench(settings)
     yield found
-    found.redis.close()
+    found.close()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.integration.worker.conftest import Bench, eventually
 def bench(settings):
     found = Bench(settings)
     yield found
-    found.redis.close()
+    found.close()
 
 
 def document(done):

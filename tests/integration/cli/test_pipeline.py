@@ -15,7 +15,7 @@ from tests.integration.worker.conftest import Bench
 def bench(settings):
     found = Bench(settings)
     yield found
-    found.redis.close()
+    found.close()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ BATCH = {"GODOT_BATCH_SIZE": "50"}
 def bench(settings):
     found = Bench(settings)
     yield found
-    found.redis.close()
+    found.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from godot.embedded.valkey import Valkey
 from godot.settings import Settings
 from godot.stream.append import Appender
 from godot.worker.loop import Worker
+from tests.folders import server_folder
 
 ENVIRONMENT = {
     "GODOT_REDIS_URL": "redis_url",
@@ -51,12 +51,21 @@ CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON logs_ledger
 
 
 class Bench:
-    """The test's hands: append records, look at the stream and at the tables."""
+    """The test's hands: append records, look at the stream and at the tables.
+
+    What a test waits for it looks at a hundred times a second, so a look must not cost a session.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.redis = redis.Redis.from_url(settings.redis_url)
         self.producer = Producer()
+        self._eyes: psycopg.Connection | None = None
+
+    def close(self) -> None:
+        self.redis.close()
+        if self._eyes is not None:
+            self._eyes.close()
 
     def records(self, count: int, **more: Any) -> list[LogRecord]:
         return [
@@ -74,9 +83,17 @@ class Bench:
         return str(entry, "ascii")
 
     def sql(self, query: str) -> list[tuple]:
-        assert self.settings.dewey_url is not None
-        with psycopg.connect(self.settings.dewey_url, autocommit=True) as connection:
-            return connection.execute(query).fetchall()
+        if self._eyes is not None:
+            try:
+                return self._eyes.execute(query).fetchall()
+            except psycopg.OperationalError:
+                if not self._eyes.closed:
+                    raise
+        # the first look, or the first at a server that was stopped since
+        self._eyes = psycopg.connect(
+            self.settings.dewey_url or "", autocommit=True, prepare_threshold=None
+        )
+        return self._eyes.execute(query).fetchall()
 
     def change(self, statements: str) -> None:
         """Do what returns no rows."""
@@ -141,13 +158,12 @@ def eventually(condition: Callable[[], object], what: str, seconds: float = 30.0
 def bench(settings: Settings) -> Iterator[Bench]:
     here = Bench(settings)
     yield here
-    here.redis.close()
+    here.close()
 
 
 @pytest.fixture
 def own_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="godot-test-") as name:
-        folder = Path(name)
+    with server_folder() as folder:
         folder.chmod(0o711)
         yield folder
 

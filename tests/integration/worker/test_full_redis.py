@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,17 +15,18 @@ from godot.stream import guard, pressure
 from godot.stream.append import Appender
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
+from tests.folders import server_folder
 from tests.integration.worker.conftest import Bench, eventually
 
 
 @pytest.fixture
 def small(settings) -> Iterator[Bench]:
-    with tempfile.TemporaryDirectory(prefix="godot-test-") as folder:
-        server = Valkey(Path(folder) / "valkey", maxmemory="6mb")
+    with server_folder() as folder:
+        server = Valkey(folder / "valkey", maxmemory="6mb")
         server.start()
         bench = Bench(msgspec.structs.replace(settings, redis_url=server.url))
         yield bench
-        bench.redis.close()
+        bench.close()
         server.stop()
 
 
@@ -69,7 +68,7 @@ def test_a_full_redis_recovers_while_the_store_keeps_the_worker_waiting(small: B
             left = accepted - 2_000
             eventually(lambda: small.redis.xlen(small.settings.stream) == left, "room to be made")
         eventually(lambda: small.stored() == accepted, "everything stored", 60)
-    small.redis.close()
+    small.close()
 
 
 def test_a_worker_that_waits_for_the_store_from_its_start_makes_room(small: Bench, working):

@@ -40,6 +40,7 @@ def test_postgresql_crashing_under_load_loses_and_doubles_nothing(
         producer.join()
         eventually(bench.settled, "everything acknowledged")
     assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(3_000, 3_000)]
+    bench.close()
 
 
 def test_redis_crashing_under_load_loses_nothing_it_accepted(
@@ -56,6 +57,7 @@ def test_redis_crashing_under_load_loses_nothing_it_accepted(
             eventually(lambda: worker.ready()["redis"], "the worker to come back")
         eventually(bench.settled, "everything acknowledged")
     assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(1_200, 1_200)]
+    bench.close()
 
 
 def test_a_worker_waits_for_a_database_that_is_not_there_yet(
@@ -70,6 +72,7 @@ def test_a_worker_waits_for_a_database_that_is_not_there_yet(
         own_postgres.start()
         eventually(bench.settled, "everything acknowledged")
     assert bench.stored() == 10
+    bench.close()
 
 
 def test_stopping_during_an_outage_gives_the_batch_back(
@@ -90,6 +93,7 @@ def test_stopping_during_an_outage_gives_the_batch_back(
     with working(settings):
         eventually(bench.settled, "the released batch, long before its idle time", 55)
     assert bench.stored() == 20
+    bench.close()
 
 
 def test_a_server_that_may_forget_its_commits_is_refused(settings: Settings, own_folder: Path):

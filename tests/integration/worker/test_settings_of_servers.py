@@ -23,7 +23,7 @@ from tests.integration.worker.conftest import Bench, eventually
 def own(settings: Settings, own_valkey: Valkey) -> Iterator[Bench]:
     bench = Bench(msgspec.structs.replace(settings, redis_url=own_valkey.url))
     yield bench
-    bench.redis.close()
+    bench.close()
 
 
 def test_a_worker_does_not_start_on_a_redis_that_may_evict_the_stream(own: Bench):
@@ -86,11 +86,10 @@ def test_a_policy_that_cannot_be_read_is_a_warning_and_the_worker_works(
 
 
 def test_no_setting_of_database_role_or_url_makes_a_worker_commit_without_the_disk(
-    settings: Settings, working
+    settings: Settings, bench: Bench, working
 ):
     """XACK follows the commit, so the writer's session says itself what a commit has to be."""
     assert settings.dewey_url is not None
-    bench = Bench(settings)
     name = settings.dewey_url.partition("?")[0].rpartition("/")[2]
     role = f"hasty_{name}"
     bench.change(f"ALTER DATABASE {name} SET synchronous_commit = off")

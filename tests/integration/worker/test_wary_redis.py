@@ -21,7 +21,7 @@ NOBODY = ("127.0.0.1", 1)  # a master that is not there: the replica keeps what 
 def own(settings: Settings, own_valkey: Valkey) -> Iterator[Bench]:
     bench = Bench(msgspec.structs.replace(settings, redis_url=own_valkey.url))
     yield bench
-    bench.redis.close()
+    bench.close()
 
 
 def refuses(bench: Bench, word: str) -> bool:
