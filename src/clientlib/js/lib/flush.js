@@ -46,7 +46,10 @@ class Marks {
     for (const mark of this.#marks) {
       if (mark.last === null && (empty || taken >= mark.takenBefore)) mark.last = last;
       const settled = told && mark.last !== null && (oldest === null || oldest > mark.last);
-      if (settled || mark.failuresLeft <= 0) mark.answer(settled && dropped === mark.droppedBefore);
+      // a hopeless one is over when all of it was taken at least: by then it is printed
+      if (settled || (mark.failuresLeft <= 0 && mark.last !== null)) {
+        mark.answer(settled && dropped === mark.droppedBefore);
+      }
     }
   }
 }

@@ -2,7 +2,8 @@
 // From the intake to parcels: what gives records their numbers.
 //
 // Numbers are given in the queue's order, and to what was refused as well, so that a receipt can
-// name it. As much is packed at once as fits into one turn of the event loop.
+// name it, also while more comes than is sent. As much is packed at once as fits into one turn of
+// the event loop.
 
 const { performance } = require('node:perf_hooks');
 const { UNREADABLE } = require('./buffer.js');
@@ -32,7 +33,7 @@ class Packer {
       const first = this.#producer.claim(batch.length);
       parcels.push(...this.#framed(batch, this.#producer.number, first));
     }
-    if (!this.#intake.length) this.#numberRefusals();
+    this.#numberRefusals();
     return parcels;
   }
 

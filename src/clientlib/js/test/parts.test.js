@@ -11,6 +11,7 @@ const { Framer, Source, snapshotOf } = require('../lib/framing.js');
 const { Producer, recordId } = require('../lib/identity.js');
 const { Levels } = require('../lib/levels.js');
 const { Outbox } = require('../lib/outbox.js');
+const { Packer } = require('../lib/packer.js');
 const { STANDARD } = require('../lib/redaction.js');
 const { command, partsOf } = require('../lib/resp.js');
 const clock = require('../lib/clock.js');
@@ -136,6 +137,20 @@ test('first in, first out, whatever is done', () => {
     assert.deepEqual([...fifo], model);
     assert.deepEqual(fifo.from(2), model.slice(2));
   }
+});
+
+test('what is refused gets its number while more waits', () => {
+  const queue = new Intake(500, 1e6, () => {});
+  const drops = new Drops();
+  const packer = new Packer(queue, new Producer(), new Framer('s', 1_000), drops);
+  const source = new Source('api', STANDARD);
+  for (let i = 0; i < 407; i++) {
+    queue.put(snapshotOf(20, 1, source, undefined, null, 'm', '', null, null));
+  }
+  const taken = packer.take(1);
+  assert.ok(queue.length > 0);
+  const [from, to] = [taken.length + 1, taken.length + 7];
+  assert.deepEqual(drops.take(9), { reason: BUFFER_FULL, ranges: [[from, to]] });
 });
 
 test('merged ranges are the same numbers', () => {
@@ -287,6 +302,8 @@ test('drops, failures, giving up and time are no delivery', async () => {
   const gaveUp = marks.add(9, 0, 60_000, 9);
   marks.giveUp();
   marks.resolve({ ...state, empty: false });
+  assert.equal(marks.size, 1); // some of it is not even printed
+  marks.resolve({ ...state, empty: false, taken: 9 });
   const late = marks.add(9, 0, 1, 9);
   assert.deepEqual(await Promise.all([dropped, failed, gaveUp, late]), [
     false,
