@@ -9,7 +9,6 @@
 const fs = require('node:fs');
 const { performance } = require('node:perf_hooks');
 const { isMainThread } = require('node:worker_threads');
-const { Fifo } = require('./fifo.js');
 const { partsOf } = require('./resp.js');
 const { pause } = require('./tasks.js');
 
@@ -50,24 +49,34 @@ function lineOf(parcel) {
 }
 
 /**
- * Prints records on stdout; never waits long for it. What is not written yet stays here, so that a
- * task that is never resumed loses nothing: the next one goes on.
+ * Prints records on stdout; never waits long for it. What is begun stays here, so that a task that
+ * is never resumed loses nothing and no line is torn: the next one goes on.
  */
 class Printer {
-  #parcels = new Fifo();
   #lines = 0; // of which `#rest` consists
   #rest = Buffer.alloc(0);
   #patienceMs = STDOUT_PATIENCE_MS;
   printed = 0;
-  unprinted = 0;
 
-  /** A task: print the records as JSON lines; count what stdout does not take. */
-  *print(parcels) {
-    for (const parcel of parcels) this.#parcels.push(parcel);
+  /** How many records were taken over and are not printed yet. */
+  get begun() {
+    return this.#lines;
+  }
+
+  /** Wait for stdout once more, whatever it did before: these are the last words. */
+  bePatient() {
+    this.#patienceMs = STDOUT_PATIENCE_MS;
+  }
+
+  /**
+   * A task: print what `outbox` holds and was not printed, as JSON lines. Ends when stdout does not
+   * take any more; the rest is for the next time.
+   */
+  *print(outbox) {
     let turnEndsAt = performance.now() + TURN_MS;
-    while (this.#parcels.length || this.#rest.length) {
-      if (!this.#rest.length) this.#fill();
-      yield* this.#write();
+    while (this.#rest.length || outbox.unprinted) {
+      if (!this.#rest.length) this.#fill(outbox);
+      if (!(yield* this.#write())) return;
       if (performance.now() < turnEndsAt) continue;
       yield pause(0);
       turnEndsAt = performance.now() + TURN_MS;
@@ -75,13 +84,13 @@ class Printer {
   }
 
   /** Make the next lines, as many as a pipe takes at once. */
-  #fill() {
+  #fill(outbox) {
     const lines = [];
     let bytes = 0;
-    while (this.#parcels.length && bytes < PIPE_BYTES) {
-      const line = Buffer.from(lineOf(this.#parcels.first));
+    while (outbox.unprinted && bytes < PIPE_BYTES) {
+      const line = Buffer.from(lineOf(outbox.nextToPrint));
       if (lines.length && bytes + line.length > PIPE_BYTES) break;
-      this.#parcels.shift();
+      outbox.notePrinted();
       lines.push(line);
       bytes += line.length;
     }
@@ -101,13 +110,14 @@ class Printer {
         waitedMs += STDOUT_RETRY_MS;
         yield pause(STDOUT_RETRY_MS);
       }
-      this.#patienceMs = STDOUT_PATIENCE_MS;
-      this.printed += this.#lines;
     } catch {
-      this.#rest = Buffer.alloc(0);
       this.#patienceMs = 0;
-      this.unprinted += this.#lines;
+      return false;
     }
+    this.#patienceMs = STDOUT_PATIENCE_MS;
+    this.printed += this.#lines;
+    this.#lines = 0;
+    return true;
   }
 }
 

@@ -13,7 +13,7 @@ class Fifo {
 
   /** The oldest item, or undefined. */
   get first() {
-    return this.#items[this.#head];
+    return this.at(0);
   }
 
   push(item) {
@@ -48,9 +48,9 @@ class Fifo {
     }
   }
 
-  /** Return the items from the `n`th oldest on, without removing them. */
-  from(n) {
-    return this.#items.slice(this.#head + n);
+  /** Return the `n`th oldest item, counted from 0, or undefined. */
+  at(n) {
+    return this.#items[this.#head + n];
   }
 
   *[Symbol.iterator]() {

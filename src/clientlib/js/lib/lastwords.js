@@ -22,9 +22,7 @@ class LastWords {
     this.#url = url;
   }
 
-  pause(ms) {
-    if (ms > 0) Atomics.wait(PAUSE, 0, 0, ms);
-  }
+  pause = standStill;
 
   /** Like Transport.exchange, but returns when it is done. */
   exchange(commands, patienceMs) {
@@ -59,4 +57,9 @@ class LastWords {
   }
 }
 
-module.exports = { LastWords };
+/** Wait without giving the event loop a turn. */
+function standStill(ms) {
+  if (ms > 0) Atomics.wait(PAUSE, 0, 0, ms);
+}
+
+module.exports = { LastWords, standStill };

@@ -43,6 +43,7 @@ function flushOnSigterm() {
   process.once('SIGTERM', async () => {
     handlesSigterm = false;
     await finish();
+    for (const { sender } of senders.values()) sender.printNow();
     // Others that listen decide themselves when the process ends.
     if (!process.listenerCount('SIGTERM')) process.kill(process.pid, 'SIGTERM');
   });
@@ -56,7 +57,7 @@ process.on('beforeExit', () => {
 
 process.on('exit', () => {
   for (const { sender, flushTimeoutMs } of senders.values()) {
-    if (sender.holds) sender.finishNow(flushTimeoutMs);
+    sender.finishNow(flushTimeoutMs);
   }
 });
 

@@ -73,11 +73,19 @@ class Outbox {
     while (this.length) this.#dropOldest(reason);
   }
 
-  /** Return the records that were not printed yet, and count them as printed. */
-  unprinted() {
-    const found = this.#waiting.from(this.#printed);
-    this.#printed = this.length;
-    return found;
+  /** How many records were not printed yet. */
+  get unprinted() {
+    return this.length - this.#printed;
+  }
+
+  /** The oldest record that was not printed yet, or undefined. */
+  get nextToPrint() {
+    return this.#waiting.at(this.#printed);
+  }
+
+  /** Count that one as printed. */
+  notePrinted() {
+    this.#printed++;
   }
 
   /** Return what to send next: receipts first, then the oldest records; nothing is removed. */

@@ -28,7 +28,7 @@ const { say } = require('./fallback.js');
 const { Marks } = require('./flush.js');
 const { Framer } = require('./framing.js');
 const { Producer } = require('./identity.js');
-const { LastWords } = require('./lastwords.js');
+const { LastWords, standStill } = require('./lastwords.js');
 const { Levels } = require('./levels.js');
 const { Packer } = require('./packer.js');
 const { Shipping } = require('./shipping.js');
@@ -199,6 +199,10 @@ class Sender {
 
   /** Do at once and standing still what the loop would do: nothing else runs any more. */
   finishNow(timeoutMs) {
+    if (!this.holds) {
+      this.printNow();
+      return;
+    }
     const words = new LastWords(this.#lookUp?.() ?? this.#transport.url);
     this.#deadline = performance.now() + timeoutMs;
     try {
@@ -215,6 +219,11 @@ class Sender {
     } finally {
       words.close();
     }
+  }
+
+  /** Print at once what is neither sent nor printed, where it was tried to send it. */
+  printNow() {
+    if (this.#shipping.unprinted) runNow(this.#shipping.printLast(), { pause: standStill });
   }
 
   *#cycle() {

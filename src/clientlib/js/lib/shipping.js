@@ -68,11 +68,24 @@ class Shipping {
   /** End with the process: print what is not sent, and say in the stream what is missing. */
   *giveUp(component, patienceMs) {
     const undelivered = this.outbox.length;
-    yield* this.printer.print(this.outbox.unprinted());
+    yield* this.printLast();
     this.outbox.dropAll(SHUTDOWN);
     if (this.outage.lasts) return;
     yield* this.deliver(component, patienceMs, true);
     if (undelivered) say(`ended with ${undelivered} records not sent in time; they are on stdout`);
+  }
+
+  /** How many records should be on stdout and are not yet. */
+  get unprinted() {
+    return this.printer.begun + (this.outage.lasts ? this.outbox.unprinted : 0);
+  }
+
+  /** Print what was not printed yet, and say what stdout does not take even now. */
+  *printLast() {
+    this.printer.bePatient();
+    yield* this.printer.print(this.outbox);
+    const lost = this.printer.begun + this.outbox.unprinted;
+    if (lost) say(`ended with ${lost} records neither sent nor printed: stdout does not take them`);
   }
 
   /** Return null when everything was taken, else the reason. */
@@ -118,7 +131,7 @@ class Shipping {
   }
 
   *#printAndTrim() {
-    yield* this.printer.print(this.outbox.unprinted());
+    yield* this.printer.print(this.outbox);
     this.outbox.trim();
   }
 }

@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const { test } = require('node:test');
+const { setTimeout: sleep } = require('node:timers/promises');
 const { run } = require('./support/program.js');
 const { ownServer, sharedServer, streamName } = require('./support/server.js');
 const { account, messages, read, until } = require('./support/stream.js');
@@ -164,60 +165,84 @@ test('what the deadline leaves behind is printed and named', async () => {
   );
 });
 
-for (const end of ['', 'process.exit(0)']) {
-  test(`a pipe that nobody reads does not hold a program up: ${end || 'normal end'}`, async (t) => {
-    const pipe = path.join(server.folder, `pipe-${streamName()}`);
-    execFileSync('mkfifo', [pipe]);
-    const stdout = fs.openSync(pipe, 'r+');
-    t.after(() => fs.closeSync(stdout));
-    const program = `
-      const log = new (require('godot-logs').ICCMLogger)();
-      for (let i = 0; i < 5000; i++) log.info('x'.repeat(500));
-      const { monitorEventLoopDelay } = require('node:perf_hooks');
-      const delay = monitorEventLoopDelay({ resolution: 5 });
-      delay.enable();
-      setTimeout(() => {
-        process.stderr.write(String(delay.max / 1e6));
-        ${end}
-      }, 1500);`;
-    const { code, ms, err } = await run(program, { url: 'redis://127.0.0.1:1/0', stdout });
-    assert.equal(code, 0);
-    assert.ok(ms < 20_000, `${ms}`);
-    assert.ok(Number(err.at(-1)) < 1_000, `the event loop stood still for ${err.at(-1)} ms`);
-  });
-}
-
-for (const end of ['', 'process.exit(0)']) {
-  test(`a pipe that is read slowly gets every line: ${end || 'normal end'}`, async (t) => {
-    const pipe = path.join(server.folder, `pipe-${streamName()}`);
-    execFileSync('mkfifo', [pipe]);
-    const stdout = fs.openSync(pipe, 'r+');
-    const reader = fs.openSync(pipe, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
-    t.after(() => [stdout, reader].forEach((fd) => fs.closeSync(fd)));
-    let text = '';
-    const bytes = Buffer.alloc(65_536);
-    const read = () => {
+/** Return a pipe as a program's stdout, and what reads from it: `{stdout, take()}`. */
+function pipe(t) {
+  const name = path.join(server.folder, `pipe-${streamName()}`);
+  execFileSync('mkfifo', [name]);
+  const stdout = fs.openSync(name, 'r+');
+  const reader = fs.openSync(name, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  t.after(() => [stdout, reader].forEach((fd) => fs.closeSync(fd)));
+  const bytes = Buffer.alloc(65_536);
+  let text = '';
+  return {
+    stdout,
+    /** Read what is there, up to what a pipe holds. */
+    take() {
       try {
         text += bytes.toString('latin1', 0, fs.readSync(reader, bytes));
       } catch {
         // nothing there
       }
+    },
+    /** Return the messages of the lines read so far, and of what is still there. */
+    messages() {
+      for (let i = 0; i < 20; i++) this.take();
+      const lines = text.split('\n').filter(Boolean);
+      return lines.map((line) => JSON.parse(line).message);
+    },
+  };
+}
+
+const NOWHERE = 'redis://127.0.0.1:1/0';
+
+for (const end of ['', 'process.exit(0)', 'process.kill(process.pid)']) {
+  test(`a pipe that nobody reads does not hold a program up: ${end || 'normal end'}`, async (t) => {
+    const unread = pipe(t);
+    const program = `
+      const log = new (require('godot-logs').ICCMLogger)({ flushOnSigterm: true });
+      for (let i = 0; i < 5000; i++) log.info('x'.repeat(500));
+      const { monitorEventLoopDelay } = require('node:perf_hooks');
+      const delay = monitorEventLoopDelay({ resolution: 5 });
+      delay.enable();
+      setTimeout(() => {
+        require('node:fs').writeSync(2, String(delay.max / 1e6) + '\\n');
+        ${end}
+      }, 800);`;
+    const { code, signal, ms, err } = await run(program, { url: NOWHERE, stdout: unread.stdout });
+    assert.deepEqual([code, signal], end.includes('kill') ? [null, 'SIGTERM'] : [0, null]);
+    assert.ok(ms < 20_000, `${ms}`);
+    const [, stoodStillMs, last] = err;
+    assert.ok(Number(stoodStillMs) < 1_000, `the event loop stood still for ${stoodStillMs} ms`);
+    const [, lost] = /ended with (\d+) records neither sent nor printed/.exec(last);
+    assert.equal(unread.messages().length + Number(lost), 5_000);
+    assert.equal(err.length, 3, err.join('\n'));
+  });
+}
+
+for (const [name, end] of [
+  ['normal end', ''],
+  ['process.exit(0)', 'process.exit(0)'],
+  ['from half a second on', 'setTimeout(() => {}, 1500)'],
+]) {
+  test(`a pipe that is read slowly gets every line: ${name}`, async (t) => {
+    const slow = pipe(t);
+    let timer;
+    const act = async (child, texts) => {
+      if (name.includes('second')) {
+        await until(() => texts.stderr.includes('does not take records'));
+        await sleep(500); // longer than stdout is waited for
+      }
+      timer = setInterval(() => slow.take(), 20);
     };
-    const timer = setInterval(read, 20);
     const program = `
       const log = new (require('godot-logs').ICCMLogger)();
       for (let i = 0; i < 3000; i++) log.info('m' + i, { text: 'x'.repeat(400) });
       ${end}`;
-    const { code } = await run(program, { url: 'redis://127.0.0.1:1/0', stdout });
+    const { code, err } = await run(program, { url: NOWHERE, stdout: slow.stdout, act });
     clearInterval(timer);
-    for (let i = 0; i < 20; i++) read();
-    assert.equal(code, 0);
-    const messages = text
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line).message);
+    assert.deepEqual([code, err.length], [0, 1], err.join('\n'));
     assert.deepEqual(
-      messages,
+      slow.messages(),
       Array.from({ length: 3_000 }, (_, i) => `m${i}`),
     );
   });
