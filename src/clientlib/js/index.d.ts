@@ -109,10 +109,10 @@ export declare function bind<T>(fields: object, fn: () => T): T;
 export declare function traceContext<T>(traceId: string | null | undefined, fn: () => T): T;
 export declare function currentTraceId(): string | null;
 
-type Headers = Record<string, string | string[] | undefined>;
+type Carrier = object | Iterable<[string, unknown]> | null | undefined;
 
 /** The trace id of a request's `traceparent` or `X-Trace-ID`, or null. */
-export declare function traceIdFrom(headers: Headers | undefined): string | null;
+export declare function traceIdFrom(carrier: Carrier): string | null;
 /** Headers that carry the trace id in force to another program. */
 export declare function traceHeaders(): { 'X-Trace-ID'?: string; traceparent?: string };
 export declare function traceMiddleware(): (

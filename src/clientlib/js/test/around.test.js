@@ -140,6 +140,39 @@ test('headers carry the trace to another program', () => {
   });
 });
 
+test('a trace id is read from whatever carries it, and nothing that carries it throws', () => {
+  const parent = `00-${TRACE}-b7ad6b7169203331-01`;
+  const hostile = Object.defineProperty({}, 'traceparent', {
+    enumerable: true,
+    get() {
+      throw new Error('no');
+    },
+  });
+  for (const [carrier, expected] of [
+    [new Headers({ TraceParent: ` ${parent} `, 'X-Trace-ID': 'x' }), STORED],
+    [new Map([['Traceparent', parent]]), STORED],
+    [[['X-TRACE-ID', ' req-42 ']], 'req-42'],
+    [{ 'X-Trace-Id': 'req-42', traceparent: 7 }, 'req-42'],
+    [{ 'x-trace-id': ['a', 'b'] }, 'a'],
+    [{ 'x-trace-id': '😀'.repeat(200) }, '😀'.repeat(128)],
+    [hostile, null],
+    [{ 'x-trace-id': { toString: () => 'x' } }, null],
+    ...[null, undefined, 'text', 7, [[]], [null]].map((carrier) => [carrier, null]),
+  ]) {
+    assert.equal(godot.traceIdFrom(carrier), expected);
+  }
+});
+
+test('what no header may hold is in none', () => {
+  for (const traceId of ['日本', 'a\nb', 'é', Symbol('x')]) {
+    godot.traceContext(traceId, () => {
+      const headers = godot.traceHeaders();
+      void new Headers(headers);
+      assert.deepEqual(Object.keys(headers), typeof traceId === 'symbol' ? ['X-Trace-ID'] : []);
+    });
+  }
+});
+
 async function throughPino(t, options, act) {
   const stream = streamName();
   const transport = pino.transport({
