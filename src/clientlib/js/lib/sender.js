@@ -170,6 +170,7 @@ class Sender {
     }
     this.#running = true;
     this.#stopping = false;
+    this.#watch.start(); // it was stopped, perhaps
     nobody.runInAsyncScope(() => void this.#run());
   }
 

@@ -3,12 +3,14 @@
 // the same name that tells when it changes.
 //
 // Both are read over the sender's own connection, so it is opened soon after the first logger is
-// made, also by a program that logs nothing, and again when it is lost. Whatever fails here is no
-// outage and is not told: records are what matters, and the levels are read again with the next
-// connection.
+// made, also by a program that logs nothing, and again when it is lost. The hash is read when word
+// comes, with every new connection, and twice a minute in case word was lost, which also tells that
+// an idle connection leads nowhere. Where the server cannot tell by itself it is asked every two
+// seconds. Whatever fails here is no outage and is not told: records are what matters.
 
 const FIRST_LOOK_MS = 50; // a program that ends at once needs no connection
-const ASK_AGAIN_MS = 2_000; // where the server cannot tell by itself
+const ASK_OFTEN_MS = 2_000; // where the server cannot tell by itself
+const ASK_EVERY_MS = 30_000;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 
@@ -16,14 +18,16 @@ class Watch {
   #key;
   #transport;
   #levels;
+  #askEveryMs;
   #timer = null;
   #retryMs = FIRST_RETRY_MS;
   #started = false;
 
-  constructor(stream, transport, levels) {
+  constructor(stream, transport, levels, askEveryMs = ASK_EVERY_MS) {
     this.#key = `${stream}:levels`;
     this.#transport = transport;
     this.#levels = levels;
+    this.#askEveryMs = askEveryMs;
   }
 
   /** Begin, unless it was begun. */
@@ -33,9 +37,11 @@ class Watch {
     this.#after(FIRST_LOOK_MS, () => this.#connect());
   }
 
+  /** Forget what was set from outside: nobody would notice that it is over. */
   stop() {
     this.#started = false;
     clearTimeout(this.#timer);
+    this.#levels.push([]);
   }
 
   /** The connection is ready: subscribe, then read, in this order, so that no change is missed. */
@@ -43,8 +49,7 @@ class Watch {
     this.#retryMs = FIRST_RETRY_MS;
     let told = this.#transport.pushes;
     if (told) told = await this.#tried(['SUBSCRIBE', this.#key], () => {});
-    const known = await this.#readAll();
-    if (known && !told) this.#after(ASK_AGAIN_MS, () => this.#askAgain());
+    await this.#ask(told);
   }
 
   /** The server told something. */
@@ -63,9 +68,11 @@ class Watch {
     if (this.#started) this.#after(this.#retryMs, () => this.#connect());
   }
 
-  async #askAgain() {
-    if (!this.#transport.connected) return; // `read` is called with the next one
-    if (await this.#readAll()) this.#after(ASK_AGAIN_MS, () => this.#askAgain());
+  async #ask(told) {
+    const known = await this.#readAll();
+    const ms = known && !told ? ASK_OFTEN_MS : this.#askEveryMs;
+    if (this.#transport.connected) this.#after(ms, () => this.#ask(told));
+    else this.lost();
   }
 
   #readAll() {

@@ -1,6 +1,5 @@
 'use strict';
-// What stands around the logger: levels from outside, traces over HTTP, pino, console, both module
-// systems.
+// What stands around the logger: traces over HTTP, pino, console, both module systems.
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const http = require('node:http');
@@ -12,7 +11,7 @@ const express = require('express');
 const pino = require('pino');
 const godot = require('../index.js');
 const { run } = require('./support/program.js');
-const { ownServer, sharedServer, streamName } = require('./support/server.js');
+const { sharedServer, streamName } = require('./support/server.js');
 const { account, messages, read, until } = require('./support/stream.js');
 
 const { ICCMLogger } = godot;
@@ -26,51 +25,6 @@ function logger(t, options = {}) {
   t.after(() => log.close());
   return { log, stream };
 }
-
-/** Set or take away a level as `godot level` does: the hash, then the channel. */
-async function push(on, stream, component, value) {
-  if (value === null) await on.command('HDEL', `${stream}:levels`, component);
-  else await on.command('HSET', `${stream}:levels`, component, value);
-  await on.command('PUBLISH', `${stream}:levels`, component);
-}
-
-test('a level set from outside reaches a program that logs nothing in 2 s', async (t) => {
-  const { log, stream } = logger(t, { level: 'ERROR' });
-  const child = log.bind({ a: 1 });
-  await until(async () => (await server.command('PUBSUB', 'NUMSUB', `${stream}:levels`))[1] === 1);
-  const start = Date.now();
-  await push(server, stream, 'shop', 'DEBUG');
-  await until(() => log.isEnabled('DEBUG') && child.isEnabled('DEBUG'));
-  assert.ok(Date.now() - start < 2_000);
-  await push(server, stream, '*', 'WARN');
-  await push(server, stream, 'shop', null);
-  await until(() => !log.isEnabled('INFO') && log.isEnabled('WARN'));
-  await push(server, stream, '*', `TRACE ${Date.now() + 700}`);
-  await until(() => log.isEnabled('TRACE'));
-  await until(() => !log.isEnabled('WARN'), 2_000); // expired: the logger's own level again
-  assert.equal(log.stats().state, 'idle');
-});
-
-test('levels are read again when the connection was lost', async (t) => {
-  const own = await ownServer(t);
-  const { log, stream } = logger(t, { redisUrl: own.url });
-  await until(async () => (await own.command('PUBSUB', 'NUMSUB', `${stream}:levels`))[1] === 1);
-  await own.command('HSET', `${stream}:levels`, 'shop', 'TRACE'); // and nobody is told
-  assert.equal(log.isEnabled('TRACE'), false);
-  await own.stop();
-  await own.start();
-  await until(() => log.isEnabled('TRACE'), 10_000);
-});
-
-test('where the server may not tell, it is asked', async (t) => {
-  const own = await ownServer(t);
-  await own.command('ACL', 'SETUSER', 'default', '-subscribe', '-hello');
-  const { log, stream } = logger(t, { redisUrl: own.url });
-  log.info('m');
-  assert.ok(await log.flush(10_000));
-  await own.command('HSET', `${stream}:levels`, 'shop', 'TRACE');
-  await until(() => log.isEnabled('TRACE'), 4_000);
-});
 
 async function serve(t, handler) {
   const listener = http.createServer(handler).listen(0, '127.0.0.1');

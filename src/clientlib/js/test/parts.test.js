@@ -9,7 +9,6 @@ const { Fifo } = require('../lib/fifo.js');
 const { Marks } = require('../lib/flush.js');
 const { Framer, Source, snapshotOf } = require('../lib/framing.js');
 const { Producer, recordId } = require('../lib/identity.js');
-const { Levels } = require('../lib/levels.js');
 const { Outbox } = require('../lib/outbox.js');
 const { Packer } = require('../lib/packer.js');
 const { STANDARD } = require('../lib/redaction.js');
@@ -338,53 +337,4 @@ test('waiting times double up to a limit and begin anew after success', () => {
   );
   jittered.failed('p', 'r');
   assert.equal(jittered.waitMs, 50);
-});
-
-test('a level set from outside wins over the logger’s own, and the component’s over all', () => {
-  const levels = new Levels();
-  const [shop, other] = ['shop', 'other'].map((name) => levels.gate(name, 20, true));
-  const off = levels.gate('shop', 20, false);
-  const seen = () => [shop.level, other.level, off.level];
-  levels.push([
-    ['*', 'ERROR'],
-    ['shop', 'debug'],
-  ]);
-  assert.deepEqual(seen(), [10, 40, 1_000]);
-  shop.set(30);
-  assert.deepEqual(seen(), [10, 40, 1_000]);
-  levels.push([
-    ['*', 'LOUD'],
-    ['other', '5'],
-    ['x', ''],
-  ]);
-  assert.deepEqual(seen(), [30, 20, 1_000]);
-});
-
-test('a level that expires returns by itself', async () => {
-  const levels = new Levels();
-  const gate = levels.gate('shop', 20, true);
-  const now = Date.now();
-  levels.push([
-    ['shop', `DEBUG ${now - 1}`],
-    ['*', `ERROR ${now + 60}`],
-  ]);
-  assert.equal(gate.level, 40);
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  assert.equal(gate.level, 20);
-});
-
-test('a gate whose logger is gone is forgotten', async () => {
-  const levels = new Levels();
-  levels.push([['a', 'DEBUG']]);
-  let gate = levels.gate('a', 20, true);
-  const ref = new WeakRef(gate);
-  gate = null;
-  require('node:v8').setFlagsFromString('--expose-gc');
-  const gc = require('node:vm').runInNewContext('gc');
-  for (let i = 0; i < 20 && ref.deref(); i++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    gc();
-  }
-  assert.equal(ref.deref(), undefined);
-  levels.push([]); // and pushing goes on without it
 });
