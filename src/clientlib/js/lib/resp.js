@@ -7,6 +7,11 @@ function bulk(text) {
   return `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 }
 
+/** Return a bulk string of text that is known to be ASCII. */
+function asciiBulk(text) {
+  return `$${text.length}\r\n${text}\r\n`;
+}
+
 /** Return a whole command. */
 function command(parts) {
   return `*${parts.length}\r\n${parts.map((part) => bulk(String(part).toWellFormed())).join('')}`;
@@ -26,4 +31,4 @@ function partsOf(packed) {
   return found;
 }
 
-module.exports = { bulk, command, partsOf };
+module.exports = { asciiBulk, bulk, command, partsOf };

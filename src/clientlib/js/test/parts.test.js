@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { parseRecordId } = require('../index.js');
 const { BUFFER_FULL, Drops, Intake, merged } = require('../lib/buffer.js');
+const { bound } = require('../lib/context.js');
 const { Outage, fieldsOf } = require('../lib/fallback.js');
 const { Fifo } = require('../lib/fifo.js');
 const { Marks } = require('../lib/flush.js');
@@ -84,6 +85,26 @@ test('the command is one XADD with a limit, its fields in wire order', () => {
   ]);
   assert.equal(Buffer.byteLength(command(parts)), parcel.bytes);
   assert.equal(command(parts), parcel.command);
+});
+
+test('bytes are counted right wherever a letter takes two', () => {
+  const usual = { component: 'api', fields: {}, traceId: 't', message: 'm', data: '{"a":"b"}' };
+  for (const special of [
+    {},
+    { component: 'é' },
+    { fields: { user: 'é' } },
+    { traceId: 'é' },
+    { message: 'é' },
+    { data: '{"a":"é"}' },
+  ]) {
+    const { component, fields, traceId, message, data } = { ...usual, ...special };
+    const source = new Source(component, STANDARD, bound(null, fields));
+    const one = snapshotOf(20, 1, source, undefined, traceId, message, data, null, null);
+    const [parcel] = new Framer('s', 5_000).frame([one], PRODUCER, 1);
+    assert.equal(parcel.bytes, Buffer.byteLength(parcel.command));
+    assert.equal(command(partsOf(parcel.command)), parcel.command);
+    assert.equal(fieldsOf(parcel).message, message);
+  }
 });
 
 test('neither bound of the queue is ever exceeded, and everyone is counted', () => {
