@@ -11,7 +11,7 @@ const KEEP = 0;
 const MASK_TEXT = 1;
 const MASK_ALL = 2;
 
-const MAX_KEYS_REMEMBERED = 4_096;
+const MAX_KEYS_JUDGED = 4_096;
 const LONG_NAME = 8; // a name this long is recognised inside a longer word: passwordhash
 const SEPARATORS = /[-_. ]/g;
 const WORDS = /\p{L}+/gu;
@@ -30,7 +30,7 @@ class KeyRules {
     let found = this.#judged.get(key);
     if (found === undefined) {
       found = this.#judge(flatOf(key), wordsOf(key));
-      if (this.#judged.size < MAX_KEYS_REMEMBERED) this.#judged.set(key, found);
+      if (this.#judged.size < MAX_KEYS_JUDGED) this.#judged.set(key, found);
     }
     return found;
   }

@@ -9,7 +9,7 @@ const { performance } = require('node:perf_hooks');
 const { UNREADABLE } = require('./buffer.js');
 
 const CHUNK = 50;
-const TURN_MS = 2;
+const PACKING_MS = 2;
 
 class Packer {
   #intake;
@@ -27,7 +27,7 @@ class Packer {
   /** Return the oldest records as parcels, about `n` at most; note what was refused. */
   take(n) {
     const parcels = [];
-    const endsAt = performance.now() + TURN_MS;
+    const endsAt = performance.now() + PACKING_MS;
     while (parcels.length < n && this.#intake.length && performance.now() < endsAt) {
       const batch = this.#intake.take(CHUNK);
       const first = this.#producer.claim(batch.length);

@@ -11,10 +11,10 @@ const { MAX_DATA_BYTES, MAX_DEPTH } = require('./record.js');
 const { beginning, isSafe, textOf, digitsOf, kindOf, withoutUnsafe } = require('./text.js');
 
 const TOO_DEEP = '[TOO DEEP]';
-const UNREADABLE = '[UNREADABLE]';
+const UNREADABLE_VALUE = '[UNREADABLE]';
 const MAX_BINARY_BYTES = (MAX_DATA_BYTES / 4) * 3; // as many as fit in base64
-const MIN_INT = -(1n << 63n);
-const MAX_INT = (1n << 64n) - 1n;
+const LEAST_INT = -(1n << 63n);
+const GREATEST_INT = (1n << 64n) - 1n;
 
 /** Return an object for any data: an Error as `exception`, what is no object as `value`. */
 function asObject(data) {
@@ -103,7 +103,7 @@ class Walk {
     try {
       return read(key);
     } catch {
-      return this.#changed('values', UNREADABLE);
+      return this.#changed('values', UNREADABLE_VALUE);
     }
   }
 
@@ -115,7 +115,7 @@ class Walk {
       case 'number':
         return this.#number(value);
       case 'bigint':
-        if (value >= MIN_INT && value <= MAX_INT) return value;
+        if (value >= LEAST_INT && value <= GREATEST_INT) return value;
         return this.#changed('numbers', digitsOf(value));
       case 'boolean':
         return value;

@@ -36,7 +36,7 @@ const SHAPES = new RegExp(
 // Both take a whole run of their characters and decide afterwards: what the run as a whole lacks (a
 // dot, an @) no part of it has, and searching it again from each part is quadratic.
 const JWT = new RegExp(`${START}eyJ[A-Za-z0-9_-]{8,}((?:\\.[A-Za-z0-9_-]*){1,2})?`, 'gu');
-const URL = new RegExp(
+const URL_PASSWORD = new RegExp(
   `(${START}[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\\s/:@"'<>]*:)(?!\\d+(?:[/?#]|$))([^\\s"'<>]+)`,
   'gu',
 );
@@ -97,7 +97,7 @@ class Redactor {
     if (!this.values || !this.suspects(text)) return text;
     let found = this.#withoutPairs(text);
     if (/ookie/i.test(found)) found = found.replace(COOKIES, `$1${MASK}`);
-    if (found.includes('@') && found.includes('://')) found = found.replace(URL, maskedUrl);
+    if (found.includes('@') && found.includes('://')) found = found.replace(URL_PASSWORD, maskedUrl);
     found = found.replace(BEARER, `$1${MASK}`);
     // after `bearer`, whose tokens may go on behind it; before what it may hold
     if (found.includes('eyJ')) found = found.replace(JWT, (run, dots) => (dots ? MASK : run));

@@ -11,8 +11,8 @@
 const FIRST_LOOK_MS = 50; // a program that ends at once needs no connection
 const ASK_OFTEN_MS = 2_000; // where the server cannot tell by itself
 const ASK_EVERY_MS = 30_000;
-const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 5_000;
+const FIRST_AGAIN_MS = 100;
+const LAST_AGAIN_MS = 5_000;
 
 class Watch {
   #key;
@@ -20,7 +20,7 @@ class Watch {
   #levels;
   #askEveryMs;
   #timer = null;
-  #retryMs = FIRST_RETRY_MS;
+  #retryMs = FIRST_AGAIN_MS;
   #started = false;
 
   constructor(stream, transport, levels, askEveryMs = ASK_EVERY_MS) {
@@ -46,7 +46,7 @@ class Watch {
 
   /** The connection is ready: subscribe, then read, in this order, so that no change is missed. */
   async read() {
-    this.#retryMs = FIRST_RETRY_MS;
+    this.#retryMs = FIRST_AGAIN_MS;
     let told = this.#transport.pushes;
     if (told) told = await this.#tried(['SUBSCRIBE', this.#key], () => {});
     await this.#ask(told);
@@ -64,7 +64,7 @@ class Watch {
 
   async #connect() {
     if (this.#transport.connected || (await this.#transport.connect())) return;
-    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_AGAIN_MS);
     if (this.#started) this.#after(this.#retryMs, () => this.#connect());
   }
 

@@ -10,6 +10,7 @@ const { sharedServer, streamName } = require('./support/server.js');
 const { account, read } = require('./support/stream.js');
 
 const ROOT = path.resolve(__dirname, '..');
+const [, README] = /^```js\n(.*?)^```$/ms.exec(fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8'));
 const server = sharedServer();
 
 /** Pack, and install the archive beside the dependency that is installed here already. */
@@ -19,19 +20,20 @@ function installed(t) {
   const target = path.join(folder, 'built');
   execFileSync(process.execPath, [path.join(ROOT, 'pack.js'), target]);
   const packed = execFileSync('npm', ['pack', '--json'], { cwd: target, encoding: 'utf8' });
-  const [{ filename, files }] = JSON.parse(packed);
+  const [{ filename, files, unpackedSize }] = JSON.parse(packed);
   const home = path.join(folder, 'node_modules/godot-logs');
   fs.mkdirSync(home, { recursive: true });
   execFileSync('tar', ['-xzf', path.join(target, filename), '-C', home, '--strip-components=1']);
   fs.mkdirSync(path.join(folder, 'node_modules/@redis'));
   const client = 'node_modules/@redis/client';
   fs.symlinkSync(path.join(ROOT, client), path.join(folder, client));
-  return { folder, names: files.map((file) => file.path) };
+  return { folder, names: files.map((file) => file.path), unpackedSize };
 }
 
 test('what is published works from an empty folder, in both module systems', async (t) => {
-  const { folder, names } = installed(t);
-  assert.ok(names.includes('LICENSE') && names.includes('index.d.ts'));
+  const { folder, names, unpackedSize } = installed(t);
+  assert.ok(unpackedSize <= 60_000, `${unpackedSize}`);
+  for (const name of ['LICENSE', 'README.md', 'index.d.ts']) assert.ok(names.includes(name), name);
   assert.ok(!names.some((name) => /^(test|bench)|-lock|^pack\.js/.test(name)), names.join(' '));
   const stream = streamName();
   const env = { ...process.env, GODOT_REDIS_URL: server.url, GODOT_STREAM: stream };
@@ -50,6 +52,7 @@ test('what is published works from an empty folder, in both module systems', asy
     'c.cjs': `const stream = require('godot-logs/pino')({ component: 'pino' });
       stream.write('{"level":30,"time":1795379708810,"msg":"m"}\\n');
       stream.end();`,
+    'd.cjs': README,
   };
   for (const [name, code] of Object.entries(programs)) {
     fs.writeFileSync(path.join(folder, name), code);
@@ -59,8 +62,10 @@ test('what is published works from an empty folder, in both module systems', asy
   const found = await read(server, stream);
   assert.deepEqual(
     found.map((record) => record.component),
-    ['common', 'module', 'pino'],
+    ['common', 'module', 'pino', 'shop', 'shop'],
   );
+  assert.equal(found[3].data, '{"order":8812,"password":"[REDACTED]"}');
+  assert.equal(found[4].trace_id, '4bf92f35-77b3-4da6-a3ce-929d0e0e4736');
   assert.equal(found[0].data, '{"password":"[REDACTED]","m":{"id":5}}');
-  assert.equal((await account(server, stream)).producers, 3);
+  assert.equal((await account(server, stream)).producers, 4);
 });
