@@ -10,7 +10,7 @@ const { BUFFER_FULL } = require('./buffer.js');
 const { fieldsOf } = require('./fallback.js');
 const { Fifo } = require('./fifo.js');
 
-const MAX_SENT_RECORDS = 500;
+const MAX_SENT_RECORDS = 1_000;
 const MAX_SENT_BYTES = 1_048_576;
 const NO_REPLY = 'no reply';
 

@@ -38,6 +38,7 @@ const { Watch } = require('./watch.js');
 
 const LINGER_MS = 20;
 const MAX_TAKEN = 500;
+const MAX_AHEAD = 2_000; // packed records, those on their way included
 const LEAST_PATIENCE_MS = 200; // for the last words of a process
 const LAST_WORDS_MS = 400; // beyond the deadline, to print what was not sent
 const FAILURES_AT_EXIT = 2;
@@ -178,11 +179,8 @@ class Sender {
     const world = {
       pause: (ms) =>
         ms ? timers.setTimeout(ms, undefined, { ref: false }) : timers.setImmediate(),
-      exchange: (commands, patienceMs) => {
-        const answers = this.#transport.exchange(commands, patienceMs);
-        this.#packAhead();
-        return answers;
-      },
+      exchange: (commands, patienceMs) =>
+        this.#packAhead(this.#transport.exchange(commands, patienceMs)),
     };
     if (!this.#marks.size) await this.#pause(LINGER_MS);
     do {
@@ -279,11 +277,16 @@ class Sender {
     if (parcels.length) yield* this.#shipping.add(parcels);
   }
 
-  /** Pack the next batch while the server is busy with this one, when there is a whole one. */
-  #packAhead() {
-    if (this.#shipping.outage.lasts || this.intake.length < MAX_TAKEN) return;
-    if (this.#shipping.outbox.length > MAX_TAKEN) return;
-    runNow(this.#take(), null); // which waits for nothing when there is no outage
+  /** Pack what goes next while the server is busy, in turns, when there is a whole batch. */
+  async #packAhead(answers) {
+    let waits = true;
+    void answers.then(() => (waits = false));
+    const { outage, outbox } = this.#shipping;
+    while (waits && !outage.lasts && this.intake.length >= MAX_TAKEN && outbox.length < MAX_AHEAD) {
+      runNow(this.#take(), null); // which waits for nothing when there is no outage
+      await timers.setImmediate();
+    }
+    return answers;
   }
 
   #due() {

@@ -238,7 +238,7 @@ test('a batch is bounded but never empty', () => {
   box.add(parcels(2, 2_000));
   assert.ok(box.large);
   assert.equal(box.settle(1, [null]), 1);
-  assert.equal(box.batch().length, 500);
+  assert.equal(box.batch().length, 1_000);
 });
 
 test('receipts go first; refused they come apart, unanswered they stay', () => {
