@@ -1,5 +1,5 @@
 'use strict';
-// Every test file, two at a time: most of their time is waiting for servers that are away. The
+// Every test file, three at a time: most of their time is waiting for servers that are away. The
 // command line's own switch for it came after the first Node 20.
 
 const { readdirSync } = require('node:fs');
@@ -13,7 +13,7 @@ const files = readdirSync(__dirname)
 
 process.exitCode = 1; // until the last one has passed
 let failed = 0;
-run({ files, concurrency: 2 })
+run({ files, concurrency: 3 })
   .on('test:fail', () => {
     failed += 1;
   })

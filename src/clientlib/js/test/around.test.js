@@ -163,11 +163,11 @@ test('pino’s records arrive with their level, time, trace and data', async (t)
     assert.ok(Math.abs(Date.parse(record.created_at) - Date.now()) < 60_000);
 });
 
-test('twenty thousand of pino’s records arrive', async (t) => {
+test('five thousand of pino’s records arrive', async (t) => {
   const found = await throughPino(t, {}, (log) => {
-    for (let i = 0; i < 20_000; i++) log.info({ i }, 'm');
+    for (let i = 0; i < 5_000; i++) log.info({ i }, 'm');
   });
-  assert.equal(found.length, 20_000);
+  assert.equal(found.length, 5_000);
 });
 
 test('a program with pino that calls process.exit loses nothing', async () => {

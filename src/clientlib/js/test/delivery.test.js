@@ -78,14 +78,14 @@ for (const count of [1, 49, 50, 51, 499, 500, 501, 1_500]) {
 
 test('a program that gives turns loses nothing, however much it logs', async (t) => {
   const { log, stream } = logger(t);
-  for (let i = 0; i < 60_000; i++) {
+  for (let i = 0; i < 20_000; i++) {
     log.info(`m${i}`, { i });
     if (i % 100 === 99) await turn();
     while (log.pressed) await turn();
   }
   assert.ok(await log.flush(20_000));
   const { records, lost } = await account(server, stream);
-  assert.deepEqual([records, lost], [60_000, 0]);
+  assert.deepEqual([records, lost], [20_000, 0]);
 });
 
 test('a burst larger than the buffer is accounted for', async (t) => {
