@@ -8,6 +8,13 @@ const path = require('node:path');
 
 const PACKAGE = path.resolve(__dirname, '../..');
 
+/** A program's text that logs 500 records and ends. */
+const LOG_500 = `
+  const { ICCMLogger } = require('godot-logs');
+  const log = new ICCMLogger();
+  for (let i = 0; i < 500; i++) log.info('m' + i, { i });
+`;
+
 /**
  * Run a program's text; `godot-logs` in it is this package, and it runs from a file when `file`
  * names one. `act` is called with the child while it runs. Returns `{code, signal, out, err, ms}`:
@@ -39,4 +46,4 @@ async function run(code, options = {}) {
   return { code: exitCode, signal, out: lines(texts.stdout), err: lines(texts.stderr), ms };
 }
 
-module.exports = { run, PACKAGE };
+module.exports = { run, LOG_500, PACKAGE };
