@@ -19,6 +19,7 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 from psycopg import sql
 
+from dewey_logs import sizes
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter
@@ -84,6 +85,7 @@ class Search:
         self._indexable = indexable
         self._deadline = time.monotonic() + BUDGET_S
         self._rows: list[Row] = []
+        self._bytes = 0
         self._used: dict[str, None] = {}
         self._progressed = False
 
@@ -93,8 +95,8 @@ class Search:
         reached = None
         for stretch in self._stretches():
             by_index = self._indexable and stretch.indexed
-            if len(self._rows) >= self._missing:
-                # the page is full; how many more there are is worth a look into an index only
+            if self._is_full():
+                # how many more there are is worth a look into an index only
                 if not by_index or matched > MAX_MATCHED:
                     capped = True
                     break
@@ -112,7 +114,7 @@ class Search:
             if hits is None:
                 reached = self._by_scan(stretch)
                 hits = len(self._rows) - before
-                capped |= len(self._rows) >= self._missing
+                capped |= self._is_full()
             matched += hits
             if reached is not None:
                 break
@@ -121,6 +123,15 @@ class Search:
         return Found(
             self._rows, min(matched, MAX_MATCHED), capped, reached, "+".join(self._used) or "none"
         )
+
+    def _is_full(self) -> bool:
+        """Say whether the page ends with what there is: in rows and one more, or in bytes."""
+        cut = self._bytes > sizes.MAX_BYTES and len(self._rows) > 1  # the first is always shown
+        return cut or len(self._rows) >= self._missing
+
+    def _add(self, rows: list[Row]) -> None:
+        self._rows += rows
+        self._bytes += sum(row[-1] for row in rows)
 
     def _stretches(self) -> Iterator[_Stretch]:
         """Yield what the window and the cursor leave of each stretch, in the page's order."""
@@ -150,11 +161,11 @@ class Search:
                 return None
             self._used["index"] = None
             if hits > MAX_HITS:
-                self._rows += self._walked(stretch, missing)
+                self._add(self._walked(stretch, missing))
                 return hits
             rows = self._fetched(stretch, keys)
             if len(rows) == len(keys):  # else some were removed in between
-                self._rows += rows
+                self._add(rows)
                 return hits
         return None
 
@@ -218,7 +229,7 @@ class Search:
             shortest = high - low <= SHORTEST
             limit_s = None if shortest else SLICE_S if left_s <= 0 else min(SLICE_S, left_s)
             try:
-                self._rows += self._page(
+                rows = self._page(
                     stretch._replace(low=low, high=high),
                     missing,
                     SLICES_ONLY,
@@ -230,8 +241,9 @@ class Search:
                     raise
                 span = (high - low) / 8
                 continue
+            self._add(rows)
             self._progressed = True
-            if len(self._rows) >= self._missing:
+            if self._is_full():
                 return None
             edge = low if self._newest_first else high
             took = time.monotonic() - began

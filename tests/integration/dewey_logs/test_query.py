@@ -132,7 +132,7 @@ def test_a_page_is_cut_where_its_records_are_too_many_bytes(
     for page in found:
         assert page.returned == len(page.rows) >= 1
         assert sum(sizes_of[row.id] for row in page.rows) <= 310_000 or page.returned == 1
-        assert page.matched == 30
+        assert page.matched == 30 or page.matched_capped
 
 
 def test_a_relative_window_does_not_slide_between_pages(store, maker):

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from psycopg import sql
 
-from dewey_logs import LogFilter, QueryTimeout, sealing
+from dewey_logs import LogFilter, QueryTimeout, sealing, sizes
 from dewey_logs import search as engine
 from dewey_logs.budget import ask
 from dewey_logs.cancellation import Cancellation
@@ -111,6 +111,33 @@ def test_hits_that_lie_far_apart_are_sorted_where_a_walk_takes_too_long(full, mo
     for _ in range(20):  # a millisecond is enough for some walks
         ids, _ = every_page(store, LogFilter(search="needle", limit=4))
         assert len(ids) == len(found)
+
+
+def test_a_page_that_is_cut_for_its_bytes_reads_no_more_than_it_needs(full, monkeypatch):
+    """Every slice and every stretch may bring as much as a page: a thousand of them must not."""
+    store, rows = full
+    monkeypatch.setattr(engine, "FIRST_SLICE_ROWS", 20)
+    monkeypatch.setattr(engine, "QUICK_S", 0.0)  # slices do not grow
+    monkeypatch.setattr(sizes, "MAX_BYTES", 1_000)
+    fetched: list[int] = []
+    original = engine.Search._query
+
+    def counted(self, name, *more, **named):
+        found = original(self, name, *more, **named)
+        if name in ("search_page", "search_rows"):
+            fetched.append(sum(len(row[4] or "") for row in found))
+        return found
+
+    monkeypatch.setattr(engine.Search, "_query", counted)
+    for wanted in (LogFilter(search="number", limit=1_000), LogFilter(contains="n", limit=1_000)):
+        fetched.clear()
+        page = store.query(wanted)
+        assert page.truncated
+        assert sum(fetched) < 2_000
+    ids, _ = every_page(store, LogFilter(contains="needle", limit=1_000))
+    assert [one.replace("-", "") for one in ids] == expected(
+        rows, lambda r: "needle" in r.message, "desc"
+    )
 
 
 def test_windows_cut_partitions(full):
