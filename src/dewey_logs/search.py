@@ -161,31 +161,40 @@ class Search:
                 return None
             self._used["index"] = None
             if hits > MAX_HITS:
-                self._add(self._walked(stretch, missing))
-                return hits
+                found = self._walked(stretch, missing)
+                self._add(found or [])
+                return None if found is None else hits
             rows = self._fetched(stretch, keys)
             if len(rows) == len(keys):  # else some were removed in between
                 self._add(rows)
                 return hits
         return None
 
-    def _walked(self, stretch: _Stretch, missing: int) -> list[Row]:
+    def _walked(self, stretch: _Stretch, missing: int) -> list[Row] | None:
+        """Return the next rows of many, None where neither way ends in time."""
         try:
             return self._page(stretch, missing, WALKS_ONLY, WALK_MS)
         except psycopg.errors.QueryCanceled:
             give_up_if_cancelled()
-            keys = self._query("search_keys", stretch, missing, BITMAPS_ONLY)
-            return self._fetched(stretch, keys)
+        try:
+            keys = self._query("search_keys", stretch, missing, BITMAPS_ONLY, self._half_ms())
+        except psycopg.errors.QueryCanceled:
+            give_up_if_cancelled()
+            return None
+        return self._fetched(stretch, keys)
+
+    def _half_ms(self) -> int:
+        """Return half of the time left, which leaves some for a scan."""
+        return max(int((self._deadline - time.monotonic()) * 1000) // 2, MIN_PROBE_MS)
 
     def _hits(self, stretch: _Stretch, missing: int) -> tuple[int | None, list[Row]]:
         """Return how many match, up to MAX_HITS and one, and the keys of the next ones.
 
         None instead of a number when that takes longer than there is time for.
         """
-        left_ms = max(int((self._deadline - time.monotonic()) * 1000) // 2, MIN_PROBE_MS)
         try:
             found = self._query(
-                "search_hits", stretch, missing, BITMAPS_ONLY, left_ms, hits=MAX_HITS + 1
+                "search_hits", stretch, missing, BITMAPS_ONLY, self._half_ms(), hits=MAX_HITS + 1
             )
         except psycopg.errors.QueryCanceled:
             give_up_if_cancelled()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 import msgspec
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -19,6 +20,7 @@ from dewey_logs.budget import ask
 from dewey_logs.cancellation import Cancellation
 from dewey_logs.filters import Conditions
 from dewey_logs.sealing import seal
+from dewey_logs.statements import statement
 from dewey_logs.tools import asked
 from tests.integration.dewey_logs.conftest import DAY_US, batch, eventually
 
@@ -111,6 +113,29 @@ def test_hits_that_lie_far_apart_are_sorted_where_a_walk_takes_too_long(full, mo
     for _ in range(20):  # a millisecond is enough for some walks
         ids, _ = every_page(store, LogFilter(search="needle", limit=4))
         assert len(ids) == len(found)
+
+
+def test_hits_that_take_too_long_to_sort_are_read_instead(full, monkeypatch):
+    store, rows = full
+    monkeypatch.setattr(engine, "MAX_HITS", 2)
+    monkeypatch.setattr(engine, "BUDGET_S", 0.1)
+    page_of = engine.Search._page
+
+    def page(self, stretch, missing, without, timeout_ms):
+        if without == engine.WALKS_ONLY:
+            raise psycopg.errors.QueryCanceled
+        return page_of(self, stretch, missing, without, timeout_ms)
+
+    def slow(name):
+        text = statement(name)
+        return text.replace("FROM logs", "FROM pg_sleep(9), logs") if name == "search_keys" else text
+
+    monkeypatch.setattr(engine.Search, "_page", page)
+    monkeypatch.setattr(engine, "statement", slow)
+    ids, _ = every_page(store, LogFilter(search="needle", limit=4))
+    assert [one.replace("-", "") for one in ids] == expected(
+        rows, lambda r: "needle" in r.message, "desc"
+    )
 
 
 def test_a_page_that_is_cut_for_its_bytes_reads_no_more_than_it_needs(full, monkeypatch):
