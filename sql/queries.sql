@@ -343,8 +343,9 @@ ORDER BY logs.created_at {order}, logs.id {order};
 SELECT '' ~ %(regex)s;
 
 -- name: has_words
--- Whether an index can narrow a search down: not when every record without some word matches.
-SELECT querytree(websearch_to_tsquery('simple', %(search)s)) NOT IN ('', 'T');
+-- Whether a search is for nothing at all, and whether an index can narrow it down: not when every record
+-- without some word matches.
+SELECT numnode(q) = 0, querytree(q) NOT IN ('', 'T') FROM websearch_to_tsquery('simple', %(search)s) q;
 
 -- name: search_reach
 -- Where the next rows lie.
@@ -766,8 +767,10 @@ WHERE l.record_id = f.id AND l.state = 'open';
 SELECT (extract(epoch FROM current_setting('statement_timeout')::interval) * 1000)::int;
 
 -- name: stretches_between
+-- Not those that hold nothing yet: the coming days would count as what was reached.
 SELECT low, high FROM dewey_stretches()
-WHERE (%(since)s::timestamptz IS NULL OR high > %(since)s)
+WHERE pg_relation_size(part) > 0
+  AND (%(since)s::timestamptz IS NULL OR high > %(since)s)
   AND (%(until)s::timestamptz IS NULL OR low < %(until)s)
 ORDER BY low DESC;
 

@@ -20,6 +20,7 @@ from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.comparisons import indexable
 from dewey_logs.cursors import Cursor, make_cursor, read_cursor
 from dewey_logs.database import Connection
+from dewey_logs.errors import BadFilter
 from dewey_logs.filters import (
     Conditions,
     LogFilter,
@@ -38,6 +39,7 @@ from dewey_logs.times import rfc3339
 from dewey_logs.whereabouts import FEW, LEAST, Bounds, Whereabouts, bounded, whereabouts
 
 COUNT_TIMEOUT_MS = 1_000
+REGEX_TIMEOUT_MS = 1_000
 NARROW = (
     "narrow since or component, or use search, which is quicker than contains, which is quicker "
     "than regex"
@@ -61,8 +63,8 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
         _continue_after(following, wanted.order, cursor.at, cursor.id)
     try:
         if _is_search(wanted):
-            if wanted.regex is not None:  # PostgreSQL alone knows its grammar; there may be no row
-                connection.execute(statement("try_regex"), {"regex": wanted.regex})
+            if wanted.regex is not None:
+                _try(connection, wanted.regex)
             found = Search(
                 connection,
                 wanted,
@@ -108,13 +110,28 @@ def _is_search(wanted: LogFilter) -> bool:
     return bool(wanted.where) or any(part is not None for part in parts)
 
 
+def _try(connection: Connection, regex: str) -> None:
+    """Refuse what is no regular expression: PostgreSQL alone knows, and there may be no row."""
+    try:
+        with limited(connection, REGEX_TIMEOUT_MS):
+            connection.execute(statement("try_regex"), {"regex": regex})
+    except psycopg.errors.QueryCanceled as exc:
+        give_up_if_cancelled()
+        raise BadFilter(
+            "regex takes too long to be tried: write it with fewer repetitions"
+        ) from exc
+
+
 def _indexable(connection: Connection, wanted: LogFilter) -> bool:
-    if wanted.data or any(map(indexable, wanted.where)):
-        return True
-    if wanted.search is None:
-        return False
-    row = connection.execute(statement("has_words"), {"search": wanted.search}).fetchone()
-    return row is not None and bool(row[0])
+    """Say whether an index can narrow a search down; raises BadFilter for one without a word."""
+    by_words = False
+    if wanted.search is not None:
+        row = connection.execute(statement("has_words"), {"search": wanted.search}).fetchone()
+        assert row is not None
+        none, by_words = row
+        if none:
+            raise BadFilter(f"search={wanted.search!r:.60} contains no word")
+    return by_words or bool(wanted.data) or any(map(indexable, wanted.where))
 
 
 def _before(reached: datetime, order: str) -> tuple[datetime, bytes]:

@@ -9,7 +9,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -578,7 +578,7 @@ def test_a_count_that_runs_out_of_time_says_what_to_narrow(writer_url, reader_ur
         assert store.patterns(LogFilter(search="message")).total == 10
 
 
-def test_what_was_counted_until_the_time_ran_out_is_told(writer_url, reader_url, maker):
+def test_what_was_counted_until_the_time_ran_out_is_told(writer_url, reader_url, database, maker):
     """Two days ago there is so much to look at that nothing before yesterday can be counted."""
     with open_store(writer_url, reader_url=reader_url) as store:
         for day in range(4):
@@ -598,3 +598,9 @@ def test_what_was_counted_until_the_time_ran_out_is_told(writer_url, reader_url,
                 msgspec.structs.replace(wanted, since="3d", until="1h"),
                 msgspec.structs.replace(wanted, since="1h"),
             )
+        for day in (maker.now_us, maker.now_us - DAY_US):
+            name = f"logs_{datetime.fromtimestamp(day / 1e6, UTC):%Y%m%d}"
+            database.connection.execute(f"TRUNCATE {name}")
+        for ask in (store.patterns, store.histogram, lambda w: store.facets("i", w)):
+            with pytest.raises(QueryTimeout, match="ran out of time: narrow"):
+                ask(wanted)  # not even the newest one that holds anything was counted

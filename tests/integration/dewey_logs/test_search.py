@@ -128,7 +128,9 @@ def test_hits_that_take_too_long_to_sort_are_read_instead(full, monkeypatch):
 
     def slow(name):
         text = statement(name)
-        return text.replace("FROM logs", "FROM pg_sleep(9), logs") if name == "search_keys" else text
+        return (
+            text.replace("FROM logs", "FROM pg_sleep(9), logs") if name == "search_keys" else text
+        )
 
     monkeypatch.setattr(engine.Search, "_page", page)
     monkeypatch.setattr(engine, "statement", slow)
