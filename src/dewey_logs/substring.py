@@ -4,7 +4,9 @@ ILIKE folds whole messages through the locale, character by character: a microse
 each record, where a day without indexes has more than a million. Folding ASCII alone, and comparing
 bytes, is quick, and finds the same wherever no other character folds to what is looked for. Only k
 and i have such others (the Kelvin sign, the dotted İ; and a Turkish locale folds I to ı), so it is
-done for the longest piece without them. ILIKE decides about the few records that hold the piece.
+done for the longest piece without them. Where that is no piece to speak of, as in `disk`, it is
+done for the longest piece of ASCII, and messages with any other character are looked at all the
+same. ILIKE decides about the few records that are left.
 """
 
 from __future__ import annotations
@@ -14,20 +16,31 @@ from typing import LiteralString
 
 from dewey_logs.comparisons import like
 
-MIN_PIECE_CHARS = 2  # a single letter is in almost every message
+MIN_CERTAIN_CHARS = 3  # fewer are in too many messages
+MIN_ASCII_CHARS = 2
 
-_PIECES = re.compile(r"[^\x80-\U0010ffffiIkK]+")
+_CERTAIN = re.compile(r"[^\x80-\U0010ffffiIkK]+")
+_ASCII = re.compile(r"[^\x80-\U0010ffff]+")
 _PIECE: LiteralString = 'strpos(lower(message COLLATE "C"), %({0}_piece)s) > 0'
+_OTHERS: LiteralString = "octet_length(message) > length(message)"
 _WHOLE: LiteralString = "message ILIKE %({0})s"
 # CASE, because of two conditions joined by AND PostgreSQL looks at ILIKE first
 _BOTH: LiteralString = f"CASE WHEN {_PIECE} THEN {_WHOLE} ELSE false END"
+_EITHER: LiteralString = f"CASE WHEN {_PIECE} OR {_OTHERS} THEN {_WHOLE} ELSE false END"
 
 
 def substring_sql(text: str, name: LiteralString) -> tuple[LiteralString, dict[str, object]]:
     """Return the condition that a message contains a text, and what it binds under that name."""
-    piece = max(_PIECES.findall(text), key=len, default="").lower()
     values: dict[str, object] = {name: f"%{like(text)}%"}
-    if len(piece) < MIN_PIECE_CHARS:
-        return _WHOLE.format(name), values
-    clause = _PIECE if len(piece) == len(text) else _BOTH
+    piece, clause = _longest(_CERTAIN, text), _BOTH
+    if len(piece) == len(text):
+        clause = _PIECE
+    elif len(piece) < MIN_CERTAIN_CHARS:
+        piece, clause = _longest(_ASCII, text), _EITHER
+        if len(piece) < MIN_ASCII_CHARS:
+            return _WHOLE.format(name), values
     return clause.format(name), {**values, f"{name}_piece": piece}
+
+
+def _longest(pieces: re.Pattern[str], text: str) -> str:
+    return max(pieces.findall(text), key=len, default="").lower()

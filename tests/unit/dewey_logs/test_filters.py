@@ -45,6 +45,9 @@ CLAUSES = {
             'strpos(lower(message COLLATE "C"), %({0}_piece)s) > 0',
             'CASE WHEN strpos(lower(message COLLATE "C"), %({0}_piece)s) > 0'
             " THEN message ILIKE %({0})s ELSE false END",
+            'CASE WHEN strpos(lower(message COLLATE "C"), %({0}_piece)s) > 0'
+            " OR octet_length(message) > length(message)"
+            " THEN message ILIKE %({0})s ELSE false END",
         )
     ),
     "message ~ %(regex)s",

@@ -13,8 +13,10 @@ from dewey_logs.substring import substring_sql
         ("ORDER 8812", "order 8812", True),
         ("tasK", "tas", False),
         ("łódź harbour", " harbour", False),
-        ("kiki", None, False),
-        ("link", None, False),
+        ("Kiki", "kiki", False),
+        ("disk 1", "disk 1", False),
+        ("łink", "ink", False),
+        ("k", None, False),
         ("Ж", None, False),
     ],
 )
@@ -22,3 +24,9 @@ def test_the_longest_piece_that_folds_the_same_everywhere_comes_first(text, piec
     clause, values = substring_sql(text, "contains")
     assert values.get("contains_piece") == piece
     assert ("ILIKE" in clause) is not decided
+
+
+def test_only_what_has_no_other_forms_is_decided_without_a_look_at_other_characters():
+    for text, others in (("tasK", False), ("order", False), ("disk", True), ("kiki", True)):
+        clause, _ = substring_sql(text, "contains")
+        assert ("octet_length" in clause) is others
