@@ -954,6 +954,10 @@ FROM (SELECT {value} AS value FROM logs WHERE {matching}
       ORDER BY logs.created_at DESC LIMIT %(rows)s) newest
 GROUP BY 1;
 
+-- name: hold_partitions
+-- Until the end of the transaction.
+SELECT FROM logs WHERE {matching} LIMIT 0;
+
 -- name: export
 SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data
 FROM logs

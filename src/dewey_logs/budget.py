@@ -136,7 +136,7 @@ def ask_by_partition(
         bound = values(rows)
         if bound is None:
             break
-        part = conditions(wanted, _later(low, since), _earlier(high, until))
+        part = conditions(wanted, *part_of((low, high), between))
         left_ms = budget_ms - int((time.monotonic() - began) * 1000)
         try:
             if budget_ms and left_ms <= 0:
@@ -151,12 +151,12 @@ def ask_by_partition(
     return Counted(rows, None)
 
 
-def _later(low: datetime, since: datetime | None) -> datetime:
-    return low if since is None else max(low, since)
-
-
-def _earlier(high: datetime, until: datetime | None) -> datetime:
-    return high if until is None else min(high, until)
+def part_of(
+    stretch: tuple[datetime, datetime], between: tuple[datetime | None, datetime | None]
+) -> tuple[datetime, datetime]:
+    """Return what bounds leave of a stretch of time."""
+    (low, high), (since, until) = stretch, between
+    return low if since is None else max(low, since), high if until is None else min(high, until)
 
 
 def only_counts(wanted: LogFilter) -> bool:

@@ -1,9 +1,10 @@
 """Every record that matches, one after the other, however many there are.
 
-A cursor on the server over one snapshot: memory stays flat on both sides, nothing is lost or comes
-twice while records arrive, and nothing is skipped as between two queries. It has a connection of
-its own, because the pool's few are for answers of milliseconds. Retention waits for its snapshot,
-so whoever does not fetch for ten minutes is cut off.
+Cursors on the server over one snapshot: memory stays flat on both sides, nothing is lost or comes
+twice while records arrive, and nothing is skipped as between two queries. One cursor for each
+stretch of time that is indexed as one, or the planner would not use the indexes of parts. It has a
+connection of its own, because the pool's few are for answers of milliseconds. Retention waits for
+its snapshot, so whoever does not fetch for ten minutes is cut off.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 
-from dewey_logs.budget import asking, walk
+from dewey_logs.budget import ask, asking, part_of, walk
 from dewey_logs.database import Connection
 from dewey_logs.errors import DeweyError
-from dewey_logs.filters import Conditions, LogFilter, bounds, check_paging, conditions
+from dewey_logs.filters import LogFilter, bounds, check_paging, conditions
 from dewey_logs.rows import LogRecordView
 
 FETCH_TIMEOUT_MS = 60_000
 IDLE_TIMEOUT_MS = 600_000
 NARROW = "narrow since, until or component"
+
+Bounds = tuple[datetime | None, datetime | None]
 
 
 class Export:
@@ -40,9 +43,10 @@ class Export:
         now: datetime | None = None,
     ) -> None:
         check_paging(wanted)
-        matching = conditions(wanted, *bounds(wanted, now or datetime.now(UTC)))
+        between = bounds(wanted, now or datetime.now(UTC))
+        conditions(wanted, *between)  # says what is wrong with it
         self._session = _Session(connect, released)
-        self._rows = _read(self._session, matching, wanted.order)
+        self._rows = _read(self._session, wanted, between)
         # neither knows of the export: one that nobody holds any more is gone, read or not
         weakref.finalize(self, self._session.end)
 
@@ -101,13 +105,21 @@ class _Session:
 
 
 def _read(
-    session: _Session, matching: Conditions, order: str
+    session: _Session, wanted: LogFilter, between: Bounds
 ) -> Generator[LogRecordView, None, None]:
+    since, until = between
     try:
         connection = session.begin()
-        found = walk(connection, "export", matching, order=order)
-        with asking(connection, NARROW), contextlib.closing(found):
-            for row in found:
-                yield LogRecordView(*row)
+        with asking(connection, NARROW):
+            # a partition that is emptied meanwhile is empty in every snapshot, so hold them all
+            ask(connection, "hold_partitions", conditions(LogFilter(), since, until))
+            stretches = ask(connection, "stretches_between", since=since, until=until)
+            for low, high in stretches if wanted.order == "desc" else reversed(stretches):
+                part = conditions(wanted, *part_of((low, high), between))
+                with contextlib.closing(
+                    walk(connection, "export", part, order=wanted.order)
+                ) as found:
+                    for row in found:
+                        yield LogRecordView(*row)
     finally:
         session.end()

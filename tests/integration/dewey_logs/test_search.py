@@ -16,7 +16,7 @@ from psycopg import sql
 
 from dewey_logs import LogFilter, QueryTimeout, sealing, sizes
 from dewey_logs import search as engine
-from dewey_logs.budget import ask
+from dewey_logs.budget import ask, walk
 from dewey_logs.cancellation import Cancellation
 from dewey_logs.filters import Conditions
 from dewey_logs.sealing import seal
@@ -113,6 +113,36 @@ def test_hits_that_lie_far_apart_are_sorted_where_a_walk_takes_too_long(full, mo
     for _ in range(20):  # a millisecond is enough for some walks
         ids, _ = every_page(store, LogFilter(search="needle", limit=4))
         assert len(ids) == len(found)
+
+
+def test_an_export_asks_every_stretch_by_itself_and_holds_all_of_them(full, database, monkeypatch):
+    """By itself, because its bounds are what lets PostgreSQL use the index of a part."""
+    store, rows = full
+    asked: list[tuple[object, ...]] = []
+
+    def spy(connection, name, matching, **more):
+        asked.append((matching.values["since"], matching.values["until"]))
+        return walk(connection, name, matching, **more)
+
+    monkeypatch.setattr("dewey_logs.export.walk", spy)
+    for order in ("desc", "asc"):
+        for wanted, holds in SEARCHES:
+            with store.export(msgspec.structs.replace(wanted, order=order)) as export:
+                ids = [record.id.replace("-", "") for record in export]
+            assert ids == expected(rows, holds, order), wanted
+    stretches = database.rows(
+        "SELECT low, high FROM dewey_stretches() WHERE pg_relation_size(part) > 0"
+    )
+    assert len(stretches) >= 4
+    assert asked == [*stretches[::-1] * len(SEARCHES), *stretches * len(SEARCHES)]
+    with store.export(LogFilter(search="number")) as export:
+        next(export)
+        database.connection.execute("SET lock_timeout = 100")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            database.connection.execute(
+                f"TRUNCATE logs_{datetime.now(UTC) - timedelta(days=3):%Y%m%d}"
+            )
+        assert len(list(export)) == len(rows) - 1
 
 
 def test_hits_that_take_too_long_to_sort_are_read_instead(full, monkeypatch):
