@@ -39,6 +39,8 @@ _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _BETWEEN_WORDS = re.compile(r"[ \t\r\n\f\v\"]+")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9]*|[0-9]+(?:(?![eE][0-9])[A-Za-z][A-Za-z0-9]*)?")
 _HYPHENATED = re.compile(r"-?[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*")
+_RUN = re.compile(r"[A-Za-z]{2,}|[0-9]{2,}")
+_LEFT_OUT = re.compile(r"&|://")
 
 
 class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,10 +230,12 @@ def required_word(search: str) -> str | None:
     """Return the longest plain word that every match must contain, None when that is not certain.
 
     Plain is what the text parser makes exactly one lexeme of: ASCII letters and digits, unless they
-    begin like a number with an exponent, which 48e25b does: 48e25 and b. With an OR
-    no word is required, and a minus that stands otherwise than before a word is left to PostgreSQL.
+    begin like a number with an exponent, which 48e25b does: 48e25 and b. Of what is put together,
+    as /api/orders or user-7, a run of letters or of digits will do: it is a part of some lexeme.
+    In a phrase the parser leaves out tags, entities and protocols. With an OR no word is required,
+    and a minus that stands otherwise than before or inside of a word is left to PostgreSQL.
     """
-    if _OR.search(search):
+    if _OR.search(search) or "<" in search:
         return None
     words = [""]
     for token in _BETWEEN_WORDS.split(search):
@@ -239,6 +243,8 @@ def required_word(search: str) -> str | None:
             words.append(token)
         elif "-" in token and not _HYPHENATED.fullmatch(token):
             return None
+        elif token.isascii() and not token.startswith("-") and not _LEFT_OUT.search(token):
+            words += _RUN.findall(token)
     return max(words, key=len) or None
 
 

@@ -256,7 +256,8 @@ def test_words_phrases_negation_and_or(store, maker):
 @pytest.mark.parametrize(
     "search",
     ["- b", 'x -"b c"', 'x"-b', "--b", "-b,c", "a or:b", "(or) b", "a\xa0b", "-a\xa0b", "a -b-c",
-     "'b'", "b'", "!b", "a & b", "a|b", "b:*", "<b>", '"', '""', '"b', "or", "b or", "b\\", "1e5"],
+     "'b'", "b'", "!b", "a & b", "a|b", "b:*", "<b>", '"', '""', '"b', "or", "b or", "b\\", "1e5",
+     '"a <b cx d> c"', "b-c", '"a &bc; c"', '"bc://a"', "a/b.c"],
 )  # fmt: skip
 def test_the_prefilter_never_hides_what_the_search_alone_finds(store, maker, database, search):
     texts = [" ".join(p) for n in (1, 2, 3) for p in itertools.permutations("abcx", n)]
@@ -277,7 +278,7 @@ def test_the_prefilter_never_hides_what_the_search_alone_finds(store, maker, dat
 
 def test_a_word_for_the_prefilter_is_one_lexeme(database):
     words = ["".join(word) for n in range(1, 7) for word in itertools.product("4eEb", repeat=n)]
-    plain = [word for word in words if required_word(word)]
+    plain = [word for word in words if required_word(word) == word]
     assert {"4bb4", "4e", "44eb4", "b4e4", "444444"} <= set(plain) < set(words)
     several = database.rows(
         "SELECT w FROM unnest(%s::text[]) w"
@@ -285,6 +286,18 @@ def test_a_word_for_the_prefilter_is_one_lexeme(database):
         plain,
     )
     assert several == []
+
+
+def test_a_run_for_the_prefilter_is_a_part_of_a_lexeme(database):
+    words = ["".join(word) for n in range(2, 6) for word in itertools.product("ae1-./@", repeat=n)]
+    runs = [(word, run) for word in words if (run := required_word(word))]
+    assert {("ae-1", "ae"), ("1.ae", "ae"), ("11/a", "11"), ("a@ea", "ea")} <= set(runs)
+    elsewhere = database.rows(
+        "SELECT w, r FROM unnest(%s::text[], %s::text[]) t(w, r) WHERE NOT EXISTS ("
+        "SELECT FROM unnest(tsvector_to_array(to_tsvector('simple', w))) l WHERE strpos(l, r) > 0)",
+        *(list(column) for column in zip(*runs, strict=True)),
+    )
+    assert elsewhere == []
 
 
 def test_a_search_sees_the_first_eight_thousand_characters(store, maker):
