@@ -183,6 +183,8 @@ def _page_of(store: Store, wanted: LogFilter) -> Page:
             returned=page.returned + more.returned,
             took_ms=page.took_ms + more.took_ms,
         )
+    if not page.truncated and wanted.cursor is None:  # all of it, of which a first page knew less
+        page = replace(page, matched=page.returned, matched_capped=False)
     return page
 
 
