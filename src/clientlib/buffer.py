@@ -122,6 +122,10 @@ class Intake:
         """Make the sender look; called only when it sleeps or was never started."""
         self.idle = False
         self._start()
+        self.ring()
+
+    def ring(self) -> None:
+        """Make the sender look if it is there."""
         try:
             self._bell.release()
         except RuntimeError:  # another caller was faster

@@ -31,25 +31,21 @@ import threading
 import time
 from collections.abc import Callable
 
-from clientlib.buffer import UNREADABLE, Intake
+from clientlib.buffer import Intake
+from clientlib.dispatch import MAX_TAKEN, UNNAMED, Dispatch
 from clientlib.fallback import say
-from clientlib.flush import Mark, Marks
-from clientlib.framing import Framer, Source
-from clientlib.identity import Producer
+from clientlib.flush import Mark
+from clientlib.framing import Source
 from clientlib.levels import Levels
 from clientlib.settings import Destination
-from clientlib.shipping import Shipping
 from clientlib.stats import ClientStats
 from clientlib.watch import Watch
 
 LINGER_S = 0.02
-MAX_TAKEN = 500
-LEAST_PATIENCE_S = 0.2  # for the last words of a process
 ENDING_S = 0.05  # for a thread that was given its time already
 LAST_WORDS_S = 0.4  # beyond the deadline, to print what was not sent
 FAILURES_AT_EXIT = 2
 STUMBLE_S = 0.1
-UNNAMED = "-"
 
 
 class Sender:
@@ -67,20 +63,16 @@ class Sender:
 
     def _begin_anew(self) -> None:
         """Set everything up that belongs to one process: at construction and after a fork."""
-        destination = self._destination
-        self.producer = Producer()
-        self._framer = Framer(destination.stream, destination.maxlen)
-        self._shipping = Shipping(destination, self.producer, self._framer)
-        self._watch = Watch(destination.stream, self._shipping.transport, self.levels)
-        self._marks = Marks()
+        self._dispatch = Dispatch(self._destination, self.intake, self._component)
+        transport = self._dispatch.shipping.transport
+        self._watch = Watch(self._destination.stream, transport, self.levels)
         self.thread_id = 0
         self._running = False
         self._used = False  # something was logged, or somebody waited
         self._stopping = False
-        self._hurried = False  # one attempt at once for a caller who waits
         self._stumbled = False
-        self._ended = False  # another thread has spoken the last words
-        self._deadline: float | None = None
+        self._ended = False  # another thread speaks the last words
+        self._late = False  # and has: what comes now is printed by whoever logs it
 
     def forked(self) -> None:
         """Become a new producer with an empty buffer: called in a child, before anything else."""
@@ -99,13 +91,13 @@ class Sender:
         After `max_failures` failed attempts the answer is False at once: at exit nobody should wait
         for a server that is not there.
         """
-        if not self._busy() and not (self._running and self._used):
+        if not self._dispatch and not (self._running and self._used):
             return True
         if _thread.get_ident() == self.thread_id:  # a `__del__` run by our own thread cannot wait
             return False
         slots = len(self.intake.queue) + self.intake.taken
-        mark = Mark(slots, self._shipping.drops.total, max_failures)
-        self._marks.add(mark)
+        mark = Mark(slots, self._dispatch.shipping.drops.total, max_failures)
+        self._dispatch.marks.add(mark)
         self.intake.wake()
         if not self._running:  # no thread can be started any more: its work is done here
             self._work_until(time.monotonic() + timeout_s, mark)
@@ -118,20 +110,22 @@ class Sender:
         the caller prints what it left, also if it is held up by something that heeds no deadline
         (importing redis on a busy machine).
         """
-        self._deadline = time.monotonic() + timeout_s
+        self._dispatch.deadline = time.monotonic() + timeout_s
         try:
             delivered = self.flush(timeout_s + LAST_WORDS_S, max_failures=FAILURES_AT_EXIT)
             if last and not delivered and _thread.get_ident() != self.thread_id:
                 self._ended = True
-                self.intake.wake()
+                self.intake.ring()
                 # it ends by itself after what it is doing, unless it heeds no deadline
-                until = time.monotonic() + (ENDING_S if self._marks else LAST_WORDS_S)
+                until = time.monotonic() + (ENDING_S if self._dispatch.marks else LAST_WORDS_S)
                 while self._running and time.monotonic() < until:
                     time.sleep(0.001)
-                self._print_rest()
+                self._dispatch.print_rest()
+                self._late = True
+                self._start_thread()
             return delivered
         finally:
-            self._deadline = None
+            self._dispatch.deadline = None
 
     def stop(self, timeout_s: float) -> bool:
         """Flush, then let the thread end; a later record starts it again."""
@@ -149,20 +143,20 @@ class Sender:
     def greet(self, source: Source) -> None:
         """Learn who logs: the first one names this producer."""
         if self._component == UNNAMED:
-            self._component = source.component
+            self._component = self._dispatch.component = source.component
 
     def stats(self) -> ClientStats:
         """Return the counters; read without a lock, so they may be a batch apart."""
-        shipping = self._shipping
-        state = "delivering" if self.producer.last else "idle"
+        shipping = self._dispatch.shipping
+        state = "delivering" if self._dispatch.producer.last else "idle"
         return ClientStats(
             state="outage" if shipping.outage else state,
-            producer=self.producer.hex,
+            producer=self._dispatch.producer.hex,
             queued=len(self.intake.queue),
             waiting=len(shipping.outbox),
             sent=shipping.sent,
             printed=shipping.printer.printed,
-            redacted=self._framer.redacted,
+            redacted=self._dispatch.framer.redacted,
             outages=shipping.outage.count,
             dropped=dict(shipping.drops.totals),
         )
@@ -175,10 +169,12 @@ class Sender:
         self._start_thread()
 
     def _start_thread(self) -> None:
-        if self._running or not self._starting.acquire(blocking=False):
+        if not (self._late or self._may_start) or not self._starting.acquire(blocking=False):
             return
         try:
-            if not self._running:
+            if self._late:
+                self._print_late()
+            elif self._may_start:
                 self._stopping = False
                 self._running = True
                 if self._watching:
@@ -191,58 +187,63 @@ class Sender:
             self.intake.idle = True
         finally:
             self._starting.release()
+        if self._late and self.intake.queue:  # another caller's, who found us at it
+            self._start_thread()
+
+    @property
+    def _may_start(self) -> bool:
+        return not (self._running or self._ended)
+
+    def _print_late(self) -> None:
+        """Print what is logged after the last words, at once: the caller may be the last to run."""
+        while True:
+            self._dispatch.print_rest()
+            self.intake.idle = True  # the next record comes here, too
+            if not self.intake.queue:
+                return
 
     def _run(self) -> None:
         self.thread_id = _thread.get_ident()
-        while not self._ended and (not self._stopping or self._busy()):
+        while not self._ended and (not self._stopping or self._dispatch):
             try:
                 self._cycle()
                 self._rest()
             except Exception as exc:  # noqa: BLE001  # the outermost loop: a bug here must not end it
                 self._stumble(exc)
         self._watch.stop()
-        self._shipping.close()
+        self._dispatch.shipping.close()
         self.thread_id = 0
         self._running = False
         self.intake.idle = True
-        if self.intake.queue:
+        if self._dispatch:
             self._start()
-
-    def _busy(self) -> bool:
-        return bool(self.intake.queue or self._shipping or self._marks)
 
     def _work_until(self, deadline: float, mark: Mark) -> None:
         while not mark.done.is_set() and time.monotonic() < deadline:
             self._cycle()
-            if self._shipping.outage:
+            if self._dispatch.shipping.outage:
                 time.sleep(STUMBLE_S)
 
     def _cycle(self) -> None:
-        if self._shipping.outage or not self._shipping.outbox.large:
-            self._take()
-        if self._marks and self._deadline is not None and time.monotonic() >= self._deadline:
-            self._give_up()
-        elif self._due():
-            self._deliver()
-        self._resolve()
-        if not self._marks and not self._stopping:  # nobody should wait for it
-            self._watch.look(outage=bool(self._shipping.outage))
+        self._dispatch.step()
+        if not self._dispatch.marks and not self._stopping:  # nobody should wait for it
+            self._watch.look(outage=bool(self._dispatch.shipping.outage))
 
     def _rest(self) -> None:
         """Sleep as long as nothing is to be done; let records gather when there are few."""
-        intake, outage = self.intake, self._shipping.outage
+        intake, outage = self.intake, self._dispatch.shipping.outage
         if len(intake.queue) >= MAX_TAKEN:
             return
-        if self._marks:
+        if self._dispatch.marks:
             if outage and not intake.queue:
                 intake.linger(min(LINGER_S, outage.wait_s))
             return
         if not intake.queue:
-            if not outage and (self._shipping or self._stopping):
+            if not outage and (self._dispatch.shipping or self._stopping):
                 return
             wait_s = min(outage.wait_s if outage else math.inf, self._watch.wait_s)
             intake.wait(-1 if wait_s == math.inf else wait_s)
-        if intake.queue and not self._marks and not self._stopping:
+        if intake.queue and not self._dispatch.marks and not self._stopping:
             intake.linger(LINGER_S)
 
     def _stumble(self, exc: Exception) -> None:
@@ -250,62 +251,3 @@ class Sender:
             self._stumbled = True
             say(f"the sender goes on after {type(exc).__name__}: {exc} (this is a bug)")
         time.sleep(STUMBLE_S)
-
-    def _take(self) -> None:
-        shipping = self._shipping
-        batch = self.intake.take(MAX_TAKEN)
-        refused = self.intake.refusals()
-        wanted = len(batch) + sum(n for _, n in refused)
-        if not wanted:
-            return
-        producer, first = self.producer.claim(wanted)
-        parcels, unreadable = self._framer.frame_whole(batch, producer, first)
-        shipping.add(parcels)
-        for sequence in unreadable:
-            shipping.drops.add(UNREADABLE, sequence, sequence)
-        first += len(batch)
-        for reason, n in refused:
-            shipping.drops.add(reason, first, first + n - 1)
-            first += n
-
-    def _due(self) -> bool:
-        outage = self._shipping.outage
-        if outage and self._marks and not self._hurried:
-            return True
-        return outage.wait_s == 0 if outage else bool(self._shipping)
-
-    def _deliver(self) -> None:
-        self._hurried = bool(self._marks)
-        patience_s = None
-        if self._deadline is not None:
-            patience_s = max(LEAST_PATIENCE_S, (self._deadline - time.monotonic()) / 2)
-        delivered = self._shipping.deliver(
-            self._component, patience_s=patience_s, hurried=self._hurried
-        )
-        if not delivered:
-            self._marks.failed()
-
-    def _print_rest(self) -> None:
-        while self.intake.queue:
-            self._take()
-        self._shipping.print_rest()
-
-    def _give_up(self) -> None:
-        while self.intake.queue:
-            self._take()
-        self._shipping.give_up(self._component, LEAST_PATIENCE_S)
-        self._marks.give_up()
-
-    def _resolve(self) -> None:
-        shipping = self._shipping
-        if self._marks:
-            self._marks.resolve(
-                taken=self.intake.taken,
-                empty=not self.intake.queue,
-                last=self.producer.last,
-                oldest=shipping.outbox.oldest,
-                told=not (shipping.outbox.receipts or shipping.drops),
-                dropped=shipping.drops.total,
-            )
-        else:
-            self._hurried = False

@@ -44,6 +44,7 @@ class Shipping:
         self._announcement = Announcement(destination.stream)
         self._unlisted = False  # the producers hash is refused, and that was told
         self._highest_sent = 0
+        self._ended = False
         self.sent = 0
 
     def __bool__(self) -> bool:
@@ -80,7 +81,14 @@ class Shipping:
             self.deliver(component, patience_s=patience_s, hurried=True)
 
     def print_rest(self) -> None:
-        """End with the process where nothing can be sent at all: from another thread than usual."""
+        """End with the process where nothing can be sent at all: from another thread than usual.
+
+        What is logged afterwards is only printed, where stdout takes it at once.
+        """
+        if self._ended:
+            self._print()
+            return
+        self._ended = True
         undelivered = len(self.outbox.unprinted())
         self._print_last()
         if undelivered:

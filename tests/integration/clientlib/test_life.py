@@ -36,7 +36,8 @@ def test_what_exit_hooks_log_arrives(run, redis_url, stream_name):
         atexit.register(lambda: log.info("registered after it"))
         log.info("main")
         atexit.register(log.flush)
-        """
+        """,
+        GODOT_FLUSH_TIMEOUT_S="20",
     )
     assert done.returncode == 0, done.stderr
     assert messages(redis_url, stream_name)[:2] == ["main", "registered after it"]
@@ -291,6 +292,35 @@ def test_a_program_without_a_server_prints_more_than_the_sender_takes_at_once(ru
     done = run(many, GODOT_REDIS_URL="redis://127.0.0.1:1/0", timeout_s=60)
     numbers = [json.loads(line)["data"]["i"] for line in done.stdout.splitlines()]
     assert numbers == list(range(8_000))
+
+
+def test_what_later_exit_hooks_log_without_a_server_is_printed_too(run):
+    done = run(
+        """
+        import atexit, threading, time
+
+        def late():  # registered before the client's own: runs after it
+            threads = [threading.Thread(target=log_25, args=(n,)) for n in range(4)]
+            [thread.start() for thread in threads]
+            [thread.join() for thread in threads]
+            log.info("last", {"threads": threading.active_count()})
+
+        def log_25(n):
+            for i in range(25):
+                log.info(f"late {n}-{i}")
+
+        atexit.register(late)
+        from clientlib import ICCMLogger
+        log = ICCMLogger()
+        log.info("main")
+        """,
+        GODOT_REDIS_URL="redis://127.0.0.1:1/0",
+    )
+    assert done.returncode == 0, done.stderr
+    printed = [json.loads(line)["message"] for line in done.stdout.splitlines()]
+    assert (printed[0], printed[-1]) == ("main", "last")
+    assert sorted(printed[1:-1]) == sorted(f"late {n}-{i}" for n in range(4) for i in range(25))
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_program_with_a_silent_server_ends_in_time_and_prints_everything(run):

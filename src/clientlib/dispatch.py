@@ -1,0 +1,107 @@
+"""What the sender does in one step: take records, number and pack them, send, answer who waits.
+
+Kept apart from the thread that repeats it (sender.py), because at the end of a process another one
+may have to: nothing here starts, sleeps or wakes, and one thread is in here at a time.
+"""
+
+from __future__ import annotations
+
+import time
+
+from clientlib.buffer import UNREADABLE, Intake
+from clientlib.flush import Marks
+from clientlib.framing import Framer
+from clientlib.identity import Producer
+from clientlib.settings import Destination
+from clientlib.shipping import Shipping
+
+MAX_TAKEN = 500
+LEAST_PATIENCE_S = 0.2  # for the last words of a process
+UNNAMED = "-"
+
+
+class Dispatch:
+    """The way of one process's records from the queue to the stream."""
+
+    def __init__(self, destination: Destination, intake: Intake, component: str = UNNAMED) -> None:
+        self._intake = intake
+        self.component = component  # the first one that logs names this producer
+        self._hurried = False  # one attempt at once for a caller who waits
+        self.producer = Producer()
+        self.framer = Framer(destination.stream, destination.maxlen)
+        self.shipping = Shipping(destination, self.producer, self.framer)
+        self.marks = Marks()
+        self.deadline: float | None = None  # what is not sent by then is given up
+
+    def __bool__(self) -> bool:
+        return bool(self._intake.queue or self.shipping or self.marks)
+
+    def step(self) -> None:
+        """Do what is due."""
+        if self.shipping.outage or not self.shipping.outbox.large:
+            self._take()
+        if self.marks and self.deadline is not None and time.monotonic() >= self.deadline:
+            self._give_up()
+        elif self._due():
+            self._deliver()
+        self._resolve()
+
+    def print_rest(self) -> None:
+        """Print what was not sent, and everything that is still queued: the process ends."""
+        while self._intake.queue:
+            self._take()
+        self.shipping.print_rest()
+
+    def _take(self) -> None:
+        shipping = self.shipping
+        batch = self._intake.take(MAX_TAKEN)
+        refused = self._intake.refusals()
+        wanted = len(batch) + sum(n for _, n in refused)
+        if not wanted:
+            return
+        producer, first = self.producer.claim(wanted)
+        parcels, unreadable = self.framer.frame_whole(batch, producer, first)
+        shipping.add(parcels)
+        for sequence in unreadable:
+            shipping.drops.add(UNREADABLE, sequence, sequence)
+        first += len(batch)
+        for reason, n in refused:
+            shipping.drops.add(reason, first, first + n - 1)
+            first += n
+
+    def _due(self) -> bool:
+        outage = self.shipping.outage
+        if outage and self.marks and not self._hurried:
+            return True
+        return outage.wait_s == 0 if outage else bool(self.shipping)
+
+    def _deliver(self) -> None:
+        self._hurried = bool(self.marks)
+        patience_s = None
+        if self.deadline is not None:
+            patience_s = max(LEAST_PATIENCE_S, (self.deadline - time.monotonic()) / 2)
+        delivered = self.shipping.deliver(
+            self.component, patience_s=patience_s, hurried=self._hurried
+        )
+        if not delivered:
+            self.marks.failed()
+
+    def _give_up(self) -> None:
+        while self._intake.queue:
+            self._take()
+        self.shipping.give_up(self.component, LEAST_PATIENCE_S)
+        self.marks.give_up()
+
+    def _resolve(self) -> None:
+        shipping = self.shipping
+        if self.marks:
+            self.marks.resolve(
+                taken=self._intake.taken,
+                empty=not self._intake.queue,
+                last=self.producer.last,
+                oldest=shipping.outbox.oldest,
+                told=not (shipping.outbox.receipts or shipping.drops),
+                dropped=shipping.drops.total,
+            )
+        else:
+            self._hurried = False
