@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from clientlib.fallback import say
 from clientlib.lifecycle import is_sender_thread
 from clientlib.logger import ICCMLogger
 from clientlib.plain import Notes, exception_text, text_of
@@ -21,7 +22,7 @@ from clientlib.settings import level_of_number
 _IGNORED = ("redis", "clientlib", "push_response")
 _ORDINARY = frozenset(("DEBUG", "INFO", "WARNING", "ERROR", "TRACE", "WARN"))
 _MARK = "_godot_seen"
-
+LAST_S = 253_402_300_800  # the end of the year 9999
 
 _BLANK = vars(logging.LogRecord("", 0, "", 0, "", None, None))
 _STANDARD = frozenset((*_BLANK, "message", "asctime", "taskName", _MARK))
@@ -79,10 +80,12 @@ class GodotHandler(logging.Handler):
                 notes = Notes({"level": record.levelname})
             data = _data_of(record)
             trace_id = data.pop("trace_id", None)
-            now_ns = int(record.created * 1_000_000) * 1_000
-            self._godot.emit_at(now_ns, int(level), _message_of(record), data, trace_id, notes)
-        except Exception:  # noqa: BLE001  # a log call must not fail
-            self.handleError(record)
+            at_ns = _time_ns(record.created)
+            self._godot.emit_at(at_ns, int(level), _message_of(record), data, trace_id, notes)
+        except Exception as exc:  # noqa: BLE001  # a log call must not fail
+            # not handleError: it prints the message and its arguments, secrets and all
+            name, kind = text_of(record.name)[:80], type(exc).__name__
+            say(f"a record of the logger {name} could not be taken: {kind}")
 
     def flush(self) -> None:
         """Do nothing: `logging` asks at exit, and the client flushes itself then."""
@@ -104,13 +107,23 @@ def _message_of(record: logging.LogRecord) -> str:
         return f"{text_of(record.msg)} (arguments: {text_of(record.args)})"
 
 
+def _time_ns(created: object) -> int:
+    """Return a record's time; 0, which is now, for what no stream entry can say."""
+    if isinstance(created, int | float) and 0 < created < LAST_S:
+        return int(created * 1_000_000) * 1_000
+    return 0
+
+
 def _data_of(record: logging.LogRecord) -> dict[str, object]:
     found: dict[str, object] = {"logger": record.name}
     values = record.__dict__
     if len(values) > _PLAIN_SIZE:
         found.update((name, value) for name, value in values.items() if name not in _STANDARD)
-    if record.exc_info and record.exc_info[1] is not None:
-        found["exception"] = exception_text(record.exc_info[1])
+    exc: object = record.exc_info
+    if isinstance(exc, tuple) and len(exc) == 3:
+        exc = exc[1]
+    if isinstance(exc, BaseException):
+        found["exception"] = exception_text(exc)
     elif record.exc_text:
         found["exception"] = record.exc_text
     if record.stack_info:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clientlib import GodotHandler, ICCMLogger
+from clientlib import GodotHandler, ICCMLogger, parse_record_id
 from tests.unit.clientlib.unsent import framed, idle_logger
 
 
@@ -182,3 +182,33 @@ def test_filters_of_the_handler_count(log, godot):
     for i in range(4):
         log.info("m%d", i)
     assert [record["message"] for record in framed(godot)] == ["m0", "m2"]
+
+
+ORDINARY = {"name": "shop", "msg": "m", "levelno": 20, "levelname": "INFO"}
+
+
+def test_a_record_that_cannot_be_taken_is_told_without_what_it_says(log, godot, capfd):
+    made = {**ORDINARY, "msg": "password=%s", "args": ("hunter2",), "levelno": None}
+    record = logging.makeLogRecord(made)
+    log.handlers[0].emit(record)
+    assert framed(godot) == []
+    said = capfd.readouterr().err
+    assert said == "godot: a record of the logger shop could not be taken: TypeError\n"
+
+
+@pytest.mark.parametrize("exc_info", [True, (None, None, None), KeyError("x"), "text"])
+def test_exc_info_that_logging_would_not_make_spoils_no_record(log, godot, exc_info):
+    log.handle(logging.makeLogRecord({**ORDINARY, "exc_info": exc_info}))
+    (record,) = framed(godot)
+    assert record["message"] == "m"
+    assert ("exception" in data_of(record)) == isinstance(exc_info, KeyError)
+
+
+@pytest.mark.parametrize("created", [-1.5, 1e15, float("nan"), float("inf"), None])
+def test_a_time_that_is_none_is_now(log, godot, created):
+    log.handle(logging.makeLogRecord({**ORDINARY, "created": created}))
+    (record,) = framed(godot)
+    assert record["created_at"][:2] == "20"
+    named = parse_record_id(record["id"])
+    assert named is not None
+    assert named.ms > 1_700_000_000_000
