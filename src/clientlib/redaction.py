@@ -60,7 +60,8 @@ _BEARER = re.compile(r"(\b(?i:bearer)\s+)[A-Za-z0-9._~+/=-]{8,}")
 _SHAPES = re.compile(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
 # Both take a whole run of their characters and decide afterwards: what the run as a whole lacks (a
@@ -174,11 +175,13 @@ class Redactor:
 
     def _verdict_anew(self, key: str) -> int:
         flat, words = _flat(key), _words(key)
-        for name, sequence in self._names:
+        # what other characters part, such as `api:key`, the search over bytes does not see
+        names = [(name, sequence) for name, sequence in self._names if name in flat]
+        for name, sequence in names:
             if flat == name or _ends(words, sequence) or (len(name) > 4 and flat.endswith(name)):
                 return _MASK_ALL
-        for name, sequence in self._names:
-            if _contains(words, sequence) or (len(name) >= _LONG_NAME and name in flat):
+        for name, sequence in names:
+            if _contains(words, sequence) or len(name) >= _LONG_NAME:
                 return _MASK_TEXT
         return _KEEP
 

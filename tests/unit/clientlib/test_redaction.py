@@ -75,6 +75,7 @@ def test_the_data_given_is_not_changed():
 
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN"
+PGP = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQ\n-----END PGP PRIVATE KEY BLOCK-----"
 PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEI\n-----END EC PRIVATE KEY-----"
 SECRETS = {
     "password=hunter2": "password=[REDACTED]",
@@ -91,6 +92,7 @@ SECRETS = {
     "AKIAIOSFODNN7EXAMPLE used": "[REDACTED] used",
     f"jwt {JWT} end": "jwt [REDACTED] end",
     f"key {PEM} end": "key [REDACTED] end",
+    f"{PGP} end": "[REDACTED] end",
     PEM[:40]: "[REDACTED]",
     "ghp_" + "a" * 36: "[REDACTED]",
     "tokenizer: password=abc": "tokenizer: password=[REDACTED]",
@@ -149,6 +151,13 @@ def test_what_the_exact_rules_mask_the_byte_search_suspects(data):
     if redactor.data(data) != data:
         encoded = msgspec.json.encode(data)
         assert redactor.suspects(encoded, fold(encoded))
+
+
+@given(st.sampled_from(["api", "private"]), st.text(max_size=2), st.sampled_from(["key", "keys"]))
+def test_the_byte_search_knows_every_separator_that_the_exact_rules_know(word, separator, key):
+    data = {f"{word}{separator}{key}": "v"}
+    encoded = msgspec.json.encode(data)
+    assert STANDARD.suspects(encoded, fold(encoded)) or STANDARD.data(data) == data
 
 
 @given(st.text(max_size=300))

@@ -36,13 +36,14 @@ class KeyRules {
   }
 
   #judge(flat, words) {
-    for (const name of this.#names) {
+    // what other characters part, such as `api:key`, is no spelling of a name
+    const names = this.#names.filter((name) => flat.includes(name.flat));
+    for (const name of names) {
       if (flat === name.flat || ends(words, name.words)) return MASK_ALL;
       if (name.flat.length > 4 && flat.endsWith(name.flat)) return MASK_ALL;
     }
-    for (const name of this.#names) {
-      if (contains(words, name.words)) return MASK_TEXT;
-      if (name.flat.length >= LONG_NAME && flat.includes(name.flat)) return MASK_TEXT;
+    for (const name of names) {
+      if (contains(words, name.words) || name.flat.length >= LONG_NAME) return MASK_TEXT;
     }
     return KEEP;
   }

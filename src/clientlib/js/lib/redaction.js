@@ -30,7 +30,8 @@ const BEARER = new RegExp(`(${START}[bB][eE][aA][rR][eE][rR]\\s+)[A-Za-z0-9._~+/
 const SHAPES = new RegExp(
   `${START}(?:AKIA|ASIA)[0-9A-Z]{16}(?![${WORD}])` +
     `|${START}(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})` +
-    '|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)',
+    '|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----' +
+    '.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|$)',
   'gsu',
 );
 // Both take a whole run of their characters and decide afterwards: what the run as a whole lacks (a

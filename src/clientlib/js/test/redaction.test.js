@@ -69,7 +69,7 @@ test('own fields are masked beside the standard ones', () => {
     'Пароль',
     'ПАРОЛЬ',
     'password',
-    'oauth_key',
+    'oauth2_key',
   ]) {
     assert.deepEqual(sent({ [key]: 'v' }, { redactFields }), { [key]: MASK }, key);
   }
