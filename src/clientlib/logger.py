@@ -87,7 +87,7 @@ class ICCMLogger:
         self._source = Source(settings.component, _redactor(settings, redact_values))
         self._use(sender)
         if settings.enabled:
-            sender.watch()
+            sender.open(self)
 
     def _use(self, sender: Sender) -> None:
         self._sender = sender
@@ -196,8 +196,8 @@ class ICCMLogger:
         return self._sender.flush(self._flush_timeout_s if timeout is None else max(0.0, timeout))
 
     def close(self) -> None:
-        """Flush, and let the sender rest; logging afterwards still works and wakes it again."""
-        self._sender.stop(self._flush_timeout_s)
+        """Flush, and let the sender rest unless other loggers are open; a later record wakes it."""
+        self._sender.close(self, self._flush_timeout_s)
 
     def stats(self) -> ClientStats:
         """Return what this process's client did so far."""

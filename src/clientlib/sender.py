@@ -29,6 +29,7 @@ import _thread
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 from clientlib.buffer import Intake
@@ -56,6 +57,7 @@ class Sender:
         self._on_start = on_start
         self._starting = threading.Lock()
         self._component = UNNAMED
+        self._open: weakref.WeakSet[object] = weakref.WeakSet()  # loggers that are not closed
         self._watching = False
         self.levels = Levels()
         self.intake = Intake(destination.buffer_records, destination.buffer_bytes, self._start)
@@ -81,7 +83,7 @@ class Sender:
         self.intake.clear()
         self._begin_anew()
         if self._watching:
-            self.watch()
+            self._start_thread()
 
     # -- called by callers ------------------------------------------------------------------
 
@@ -127,16 +129,20 @@ class Sender:
         finally:
             self._dispatch.deadline = None
 
-    def stop(self, timeout_s: float) -> bool:
-        """Flush, then let the thread end; a later record starts it again."""
+    def close(self, logger: object, timeout_s: float) -> bool:
+        """Flush; with the last open logger let the thread end, until a later record starts it."""
+        self._open.discard(logger)
+        if self._open:
+            return self.flush(timeout_s, max_failures=FAILURES_AT_EXIT)
         delivered = self.finish(timeout_s)
         self._stopping = True
         if self._running:
             self.intake.wake()
         return delivered
 
-    def watch(self) -> None:
-        """Follow the levels set from outside, also before anything is logged."""
+    def open(self, logger: object) -> None:
+        """Follow the levels set from outside for a new logger, also before it logs anything."""
+        self._open.add(logger)
         self._watching = True
         self._start_thread()
 

@@ -58,6 +58,19 @@ def test_word_comes_by_push_and_an_override_returns_by_itself(make_logger, admin
     until_level(log, Level.INFO)
 
 
+def test_a_logger_that_is_closed_takes_nothing_from_the_others(make_logger, admin, stream_name):
+    log = make_logger("svc", level="ERROR")
+    tell(admin, stream_name, "svc", "DEBUG")
+    until_level(log, Level.DEBUG)
+    with make_logger("other") as other, other.bind(user=5) as child:
+        child.info("m")
+    assert other.stats().sent == 1
+    tell(admin, stream_name, "svc", "WARN")
+    until_level(log, Level.WARN)
+    log.close()
+    until_level(log, Level.ERROR)
+
+
 def test_a_change_among_many_records_loses_none_of_them(make_logger, redis_url, admin, stream_name):
     log = make_logger("svc", level="INFO")
     for i in range(3_000):
