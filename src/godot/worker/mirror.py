@@ -1,8 +1,7 @@
 """Levels that were set in the store alone reach programs all the same: a worker passes them on.
 
 Dewey's own tools never talk to Redis, and Redis may have lost what it was told. A thread apart from
-the batches, so that a store that takes long to answer costs only the levels. A worker whose login
-may not read them (DEWEY_READER_URL names one that may) says so once and goes on.
+the batches, so that a store that takes long to answer costs only the levels.
 """
 
 from __future__ import annotations

@@ -112,7 +112,12 @@ def housekeeping(store: Store, maker: Maker) -> None:
     store.balanced_producers("test", {maker.producer: 1}, 0.0)
 
 
+def levels_to_pass_on(store: Store, maker: Maker) -> None:
+    store.levels()
+
+
 WRITING: tuple[Deed, ...] = (
+    levels_to_pass_on,
     new_records,
     records_that_are_known,
     a_record_that_is_refused,
