@@ -203,6 +203,10 @@ class ICCMLogger:
         """Return what this process's client did so far."""
         return self._sender.stats()
 
+    def __deepcopy__(self, memo: object) -> ICCMLogger:
+        """Return the logger itself: what it leads to belongs to the process."""
+        return self
+
     def __enter__(self) -> ICCMLogger:
         return self
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import math
 import subprocess
@@ -321,6 +322,14 @@ def test_a_disabled_logger_queues_nothing_and_has_no_thread(monkeypatch):
     assert logger.stats().state == "idle"
     assert logger.flush(0)
     logger.close()
+
+
+def test_what_holds_a_logger_can_be_copied():
+    logger = idle_logger()
+    copied = copy.deepcopy({"log": logger})
+    copied["log"].info("m")
+    assert copied["log"] is logger
+    assert [record["message"] for record in framed(logger)] == ["m"]
 
 
 def test_a_wrong_argument_raises_at_construction():
