@@ -50,6 +50,7 @@ class Printer:
     def __init__(self, descriptor: int = 1) -> None:
         self._descriptor = descriptor
         self._patience_ms = STDOUT_PATIENCE_MS
+        self._torn = False  # the last line was cut short: a new one has to begin
         self.printed = 0
 
     def be_patient(self) -> None:
@@ -75,7 +76,7 @@ class Printer:
 
     def _write(self, lines: list[bytes]) -> bool:
         """Write whole lines; after a refusal do not wait again until stdout takes something."""
-        rest = memoryview(b"".join(lines))
+        rest = memoryview(b"".join((b"\n" * self._torn, *lines)))
         try:
             if sys.__stdout__ is None or sys.__stdout__.closed:
                 raise OSError("this program has no stdout")
@@ -85,6 +86,7 @@ class Printer:
                 if not poller.poll(self._patience_ms):
                     raise TimeoutError("stdout does not take anything")
                 rest = rest[os.write(self._descriptor, rest[:PIPE_BYTES]) :]
+                self._torn = bool(rest)
         except (OSError, ValueError):
             self._patience_ms = 0
             return False

@@ -59,6 +59,19 @@ def test_a_pipe_that_nobody_reads_does_not_stop_the_printer(pipe):
     assert 0 < printer.print(parcels(300)[taken:]) < 100, "it goes on when somebody reads"
 
 
+def test_a_line_that_was_cut_short_spoils_no_other(pipe):
+    reader, writer = pipe
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4_096)
+    printer = Printer(writer)
+    assert printer.print(parcels(1, "x" * 10_000)) == 0
+    said = os.read(reader, 65_536)
+    assert printer.print(parcels(5)) == 5
+    said += os.read(reader, 65_536)
+    cut, *lines = said.splitlines()
+    assert cut.endswith(b"xxx")
+    assert [json.loads(line)["data"]["i"] for line in lines] == list(range(5))
+
+
 def test_a_closed_stdout_is_no_error(pipe):
     reader, writer = pipe
     os.close(reader)
