@@ -73,6 +73,7 @@ class Sender:
         self._used = False  # something was logged, or somebody waited
         self._stopping = False
         self._stumbled = False
+        self._given_up_at: int | None = None  # how much was sent when time was up, if it ever was
         self._ended = False  # another thread speaks the last words
         self._late = False  # and has: what comes now is printed by whoever logs it
 
@@ -112,9 +113,16 @@ class Sender:
         the caller prints what it left, also if it is held up by something that heeds no deadline
         (importing redis on a busy machine).
         """
+        # `logging` closes its handlers before, or after: then it had its time already
+        again = bool(self._dispatch) and self._given_up_at == self._dispatch.shipping.sent
+        if again:
+            timeout_s = 0.0
         self._dispatch.deadline = time.monotonic() + timeout_s
         try:
-            delivered = self.flush(timeout_s + LAST_WORDS_S, max_failures=FAILURES_AT_EXIT)
+            delivered = not (again and not self.intake.queue) and self.flush(
+                timeout_s + LAST_WORDS_S, max_failures=FAILURES_AT_EXIT
+            )
+            self._given_up_at = None if delivered else self._dispatch.shipping.sent
             if last and not delivered and _thread.get_ident() != self.thread_id:
                 self._ended = True
                 self.intake.ring()

@@ -335,6 +335,24 @@ def test_a_program_with_a_silent_server_ends_in_time_and_prints_everything(run):
     assert ended in ([], ["godot: ended with 500 records not sent in time; they are on stdout"])
 
 
+def test_handlers_that_logging_closes_at_the_end_take_their_time_once(run):
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        done = run(
+            """
+            import logging
+            from clientlib import GodotHandler
+            logging.basicConfig(level="INFO", handlers=[GodotHandler()])
+            for i in range(500):
+                logging.info(f"m{i}")
+            """,
+            GODOT_REDIS_URL=f"redis://127.0.0.1:{listener.getsockname()[1]}/0",
+            GODOT_FLUSH_TIMEOUT_S="1",
+        )
+    assert len(done.stdout.splitlines()) == 500
+    ended = ["ended with" in line for line in done.stderr.splitlines()]
+    assert ended in ([True], [False], [False, True]), "it tried again after the end"
+
+
 def test_what_the_deadline_leaves_behind_is_printed_and_named(run, redis_url, stream_name):
     done = run(
         """
