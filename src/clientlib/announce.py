@@ -8,7 +8,6 @@ all the same.
 from __future__ import annotations
 
 import os
-import socket
 import time
 
 from clientlib.framing import bulk
@@ -27,7 +26,7 @@ class Announcement:
 
     def command(self, producer: str, sent: int, component: str, dropped: int) -> bytes:
         """Return the packed command."""
-        self._host = self._host or "_".join(socket.gethostname().split()) or "-"
+        self._host = self._host or "_".join(os.uname().nodename.split()) or "-"
         name = "_".join(component.split()) or "-"
         value = f"{sent} {name} {self._host} {os.getpid()} {VERSION} {self._started_at} {dropped}"
         parts = ("HSET", self.key, producer, value)

@@ -6,7 +6,7 @@ Two things can happen meanwhile:
 - The program forks. Import locks held by our thread would stay held in the child for ever, so
   whoever forks waits for the import to end. The hook that waits must run before those of `logging`
   and `concurrent.futures`, which take locks that the import may need; hooks run in the reverse of
-  their order, so both are imported here first (5 ms). And whatever redis would import only when it
+  their order, so both are imported here first. And whatever redis would import only when it
   connects is imported with it.
 - The program ends, and its exit hook waits for us to send what it logged. By then
   `concurrent.futures.thread`, which redis needs, could not be imported any more.
@@ -26,6 +26,26 @@ ON_CONNECTING = ("secrets", "encodings.idna", "encodings.punycode")
 
 _lock = threading.Lock()
 _held_by_fork = False
+_prepared = False
+
+
+def prepare() -> bool:
+    """Make forks safe, before there is a thread; False when that was done already.
+
+    Not at import: 10 ms that a program without a logger need not pay.
+    """
+    global _prepared
+    if _prepared:
+        return False
+    _prepared = True
+    for name in FIRST:
+        import_module(name)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
+    return True
 
 
 def redis() -> ModuleType:
@@ -52,12 +72,3 @@ def _after_fork_in_child() -> None:
     global _held_by_fork, _lock
     _held_by_fork = False
     _lock = threading.Lock()
-
-
-for _name in FIRST:
-    import_module(_name)
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
-    after_in_child=_after_fork_in_child,
-)

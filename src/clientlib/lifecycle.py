@@ -22,6 +22,7 @@ import sys
 import threading
 from types import FrameType
 
+from clientlib import importing
 from clientlib.sender import FAILURES_AT_EXIT, Sender
 from clientlib.settings import Destination
 
@@ -36,6 +37,8 @@ def sender_for(destination: Destination, flush_timeout_s: float) -> Sender:
     with _lock:
         sender = _senders.get(destination)
         if sender is None:
+            if importing.prepare():
+                os.register_at_fork(after_in_child=_after_fork_in_child)
             sender = _senders[destination] = Sender(destination, _register_finalizer)
         known_s = _flush_timeouts_s.get(destination, 0.0)
         _flush_timeouts_s[destination] = max(known_s, flush_timeout_s)
@@ -99,4 +102,3 @@ def _after_fork_in_child() -> None:
 
 
 atexit.register(finish)
-os.register_at_fork(after_in_child=_after_fork_in_child)
