@@ -175,11 +175,13 @@ def is_finite(value: object, levels: int = MAX_DEPTH) -> bool:
     """
     kind = type(value)
     if kind is float:
-        return math.isfinite(value)  # type: ignore[arg-type]
+        return math.isfinite(value)  # type: ignore[arg-type]  # mypy does not narrow by `kind`
     if kind is dict:
-        return levels > 0 and all(is_finite(item, levels - 1) for item in value.values())  # type: ignore[attr-defined]
+        items = value.values()  # type: ignore[attr-defined]  # as above
+        return levels > 0 and all(is_finite(item, levels - 1) for item in items)
     if kind is list or kind is tuple:
-        return levels > 0 and all(is_finite(item, levels - 1) for item in value)  # type: ignore[attr-defined]
+        items = value
+        return levels > 0 and all(is_finite(item, levels - 1) for item in items)  # type: ignore[attr-defined]  # as above
     return value is None or kind in (str, bool, int)
 
 
@@ -228,13 +230,13 @@ class _Walk:
         kind = type(value)
         self.left -= 1
         if kind is str:
-            return self.text(value)  # type: ignore[arg-type]
+            return self.text(value)  # type: ignore[arg-type]  # mypy does not narrow by `kind`
         if value is None or kind is bool:
             return value
         if kind is int:
-            return self.integer(value)  # type: ignore[arg-type]
+            return self.integer(value)  # type: ignore[arg-type]  # as above
         if kind is float:
-            return self.real(value)  # type: ignore[arg-type]
+            return self.real(value)  # type: ignore[arg-type]  # as above
         return self.container(value, depth)
 
     def integer(self, value: int) -> object:
