@@ -16,8 +16,8 @@ from clientlib.lifecycle import flush_all
 from clientlib.record import MAX_TRACE_CHARS, normal_trace_id
 
 TRACE_HEADER = "X-Trace-ID"
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_TRACEPARENT = re.compile(  # later versions may say more behind it
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 )
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -153,7 +153,7 @@ class _Body:
 
 
 def _read(parent: str, given: str) -> str | None:
-    if found := _TRACEPARENT.match(parent.strip()):
+    if found := _TRACEPARENT.fullmatch(parent.strip()):
         return normal_trace_id(found[1])
     given = given.strip()
     return normal_trace_id(given[:MAX_TRACE_CHARS]) if given else None

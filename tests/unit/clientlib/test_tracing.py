@@ -39,6 +39,9 @@ PARENT = f"00-{HEX}-00f067aa0ba902b7-01"
         ({"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"}, None),
         ({"traceparent": f"00-{HEX}-{'0' * 16}-01"}, None),
         ({"traceparent": "garbage", "x-trace-id": "a"}, "a"),
+        ({"traceparent": f"{PARENT}0"}, None),
+        ({"traceparent": f"{PARENT}-more"}, None),
+        ({"traceparent": f"01{PARENT[2:]}-more"}, UUID),
         ({"progressToken": 1, "traceparent": PARENT}, UUID),  # an MCP request's _meta
     ],
 )

@@ -10,7 +10,8 @@ const { currentTraceId, traceContext } = require('./context.js');
 const { MAX_TRACE_CHARS, normalTraceId } = require('./record.js');
 const { firstChars, textOf } = require('./text.js');
 
-const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/;
+const TRACEPARENT = // later versions may say more behind it
+  /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/;
 const HEX_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const MAY_BE_HEADER = /^[ -~]+$/;
 

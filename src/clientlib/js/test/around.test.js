@@ -39,6 +39,8 @@ const HEADERS = [
   [{ traceparent: `00-${TRACE}-b7ad6b7169203331-01`, 'X-Trace-ID': 'x' }, STORED],
   [{ traceparent: `00-${'0'.repeat(32)}-b7ad6b7169203331-01` }, undefined],
   [{ traceparent: 'nonsense', 'X-Trace-ID': 'x' }, 'x'],
+  [{ traceparent: `00-${TRACE}-b7ad6b7169203331-01-more` }, undefined],
+  [{ traceparent: `01-${TRACE}-b7ad6b7169203331-01-more` }, STORED],
   [{}, undefined],
 ];
 
