@@ -29,6 +29,7 @@ import _thread
 import math
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable
 
@@ -263,5 +264,7 @@ class Sender:
     def _stumble(self, exc: Exception) -> None:
         if not self._stumbled and not self._ended:
             self._stumbled = True
-            say(f"the sender goes on after {type(exc).__name__}: {exc} (this is a bug)")
+            at = traceback.extract_tb(exc.__traceback__)[-1]  # not what it says: that may be secret
+            place = f"{at.filename}:{at.lineno}"
+            say(f"the sender goes on after {type(exc).__name__} at {place} (this is a bug)")
         time.sleep(STUMBLE_S)

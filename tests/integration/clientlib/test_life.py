@@ -238,6 +238,31 @@ def test_what_is_logged_from_inside_the_sender_is_not_sent_again(run, redis_url,
     assert messages(redis_url, stream_name) == ["once"]
 
 
+def test_a_bug_in_the_sender_is_told_without_what_it_was_about_and_loses_nothing(
+    run, redis_url, stream_name
+):
+    done = run(
+        """
+        from clientlib import ICCMLogger
+        from clientlib.transport import Transport
+        send = Transport.exchange
+
+        def exchange(self, *given):
+            Transport.exchange = send
+            raise ValueError("hunter2")
+
+        Transport.exchange = exchange
+        log = ICCMLogger()
+        log.info("m")
+        """,
+        GODOT_FLUSH_TIMEOUT_S="20",
+    )
+    assert messages(redis_url, stream_name) == ["m"]
+    (line,) = done.stderr.splitlines()
+    assert "goes on after ValueError at" in line
+    assert "hunter2" not in line
+
+
 def test_a_storm_of_forks_under_logging_threads_hangs_nobody(run, redis_url, stream_name):
     done = run(
         """
