@@ -19,6 +19,7 @@ from dewey_logs import search as engine
 from dewey_logs.budget import ask, walk
 from dewey_logs.cancellation import Cancellation
 from dewey_logs.filters import Conditions
+from dewey_logs.plans import WALKS_ONLY
 from dewey_logs.sealing import seal
 from dewey_logs.statements import statement
 from dewey_logs.tools import asked
@@ -152,7 +153,7 @@ def test_hits_that_take_too_long_to_sort_are_read_instead(full, monkeypatch):
     page_of = engine.Search._page
 
     def page(self, stretch, missing, without, timeout_ms):
-        if without == engine.WALKS_ONLY:
+        if without == WALKS_ONLY:
             raise psycopg.errors.QueryCanceled
         return page_of(self, stretch, missing, without, timeout_ms)
 
