@@ -91,6 +91,7 @@ class Pipeline:
         self._meanwhile = meanwhile
         self._readings = Readings(consumer, self._writing.set_back)
         self._under_way: deque[UnderWay] = deque()  # the oldest first
+        self._broke_off = False  # and no batch was written since
         self._aside = Aside()
 
     def expect_another_stream(self) -> None:
@@ -125,6 +126,9 @@ class Pipeline:
             written = self._writing.begin(batch, patience, prepared)
             self._under_way.append(UnderWay(written, batch, ids))
             self._acknowledge(committed)
+            if self._broke_off:  # by its first reading the ledger tells which stream it is now
+                self._broke_off = False
+                self._acknowledge(self._committed())
             self._readings.check()
         if defer:
             self._hold(self._ids_under_way())
@@ -142,8 +146,9 @@ class Pipeline:
         """Wait for what is under way without acknowledging it: its entries will come again.
 
         What was set aside is kept, since it may be the only copy by now, unless it was `deleted`
-        with its stream.
+        with its stream. The next batch is written alone.
         """
+        self._broke_off = True
         while self._under_way:
             result, batch, _ = self._under_way.popleft()
             if not self._writing.ended(result).exception():

@@ -7,7 +7,20 @@ import threading
 import msgspec
 import redis
 
+from godot.errors import StreamLost
 from tests.integration.worker.conftest import Bench, eventually
+
+ONCE = """
+CREATE SEQUENCE tries;  -- which no rollback takes back
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('tries') = 1 THEN
+        RAISE EXCEPTION 'not now' USING ERRCODE = '57P03';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON logs FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
 
 
 def blocked(bench: Bench) -> bool:
@@ -68,6 +81,32 @@ def test_a_stream_gone_while_two_workers_wait_costs_only_what_it_held(
     assert bench.sql("SELECT count(DISTINCT id) FROM logs") == [(220,)]
     found = bench.audited()
     assert (found.total.lost, found.total.unaccounted) == (0, 0)
+
+
+def test_the_first_batch_of_another_stream_tells_of_it_before_any_other_is_stored(
+    bench: Bench, working, settings, monkeypatch
+):
+    """The other one counts more and was trimmed: that it was found gone is all that tells."""
+    monkeypatch.setattr(StreamLost, "stream_is_gone", True)  # as Redis 7.0 says by UNBLOCKED
+    small = msgspec.structs.replace(settings, batch_size=10, batch_max=10)
+    other = Bench(msgspec.structs.replace(settings, stream=f"{settings.stream}:other"))
+    with working(small):
+        bench.append(bench.records(10))
+        eventually(bench.settled, "the first life")
+        eventually(lambda: blocked(bench), "the worker to wait")
+        bench.change(ONCE)
+        other.append(other.records(60))
+        other.redis.xtrim(other.settings.stream, maxlen=40, approximate=False)
+        pipe = bench.redis.pipeline(transaction=False)
+        pipe.delete(settings.stream)
+        pipe.rename(other.settings.stream, settings.stream)
+        pipe.execute()
+        eventually(lambda: bench.stored() == 50, "the second life")
+        eventually(bench.settled, "everything acknowledged")
+    other.redis.close()
+    assert bench.sql("SELECT epoch FROM logs_streams") == [(2,)]
+    found = bench.audited()
+    assert (found.total.lost, found.total.unaccounted) == (20, 0)
 
 
 def test_a_stream_that_disappears_again_and_again_never_stops_the_worker(
