@@ -6,7 +6,7 @@ that the entries come again, and the unique key makes them duplicates.
 While there is a backlog two batches are under way, each on a thread and in a transaction of its
 own: one is copied while the other is committed, and the next one is read and decoded meanwhile.
 Waiting for PostgreSQL costs no GIL, and the overlap drains a backlog faster (docs/benchmarks.md).
-What is settled is acknowledged by the thread that reads, in the order in which it was read.
+What is settled is acknowledged by the thread that reads.
 """
 
 from __future__ import annotations
@@ -168,18 +168,24 @@ class Pipeline:
     def _committed(self, leaving: int = 0) -> Sequence[StreamID]:
         """Wait until no more than so many batches are under way.
 
-        Return which of the entries of those that ended may be acknowledged.
+        Return which of the entries of those that ended may be acknowledged. One that has to be
+        taken apart waits until nothing is under way: only what is stored from then on is evidence
+        against its records.
         """
         settled: list[StreamID] = []
-        while len(self._under_way) > leaving:
-            result, batch, ids = self._under_way.popleft()
+        failed: list[UnderWay] = []
+        while len(self._under_way) > (0 if failed else leaving):
+            one = self._under_way.popleft()
             try:
-                self._report(batch, self._writing.ended(result).result())
+                self._report(one.batch, self._writing.ended(one.result).result())
             except Unclassified:
-                self._store_apart(batch)
-                waiting = set(self._aside.entries)
-                ids = [one for one in ids if one not in waiting]
-            settled += ids
+                failed.append(one)
+            else:
+                settled += one.ids
+        for one in failed:
+            self._store_apart(one.batch)
+            waiting = set(self._aside.entries)
+            settled += [id for id in one.ids if id not in waiting]
         return settled
 
     def _ids_under_way(self) -> list[StreamID]:

@@ -31,6 +31,20 @@ BEGIN
 END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON logs FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION refuse();
 """
+SLOW = """
+CREATE SEQUENCE tries;
+CREATE SEQUENCE broken;  -- once it was called
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.message = 'slow' THEN PERFORM pg_advisory_xact_lock_shared(1); END IF;
+    IF (SELECT is_called FROM broken) THEN
+        PERFORM nextval('tries');
+        RAISE EXCEPTION 'the auditor is ill' USING ERRCODE = 'ZZ001';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON logs FOR EACH ROW EXECUTE FUNCTION refuse();
+"""  # an outage, but one that nobody has classified
 ONE = "NEW.message LIKE 'unwelcome%'"
 
 Working = Callable[[Settings], AbstractContextManager[Worker]]
@@ -120,6 +134,25 @@ def test_when_it_is_about_everything_it_is_an_outage(
         execute(bench, "DROP TRIGGER refuse ON logs")
         eventually(bench.settled, "everything to be stored")
     assert (bench.stored(), refused(bench)) == (600, [])
+
+
+def test_what_a_batch_under_way_stored_before_is_no_evidence_against_a_record(
+    bench: Bench, settings: Settings, working: Working
+):
+    small = msgspec.structs.replace(settings, batch_size=5, batch_max=5)
+    execute(bench, SLOW)
+    slow = [msgspec.structs.replace(record, message="slow") for record in bench.records(5)]
+    with working(small):
+        with psycopg.connect(settings.dewey_url or "", autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(1)")
+            bench.append([*slow, *bench.records(5)])
+            eventually(lambda: stored_are(bench, 5), "the second batch to be stored")
+            execute(bench, "SELECT nextval('broken')")
+        eventually(lambda: tries(bench) > 60, "many a try")
+        assert (refused(bench), bench.pending()) == ([], 5)
+        execute(bench, "SELECT setval('broken', 1, false)")
+        eventually(bench.settled, "everything to be stored")
+    assert (bench.stored(), refused(bench)) == (10, [])
 
 
 def test_what_is_set_aside_is_kept_from_peers_and_given_back_at_the_end(
