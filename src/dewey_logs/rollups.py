@@ -40,22 +40,25 @@ class Rollups:
         number = self._patterns.number
         return {row.id: number(row.message) for row in rows}
 
-    def unknown(self, stored: Iterable[LogRow], patterns: Mapping[bytes, int]) -> list[Template]:
-        """Return the patterns of these rows that this writer has not told the database yet.
+    def unknown(
+        self, stored: Iterable[LogRow], patterns: Mapping[bytes, int], today: int
+    ) -> list[Template]:
+        """Return the patterns of these rows that this writer has not told the database today.
 
-        In the order of their numbers, or two writers with the same ones would deadlock.
+        Maintenance removes those out of use, and a writer may not be needed for weeks. In the order
+        of their numbers, or two writers with the same ones would deadlock.
         """
+        if today != self._day:
+            self._day = today
+            self._known.clear()
         new = {patterns[row.id]: row for row in stored if patterns[row.id] not in self._known}
         return [
             Template(pattern, self._patterns.template(row.message), row)
             for pattern, row in sorted(new.items(), key=lambda item: item[0])
         ]
 
-    def told(self, templates: Iterable[Template], today: int) -> None:
-        """Note what is committed. Forgotten every day: maintenance removes patterns out of use."""
-        if today != self._day:
-            self._day = today
-            self._known.clear()
+    def told(self, templates: Iterable[Template]) -> None:
+        """Note what is committed."""
         self._known.update(template.pattern for template in templates)
 
 

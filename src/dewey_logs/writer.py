@@ -207,6 +207,7 @@ class Writer:
         way: ways.Way = ways.staged if careful else ways.fresh
         bound: tuple[int, int] | None = None
         day_missing = every_day = False
+        today = self._now_us() // DAY_US
         for _ in range(ATTEMPTS):
             if not every_day and (day_missing or way is ways.isolated):
                 rows, impossible = ways.with_partitions(connection, rows)
@@ -221,7 +222,7 @@ class Writer:
                     told = ledger.late(connection, batch, bound, placed.stored, rejects)
                     _keep_rejects(connection, batch, rejects, expired)
                     numbers = settled(batch, placed, expired, rejects, gone)
-                    new = self._rollups.unknown(placed.stored, patterns)
+                    new = self._rollups.unknown(placed.stored, patterns, today)
                     rollups.keep_patterns(connection, new)
                     counts = rollups.deltas(placed.stored, patterns)
                     before = self._settle(connection, told, numbers, counts, bound)
@@ -244,7 +245,7 @@ class Writer:
                 bound = exc.bound
                 way = way if way is ways.isolated else ways.staged
             else:
-                self._rollups.told(new, self._clock[0] // DAY_US)
+                self._rollups.told(new)
                 new_rejects = len(rejects) - len(batch.rejects)
                 return WriteResult(
                     stored=len(placed.stored),
