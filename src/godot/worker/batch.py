@@ -180,6 +180,9 @@ class Pipeline:
                 self._report(one.batch, self._writing.ended(one.result).result())
             except Unclassified:
                 failed.append(one)
+            except Abandoned:
+                self._acknowledge(settled)
+                raise
             else:
                 settled += one.ids
         for one in failed:

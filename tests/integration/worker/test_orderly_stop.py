@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import msgspec
+import psycopg
 import pytest
 
 from godot.settings import Settings
@@ -48,3 +49,20 @@ def test_sigterm_during_an_outage_makes_the_batch_claimable_at_once(
         eventually(bench.settled, "the batch")
     assert bench.stored() == 40
     assert bench.audited().clean
+
+
+def test_what_committed_before_a_stop_gave_up_is_acknowledged(bench: Bench, working, settings):
+    bench.change(
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;"
+        "CREATE TRIGGER hold BEFORE INSERT ON logs FOR EACH ROW"
+        " WHEN (NEW.message = 'message 15') EXECUTE FUNCTION hold()"
+    )
+    small = msgspec.structs.replace(settings, batch_size=10, batch_max=10)
+    with psycopg.connect(settings.dewey_url, autocommit=True) as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(1)")
+        bench.append(bench.records(20))
+        with working(small) as worker:
+            eventually(lambda: bench.stored() == 10, "the first of two batches")
+            worker.stop.set()
+        assert (bench.stored(), bench.pending()) == (10, 10)
