@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from queue import LifoQueue
 from types import TracebackType
 
 from dewey_logs.accounts import Accounts, Neighbours
@@ -49,6 +50,9 @@ class PostgresStore:
     ) -> None:
         self._writer = writer
         self._second = second
+        self._free: LifoQueue[Writer] = LifoQueue()  # one write at a time needs the first alone
+        self._free.put(second)
+        self._free.put(writer)
         self._readers = readers
         self._clearing = clearing
         self._level_table = level_table
@@ -60,8 +64,11 @@ class PostgresStore:
 
     def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult:
         """Store a batch in one transaction; see Store.write."""
-        writer = self._second if self._writer.busy else self._writer
-        return writer.write(batch, prepared)
+        writer = self._free.get()
+        try:
+            return writer.write(batch, prepared)
+        finally:
+            self._free.put(writer)
 
     def stream_gone(self, stream: str, at_ms: int) -> bool:
         """Keep that a stream was found missing; see Store.stream_gone."""

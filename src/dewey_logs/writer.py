@@ -73,11 +73,6 @@ class Writer:
         self._rollups = rollups.Rollups()
         self._lock = threading.Lock()
 
-    @property
-    def busy(self) -> bool:
-        """Say whether the connection is in use; whoever needs it now has to wait."""
-        return self._lock.locked()
-
     def prepare(self, rows: Sequence[LogRow]) -> Prepared:
         """Make rows ready to be sent; see Store.prepare."""
         unique = {row.id: row for row in reversed(rows)}  # of equal ids the first one stays
