@@ -55,7 +55,10 @@ def dewey() -> None:
 @dewey.command()
 @click.option("--stdio", is_flag=True, help="Speak over stdin and stdout instead of HTTP.")
 def serve(stdio: bool) -> None:
-    """Serve the store's tools over MCP and keep its days in order, until SIGTERM."""
+    """Serve the store's tools over MCP and keep its days in order, until SIGTERM.
+
+    Beyond loopback only with GODOT_TOKENS_FILE, and under the names in GODOT_ALLOWED_HOSTS.
+    """
     read = Reader(os.environ)
     url, retention_days = read.store_url(), read.retention_days()
     port = read.integer("DEWEY_MCP_PORT", 9061, 0, 65_535)
@@ -71,6 +74,8 @@ def serve(stdio: bool) -> None:
         stdio=stdio,
         metrics_port=metrics_port,
         retention_days=retention_days,
+        tokens_file=read.tokens_file(),
+        allowed_hosts=read.allowed_hosts(),
         retention_bytes=read.retention_bytes(),
         layout=read.layout(),
     )

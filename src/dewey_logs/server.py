@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from types import TracebackType
 
 import anyio
@@ -25,9 +26,11 @@ from dewey_logs.tools import (
     UNTRUSTED,
     StrictServer,
     ToolMetrics,
+    allow,
     application,
     asked,
     bind,
+    is_loopback,
     offer_query,
     offer_store,
     serve_http,
@@ -56,13 +59,15 @@ def serve(
     stdio: bool,
     metrics_port: int,
     retention_days: int,
+    tokens_file: Path | None = None,
+    allowed_hosts: tuple[str, ...] = (),
     retention_bytes: int | None = None,
     layout: Layout = AS_BEFORE,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
 
-    Raises CannotListen for an address that is taken or not allowed. Over stdio nothing listens and
-    nothing is maintained: such a process comes and goes with its client.
+    Raises CannotListen for an address that is taken or not allowed, BadTokens for the file. Over
+    stdio nothing listens and nothing is maintained: such a process comes and goes with its client.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # it is typed as nothing at all
     registry = CollectorRegistry()
@@ -75,15 +80,17 @@ def serve(
         with open_backend() as backend:
             serve_stdio(build(backend, registry), backend.close)
         return
+    access = allow(host, tokens_file, allowed_hosts, prefix="DEWEY")
     with bind(host, port, prefix="DEWEY") as bound:
         log_to_stderr()  # before the server is made: the SDK would configure root logging itself
+        metrics_host = host if is_loopback(host) else "127.0.0.1"  # metrics ask for no token
         with (
             open_backend() as backend,
             Maintenance(owner_url or url, retention_days, retention_bytes, layout, registry),
-            metrics_served(ROLE, registry, host, metrics_port, url_of(bound)),
+            metrics_served(ROLE, registry, metrics_host, metrics_port, url_of(bound)),
         ):
             log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
-            serve_http(application(build(backend, registry), backend.checks), bound)
+            serve_http(application(build(backend, registry), backend.checks, access), bound)
     log.info("stopped", extra={"action": "stop"})
 
 

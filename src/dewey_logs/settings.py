@@ -58,6 +58,16 @@ class Reader:
         """Return how large the log may grow, None without a limit."""
         return self.integer("LOG_RETENTION_BYTES", 0, MIN_RETENTION_BYTES, 2**60) or None
 
+    def tokens_file(self) -> Path | None:
+        """Return the file of those who may call, None where whoever reaches the port may."""
+        text = self.text("GODOT_TOKENS_FILE")
+        return Path(text) if text else None
+
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Return the names that the server answers to beside its address."""
+        text = self.text("GODOT_ALLOWED_HOSTS") or ""
+        return tuple(name for part in text.split(",") if (name := part.strip()))
+
     def layout(self) -> Layout:
         """Return what LOG_SEARCH_INDEX and LOG_PARTITION_INTERVAL choose."""
         return Layout(

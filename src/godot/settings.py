@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dewey_host: str
     dewey_mcp_port: int
     metrics_port: int
+    tokens_file: Path | None
+    allowed_hosts: tuple[str, ...]
     retention_days: int
     retention_bytes: int | None
     search_index: str | None
@@ -82,6 +84,10 @@ def _word(text: str) -> str:
     if not text or len(text) > 128 or any(c.isspace() or not c.isprintable() for c in text):
         raise ValueError(text)
     return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def _redis_url(text: str) -> str:
@@ -118,12 +124,6 @@ _INDEXES = ("live", "sealed")  # these two are read by Dewey: dewey_logs/layout.
 _INTERVALS = ("1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d")
 _REDIS_URLS = "redis://host:port/db, rediss://… or unix:///path?db=0"
 _STORE_URLS = "postgresql://… (http(s)://…/mcp is not built yet)"
-
-# known by name, without effect so far: to ignore one would be to promise what it says
-UNSUPPORTED = (
-    "GODOT_TOKENS_FILE",
-    "GODOT_ALLOWED_HOSTS",
-)
 
 TABLE: tuple[Setting, ...] = (
     Setting(
@@ -191,6 +191,8 @@ TABLE: tuple[Setting, ...] = (
     Setting("DEWEY_HOST", "dewey_host", _word, "127.0.0.1", "an address to listen on"),
     Setting("DEWEY_MCP_PORT", "dewey_mcp_port", _integer(0, 65_535), "9061", "0 to 65535"),
     Setting("GODOT_METRICS_PORT", "metrics_port", _integer(0, 65_535), "9464", "0 to 65535"),
+    Setting("GODOT_TOKENS_FILE", "tokens_file", Path, None, "a file of tokens: godot token --help"),
+    Setting("GODOT_ALLOWED_HOSTS", "allowed_hosts", _names, "", "names, separated by commas"),
     Setting("LOG_RETENTION_DAYS", "retention_days", _integer(1, 3_650), "7", "1 to 3650 days"),
     Setting(
         "LOG_RETENTION_BYTES",
@@ -214,13 +216,9 @@ TABLE: tuple[Setting, ...] = (
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read every setting.
 
-    Raises SettingsError for the first wrong value: variable, value, and what is allowed; and for
-    the first variable that is not supported yet.
+    Raises SettingsError for the first wrong value: variable, value, and what is allowed.
     """
     env = os.environ if environ is None else environ
-    for variable in UNSUPPORTED:
-        if env.get(variable):
-            raise SettingsError(f"{variable} is not supported yet")
     data_dir = Path(env.get("GODOT_DATA_DIR") or default_data_dir()).absolute()
     endpoint = read_endpoint(data_dir)
     if env.get("DEWEY_URL") or env.get("DEWEY_URL_FILE"):  # another store than the stack's

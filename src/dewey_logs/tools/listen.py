@@ -8,26 +8,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from dewey_logs.errors import DeweyError
+from dewey_logs.tools.caller import tag_log_lines
+from dewey_logs.tools.gate import Access, Gate
+from dewey_logs.tools.hosts import BadHost, is_any, is_loopback
 from dewey_logs.tools.strict import StrictServer
 
 PATH = "/mcp"
 STOP_S = 3  # for calls in hand; a client that never hangs up must not hold the process
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 Checks = Callable[[], Awaitable[dict[str, bool]]]
 
@@ -36,17 +38,30 @@ class CannotListen(DeweyError):
     """An address that cannot be bound, or must not be; the message names the variable."""
 
 
-def bind(host: str, port: int, *, prefix: str) -> socket.socket:
-    """Return a listening socket on a loopback address.
+def allow(
+    host: str, tokens_file: Path | None, allowed_hosts: tuple[str, ...], *, prefix: str
+) -> Access:
+    """Return who may come in at an address; raises CannotListen, or BadTokens for the file.
 
-    `prefix` names the variables in errors (`GODOT` for GODOT_HOST and GODOT_MCP_PORT). The protocol
-    is named because asyncio turns Nagle's algorithm off only where it is: 40 ms a call otherwise.
+    `prefix` names the variables in errors (`GODOT` for GODOT_HOST and GODOT_MCP_PORT).
     """
-    if not is_loopback(host):
+    if tokens_file is None and not is_loopback(host):
         raise CannotListen(
-            f"{prefix}_HOST={host} is not a loopback address: without tokens, which are not built"
-            " yet, only 127.0.0.1, ::1 or localhost may be bound"
+            f"{prefix}_HOST={host} is not a loopback address: set GODOT_TOKENS_FILE (see: godot"
+            " token --help), or bind 127.0.0.1, ::1 or localhost"
         )
+    try:
+        return Access(tokens_file=tokens_file, allowed_hosts=allowed_hosts, bound_to=host)
+    except BadHost as exc:
+        raise CannotListen(f"GODOT_ALLOWED_HOSTS: {str(exc)!r} is no host or host:port") from exc
+
+
+def bind(host: str, port: int, *, prefix: str) -> socket.socket:
+    """Return a listening socket; whether it may be had, `allow` says.
+
+    The protocol is named because asyncio turns Nagle's algorithm off only where it is: 40 ms a call
+    otherwise.
+    """
     address = "127.0.0.1" if host == "localhost" else host
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -62,26 +77,16 @@ def bind(host: str, port: int, *, prefix: str) -> socket.socket:
     return bound
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach an address; of names only localhost can be one."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def url_of(bound: socket.socket) -> str:
-    """Return the address at which clients reach the server."""
+    """Return the address at which clients on this machine reach the server."""
     host, port = bound.getsockname()[:2]
+    if is_any(host):
+        host = "::1" if ":" in host else "127.0.0.1"
     return f"http://[{host}]:{port}{PATH}" if ":" in host else f"http://{host}:{port}{PATH}"
 
 
-def application(server: StrictServer, checks: Checks) -> Starlette:
-    """Return the web application: MCP, and beside it the two health routes.
-
-    Host and Origin are checked, or any web page could talk to a server on loopback by giving its
-    own name that address. The health routes stand outside of that and answer booleans only.
-    """
+def application(server: StrictServer, checks: Checks, access: Access) -> ASGIApp:
+    """Return the web application: MCP, beside it the two health routes, and the gate before it."""
 
     async def livez(_: Request) -> Response:
         return JSONResponse({"live": True})
@@ -93,21 +98,20 @@ def application(server: StrictServer, checks: Checks) -> Starlette:
 
     server.custom_route("/livez", methods=["GET"])(livez)
     server.custom_route("/readyz", methods=["GET"])(readyz)
-    hosts = [form for name in LOOPBACK_NAMES for form in (name, f"{name}:*")]
-    return server.streamable_http_app(
+    app = server.streamable_http_app(
         streamable_http_path=PATH,
         stateless_http=True,
         json_response=True,
-        transport_security=TransportSecuritySettings(
-            enable_dns_rebinding_protection=True,
-            allowed_hosts=hosts,
-            allowed_origins=[f"http://{host}" for host in hosts],
-        ),
+        max_request_body_size=access.max_body_bytes,
+        # the gate does it, on every address and before a body is read
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
+    return Gate(app, access, server.metrics)
 
 
-def serve_http(app: Starlette, bound: socket.socket) -> None:
+def serve_http(app: ASGIApp, bound: socket.socket) -> None:
     """Answer requests until SIGTERM or SIGINT; calls in hand get STOP_S seconds."""
+    tag_log_lines()
     web = _Web(
         uvicorn.Config(
             app,
@@ -127,6 +131,8 @@ def serve_stdio(server: StrictServer, close: Callable[[], object]) -> None:
     After SIGTERM or SIGINT `close` is called and the process ends at once: a thread waits for
     stdin, nothing can wake it, and neither the event loop nor the interpreter ends without it.
     """
+
+    tag_log_lines()
 
     def end() -> None:
         close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 OUTCOMES = ("ok", "refused", "failed")  # refused: the caller can mend it; failed: only we can
+REFUSALS = ("host", "origin", "token", "rate", "size", "slow", "gone")  # by the gate
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -26,6 +27,19 @@ class ToolMetrics:
             buckets=BUCKETS_S,
             registry=registry,
         )
+
+        self._refused = Counter(
+            "godot_mcp_requests_refused_total",
+            "HTTP requests that went no further than the gate, by reason.",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in REFUSALS:
+            self._refused.labels(reason)
+
+    def refused(self, reason: str) -> None:
+        """Count one request that the gate refused."""
+        self._refused.labels(reason).inc()
 
     def expect(self, tool: str) -> None:
         """Make the series of a tool, at zero."""

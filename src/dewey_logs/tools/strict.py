@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from mcp.server import MCPServer
@@ -18,8 +18,10 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import ValidationError
+from starlette.requests import Request
 
 from dewey_logs.tools.answer import one_line
+from dewey_logs.tools.caller import CALLER_KEY, LOCAL, Caller, caller, needed_scope, serving
 from dewey_logs.tools.metrics import ToolMetrics
 
 ToolFunction = Callable[..., Awaitable[CallToolResult]]
@@ -44,25 +46,39 @@ class StrictServer(MCPServer[Any]):
         other_errors: tuple[type[Exception], ...],
     ) -> None:
         super().__init__(name, version=version, instructions=instructions)
-        self._metrics = metrics
+        self.metrics = metrics
         self._callers_errors = callers_errors
         self._other_errors = other_errors
         self._valid: dict[str, tuple[str, ...]] = {}
+        self._scopes: dict[str, str] = {}
 
-    def offer(self, run: ToolFunction, name: str, hints: ToolAnnotations) -> None:
-        """Add a tool; its docstring is what a model chooses it by."""
+    def offer(
+        self, run: ToolFunction, name: str, hints: ToolAnnotations, scope: str | None = None
+    ) -> None:
+        """Add a tool; its docstring is what a model chooses it by.
+
+        `scope` is what a token needs for it, None to go by the hints.
+        """
+        self._scopes[name] = scope or needed_scope(hints)
         self.add_tool(run, name=name, annotations=hints, structured_output=False)
-        self._metrics.expect(name)
+        self.metrics.expect(name)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Run one tool; raise ToolError with one line for whatever the caller should know."""
+        with serving(*_origin(context)):
+            return await self._served(name, arguments, context)
+
+    async def _served(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
         valid = await self._arguments_of(name)
         given = {key: value for key, value in arguments.items() if value is not None}
         started = time.perf_counter()
         outcome = "failed"
         try:
+            self._refuse_without_scope(name)
             refuse_unknown(given, valid)
             result = await super().call_tool(name, given, context)
             outcome = "ok"
@@ -81,7 +97,15 @@ class StrictServer(MCPServer[Any]):
                 outcome = "refused"
             raise
         finally:
-            self._metrics.observe(name, outcome, time.perf_counter() - started)
+            self.metrics.observe(name, outcome, time.perf_counter() - started)
+
+    def _refuse_without_scope(self, name: str) -> None:
+        """Raise ToolError unless the caller may use a tool."""
+        scope = self._scopes[name]
+        if not caller().may(scope):
+            raise ToolError(
+                f"the token of {caller().name} lacks the scope {scope}, which {name} needs"
+            )
 
     async def _arguments_of(self, name: str) -> tuple[str, ...]:
         if not self._valid:
@@ -90,6 +114,17 @@ class StrictServer(MCPServer[Any]):
         if name not in self._valid:
             raise ToolError(_unknown("tool", [name], tuple(self._valid)))
         return self._valid[name]
+
+
+def _origin(context: Context[Any, Any] | None) -> tuple[Caller, Mapping[str, str]]:
+    """Return the caller and the headers of an HTTP request; over stdio there are none.
+
+    A request that did not come through the gate may do nothing.
+    """
+    request = None if context is None else context.request_context.request
+    if not isinstance(request, Request):
+        return LOCAL, {}
+    return request.scope.get(CALLER_KEY, Caller("stranger", frozenset())), request.headers
 
 
 def refuse_unknown(given: dict[str, Any], valid: Sequence[str]) -> None:

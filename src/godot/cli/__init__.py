@@ -28,6 +28,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("clear", "godot.cli.clear", "clear", "Remove stored records.", "REPAIR"),
     Entry("worker", "godot.cli.operate", "worker", "Move records into the store.", "OPERATE"),
     Entry("mcp", "godot.cli.operate", "mcp", "Serve the tools for agents.", "OPERATE"),
+    Entry("token", "godot.cli.operate", "token", "Make a token for the tools.", "OPERATE"),
     Entry("level", "godot.cli.level", "level", "Set what programs log.", "OPERATE"),
     Entry("version", "godot.cli.operate", "version", "Print versions.", "OPERATE"),
 )

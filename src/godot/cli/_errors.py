@@ -32,6 +32,7 @@ ERRORS: tuple[ErrorRule, ...] = (
     ErrorRule("clientlib.errors", "ConfigError", "GD-1001", USAGE, "correct or unset it"),
     ErrorRule("dewey_logs.errors", "BadFilter", "GD-1002", USAGE, "see --help of this command"),
     ErrorRule("dewey_logs.errors", "BadAddress", "GD-1001", USAGE, "correct DEWEY_URL"),
+    ErrorRule("dewey_logs.settings", "WrongSetting", "GD-1001", USAGE, "correct it"),
     ErrorRule("clientlib.errors", "RecordError", "GD-1003", USAGE, "see: godot emit --help"),
     ErrorRule("godot.errors", "StreamFull", "GD-2002", UNREACHABLE, "see: godot status"),
     ErrorRule(

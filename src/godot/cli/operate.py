@@ -41,11 +41,53 @@ def worker(context: click.Context) -> None:
 )
 @click.option("--stdio", is_flag=True, help="Speak over stdin and stdout instead of HTTP.")
 def mcp(stdio: bool) -> None:
-    """Serve the log tools for agents: logger_log and logger_query. [write]"""
+    """Serve the log tools for agents: logger_log and logger_query. [write]
+
+    Beyond loopback only with GODOT_TOKENS_FILE, and under the names in GODOT_ALLOWED_HOSTS.
+    """
     from godot.facade.server import serve
     from godot.settings import load
 
     serve(load(), stdio=stdio)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot token agent-1 -s logs:read -s logs:write
+    godot token worker-1 -s logs:deliver --file /etc/godot/tokens
+    godot token operator -s logs:admin | pass insert -e godot
+    """,
+)
+@click.argument("name")
+@click.option(
+    "-s",
+    "--scope",
+    "scopes",
+    multiple=True,
+    default=("logs:read",),
+    show_default=True,
+    help="logs:read, logs:write, logs:admin (clear, levels) or logs:deliver (workers); repeatable.",
+)
+@click.option("--file", type=click.Path(dir_okay=False), help="Default: GODOT_TOKENS_FILE.")
+def token(name: str, scopes: tuple[str, ...], file: str | None) -> None:
+    """Make a bearer token for the MCP servers and print it, this once. [write]
+
+    The file keeps its hash alone. Running servers see a new line at once, and one that is deleted.
+    """
+    from pathlib import Path
+
+    from dewey_logs.tools import add_token, make_token
+    from godot.settings import load
+
+    path = Path(file) if file else load().tokens_file
+    text, line = make_token(name, scopes)
+    if path is None:
+        click.echo(f"add to the file that GODOT_TOKENS_FILE names:\n{line}", err=True)
+    else:
+        add_token(path, line)
+        click.echo(f"{name} may {', '.join(sorted(set(scopes)))}, by {path}", err=True)
+    click.echo(text)
 
 
 @click.command(

@@ -226,4 +226,5 @@ def _port(options: Options, settings: Settings, field: str, host: str) -> int:
 
 
 def _mcp_url(host: str, port: int) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # not bound here
     return f"http://[{host}]:{port}/mcp" if ":" in host else f"http://{host}:{port}/mcp"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from mcp.types import CallToolResult, ToolAnnotations
-from opentelemetry import trace
 from pydantic import Field
 
-from dewey_logs.tools import StrictServer, answer
+from dewey_logs.tools import StrictServer, answer, calls_trace_id
 from godot.facade.backends import Backends
 
 WRITES = ToolAnnotations(
@@ -39,9 +38,3 @@ def offer_log(server: StrictServer, backends: Backends) -> None:
         return answer({**said, "trace_id": record.trace_id} if record.trace_id else said)
 
     server.offer(log, "logger_log", WRITES)
-
-
-def calls_trace_id() -> str | None:
-    """Return the trace of the call being served: the SDK reads `traceparent` out of `_meta`."""
-    context = trace.get_current_span().get_span_context()
-    return trace.format_trace_id(context.trace_id) if context.is_valid else None

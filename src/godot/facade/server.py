@@ -11,6 +11,7 @@ from dewey_logs.tools import (
     UNTRUSTED,
     StrictServer,
     ToolMetrics,
+    allow,
     application,
     bind,
     offer_query,
@@ -50,8 +51,8 @@ def build(backends: Backends, registry: CollectorRegistry) -> StrictServer:
 def serve(settings: Settings, *, stdio: bool) -> None:
     """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
 
-    Raises CannotListen for an address that is taken or not allowed. Over stdio nothing listens at
-    all: every agent starts its own, and no port would be known to anyone.
+    Raises CannotListen for an address that is taken or not allowed, BadTokens for the file. Over
+    stdio nothing listens at all: every agent starts its own, and no port would be known to anyone.
     """
     registry = CollectorRegistry()
     if stdio:
@@ -59,13 +60,14 @@ def serve(settings: Settings, *, stdio: bool) -> None:
         with Backends(settings) as backends:
             serve_stdio(build(backends, registry), backends.close)
         return
+    access = allow(settings.host, settings.tokens_file, settings.allowed_hosts, prefix="GODOT")
     with (
         bind(settings.host, settings.mcp_port, prefix="GODOT") as bound,
         Backends(settings) as backends,
     ):
         registry.register(StreamCollector(settings))
         logs.configure()  # before the server is made: the SDK would configure root logging itself
-        app = application(build(backends, registry), backends.checks)
+        app = application(build(backends, registry), backends.checks, access)
         exposed = metrics.serve(
             port=settings.metrics_port,
             host=settings.host,

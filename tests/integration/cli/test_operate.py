@@ -7,6 +7,7 @@ import socket
 import time
 
 import godot
+from dewey_logs.tools.tokens import TokenFile
 
 
 def test_version_prints_versions(here):
@@ -53,8 +54,23 @@ def test_beyond_loopback_nothing_is_served_without_tokens(here):
         assert b"loopback" in done.stderr
 
 
+def test_a_token_is_printed_once_and_its_hash_kept(here, tmp_path):
+    path = tmp_path / "tokens"
+    done = here("token", "agent-1", "-s", "logs:write", GODOT_TOKENS_FILE=str(path))
+    assert done.returncode == 0
+    text = done.stdout.decode().strip()
+    assert text.startswith("gdt_")
+    assert text not in path.read_text()
+    found = TokenFile(path).find(text)
+    assert found is not None
+    assert found.scopes == {"logs:write"}
+    done = here("token", "agent-2", "-s", "logs:everything")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"no scope 'logs:everything'" in done.stderr
+
+
 def test_help_has_three_examples_and_says_what_it_does_to_the_data(here):
-    for command in ["emit", "ingest", "tail", "query", "status", "worker", "mcp"]:
+    for command in ["emit", "ingest", "tail", "query", "status", "worker", "mcp", "token"]:
         done = here(command, "--help")
         assert done.returncode == 0
         text = done.stdout.decode()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from godot.errors import SettingsError
-from godot.settings import TABLE, UNSUPPORTED, load
+from godot.settings import TABLE, load
 
 
 def test_defaults_need_no_variable(tmp_path: Path):
@@ -47,13 +47,6 @@ def test_a_wrong_value_is_one_line_with_variable_and_what_is_allowed(
     assert "\n" not in line
     assert variable in line
     assert next(s.allowed for s in TABLE if s.variable == variable) in line
-
-
-@pytest.mark.parametrize("variable", UNSUPPORTED)
-def test_a_setting_without_effect_is_refused_rather_than_ignored(variable: str, tmp_path: Path):
-    with pytest.raises(SettingsError, match=f"^{variable} is not supported yet"):
-        load({"GODOT_DATA_DIR": str(tmp_path), variable: "1"})
-    load({"GODOT_DATA_DIR": str(tmp_path), variable: ""})
 
 
 def test_a_wrong_secret_is_not_shown(tmp_path: Path):

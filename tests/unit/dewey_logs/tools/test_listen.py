@@ -4,8 +4,7 @@ import socket
 
 import pytest
 
-from dewey_logs.tools import CannotListen, bind, url_of
-from dewey_logs.tools.listen import is_loopback
+from dewey_logs.tools import CannotListen, allow, bind, is_loopback, url_of
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -16,7 +15,12 @@ def test_loopback_is_what_only_this_machine_reaches(host: str):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "localhost."])
 def test_everything_else_is_refused_by_the_variables_name(host: str):
     with pytest.raises(CannotListen, match=f"GODOT_HOST={host}"):
-        bind(host, 0, prefix="GODOT")
+        allow(host, None, (), prefix="GODOT")
+
+
+def test_a_name_that_can_be_none_is_refused():
+    with pytest.raises(CannotListen, match="GODOT_ALLOWED_HOSTS: 'http://a'"):
+        allow("127.0.0.1", None, ("b:80", "http://a"), prefix="GODOT")
 
 
 def test_a_port_in_use_is_named_with_its_variable():
