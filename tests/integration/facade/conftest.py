@@ -16,10 +16,12 @@ from typing import Any
 import anyio
 import psycopg
 import pytest
+import uvicorn
 from mcp import Client
 from mcp.types import CallToolResult
 from prometheus_client import CollectorRegistry
 
+from dewey_logs.tools import Access, application, bind
 from godot.facade.backends import Backends
 from godot.facade.server import build
 from godot.settings import Settings
@@ -42,6 +44,21 @@ def call(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Call]:
             return anyio.run(one, tool, arguments, meta)
 
         yield called
+
+
+@contextmanager
+def answering(
+    backends: Backends, registry: CollectorRegistry, access: Access, host: str
+) -> Iterator[int]:
+    """Serve over HTTP in this process; gives the port."""
+    with bind(host, 0, prefix="GODOT") as bound:
+        app = application(build(backends, registry), backends.checks, access)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        thread = threading.Thread(target=server.run, args=([bound],))
+        thread.start()
+        yield bound.getsockname()[1]
+        server.should_exit = True
+        thread.join(10)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,18 +13,17 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from prometheus_client import CollectorRegistry
 
-from dewey_logs.tools import Access, add_token, application, bind, make_token
+from dewey_logs.tools import Access, add_token, make_token
 from godot.facade.backends import Backends
-from godot.facade.server import build
 from godot.settings import load
+from tests.integration.facade.conftest import answering
 
 PING = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
-SLOWEST_BODY_S = 0.3
+SLOWEST_BODY_S = 1.0  # of a body that comes at once nothing is waited for
 LIMIT = 2**20
 
 
@@ -90,14 +88,11 @@ def served(request, valkey_server, tokens_file, tmp_path_factory) -> Iterator[Se
         body_s=SLOWEST_BODY_S,
     )
     registry = CollectorRegistry()
-    with Backends(settings) as backends, bind(request.param, 0, prefix="GODOT") as bound:
-        app = application(build(backends, registry), backends.checks, access)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
-        thread = threading.Thread(target=server.run, args=([bound],))
-        thread.start()
-        yield Served(bound.getsockname()[1], registry, tokens_file[1])
-        server.should_exit = True
-        thread.join(10)
+    with (
+        Backends(settings) as backends,
+        answering(backends, registry, access, request.param) as port,
+    ):
+        yield Served(port, registry, tokens_file[1])
 
 
 def test_whoever_has_a_token_is_served(served):
