@@ -34,6 +34,7 @@ from dewey_logs.errors import (
     NotDurable,
     QueryTimeout,
     SchemaProblem,
+    TooLarge,
     Unavailable,
     Unclassified,
     Unreachable,
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
     from dewey_logs.export import Export
     from dewey_logs.levels import LevelSetting
-    from dewey_logs.postgres import open_store
+    from dewey_logs.opening import open_store
     from dewey_logs.store import Store
     from dewey_logs.writer import Prepared
 
@@ -118,6 +119,7 @@ __all__ = [
     "Store",
     "StoreTotals",
     "Summary",
+    "TooLarge",
     "Trace",
     "TraceRecord",
     "Unavailable",
@@ -149,7 +151,7 @@ _LATE = {
     "Neighbours": "dewey_logs.accounts",
     "Prepared": "dewey_logs.writer",
     "Store": "dewey_logs.store",
-    "open_store": "dewey_logs.postgres",
+    "open_store": "dewey_logs.opening",
 }
 
 

@@ -39,7 +39,7 @@ def conninfo(url: str, application_name: str) -> str:
     Raises BadAddress for a URL of another kind: one line that says what would do.
     """
     if url.startswith(("http://", "https://")):
-        raise BadAddress("a Dewey behind http(s):// is not supported yet: give a postgresql:// URL")
+        raise BadAddress("this needs PostgreSQL itself, no Dewey: give a postgresql:// URL")
     if not url.startswith(("postgresql://", "postgres://")):
         raise BadAddress("the store's URL has to begin with postgresql://")
     try:

@@ -34,6 +34,13 @@ class Unclassified(Unavailable):
         self.said = said
 
 
+class TooLarge(Unclassified):
+    """A batch larger than a Dewey behind HTTP takes at once: no outage, divide it."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(None, said)
+
+
 class SchemaProblem(DeweyError):
     """The database answers but is not usable: not migrated, too old, or a right missing."""
 

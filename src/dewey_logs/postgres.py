@@ -25,14 +25,12 @@ from dewey_logs.clearing import Cleared, Clearing, ClearPlan
 from dewey_logs.comparison import MIN_RATIO
 from dewey_logs.contents import Contents
 from dewey_logs.context import Same
-from dewey_logs.database import conninfo
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.levels import LevelSetting, LevelTable
 from dewey_logs.readers import Readers
 from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
-from dewey_logs.store import Store
 from dewey_logs.traces import DEFAULT_RECORDS
 from dewey_logs.writer import Prepared, Writer
 
@@ -234,32 +232,3 @@ class PostgresStore:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def open_store(
-    url: str,
-    *,
-    reader_url: str | None = None,
-    owner_url: str | None = None,
-    application_name: str = "godot",
-    retention_days: int = 7,
-    statement_timeout_s: float = 20.0,
-    query_timeout_s: float = 5.0,
-) -> Store:
-    """Open the store behind a postgresql:// URL; connecting waits for the first use.
-
-    Raises DeweyError at once for a URL it cannot handle.
-    """
-    writer, second = (
-        Writer(
-            conninfo(url, application_name),
-            retention_days=retention_days,
-            statement_timeout_s=statement_timeout_s,
-        )
-        for _ in range(2)
-    )
-    clearing = Clearing(owner_url or url, writer)
-    readers = Readers(
-        conninfo(reader_url or url, application_name), query_timeout_s=query_timeout_s
-    )
-    return PostgresStore(writer, second, readers, clearing, LevelTable(owner_url or url))

@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import anyio
 import anyio.to_thread
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
 
+from dewey_logs.dialogue import QUESTIONS, READ
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import LogFilter
 from dewey_logs.layout import AS_BEFORE, Layout
 from dewey_logs.maintenance import EVERY_S, TEND_EVERY_S, maintain, tend
-from dewey_logs.postgres import open_store
+from dewey_logs.opening import open_store
 from dewey_logs.rows import Batch, Page, Window, WriteResult
 from dewey_logs.store import Store
 from dewey_logs.tools import (
@@ -31,6 +34,7 @@ from dewey_logs.tools import (
     asked,
     bind,
     is_loopback,
+    offer_ask,
     offer_query,
     offer_store,
     serve_http,
@@ -43,6 +47,8 @@ log = logging.getLogger(__name__)
 
 ROLE = "dewey"
 QUERIES_AT_ONCE = 8
+WRITES_AT_ONCE = 4
+QUESTIONS_AT_ONCE = 8  # of those that change something, and writes
 CHECK_S = 2.0
 INSTRUCTIONS = f"""\
 The store of collected logs. dewey_query_logs finds what happened, dewey_store_logs_batch stores
@@ -106,33 +112,60 @@ def build(backend: Backend, registry: CollectorRegistry) -> StrictServer:
     )
     offer_store(server, "dewey_store_logs_batch", backend.write, backend.window)
     offer_query(server, "dewey_query_logs", backend.query)
+    offer_ask(server, backend.ask)
     return server
 
 
 class Backend:
-    """The store, asked on threads: one that writes at a time, several that read."""
+    """The store, asked on threads: a few that write, each by a connection of its own, more that
+    read."""
 
     def __init__(
         self, url: str, reader_url: str | None, owner_url: str | None, retention_days: int
     ) -> None:
-        self._store: Store = open_store(
+        self._opened = partial(
+            open_store,
             url,
             reader_url=reader_url,
             owner_url=owner_url,
             application_name="dewey-mcp",
             retention_days=retention_days,
         )
-        self._writing = anyio.CapacityLimiter(1)
+        self._store: Store = self._opened()
+        self._writers = [self._store]
+        self._free = [self._store]  # taken and given back on the event loop's thread alone
+        self._writing = anyio.CapacityLimiter(WRITES_AT_ONCE)
+        self._asking = anyio.CapacityLimiter(QUESTIONS_AT_ONCE)
         self._reading = anyio.CapacityLimiter(QUERIES_AT_ONCE)
         self._checking = anyio.CapacityLimiter(1)
 
     async def write(self, batch: Batch) -> WriteResult:
         """Store one batch; a caller who hangs up does not undo it."""
-        return await anyio.to_thread.run_sync(self._store.write, batch, limiter=self._writing)
+        async with self._writing:
+            if not self._free:
+                self._writers.append(self._opened())
+                self._free.append(self._writers[-1])
+            store = self._free.pop()
+            try:
+                # not given up with its caller: the connection is free when it is done
+                with anyio.CancelScope(shield=True):
+                    result = await anyio.to_thread.run_sync(
+                        store.write, batch, limiter=self._asking
+                    )
+            finally:
+                self._free.append(store)
+        return result
 
     async def query(self, wanted: LogFilter) -> Page:
         """Return a page of stored records."""
         return await asked(partial(self._store.query, wanted), self._reading)
+
+    async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
+        """Answer one of the store's own questions; one that changes something is not given up."""
+        method = partial(getattr(self._store, question), **arguments)
+        if READ in QUESTIONS[question].scopes:
+            return await asked(method, self._reading)
+        return await anyio.to_thread.run_sync(method, limiter=self._asking)
 
     async def window(self) -> Window:
         """Return the accepted window, which the store asks for once."""
@@ -148,7 +181,8 @@ class Backend:
         return {"postgres": False}
 
     def close(self) -> None:
-        self._store.close()
+        for store in self._writers:
+            store.close()
 
     def __enter__(self) -> Backend:
         return self

@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dewey_url: str | None
     dewey_reader_url: str | None
     dewey_owner_url: str | None
+    dewey_token: str | None
     stream: str
     group: str
     maxlen: int
@@ -102,12 +103,22 @@ def _redis_url(text: str) -> str:
     return text
 
 
-def _store_url(text: str) -> str:
+def _database_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("postgresql", "postgres"):
         raise ValueError(text)
     if "," not in parts.netloc:  # several hosts have several ports
         _ = parts.port
+    return text
+
+
+def _store_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https"):
+        return _database_url(text)
+    _ = parts.port
+    if not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError(text)
     return text
 
 
@@ -123,7 +134,8 @@ def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str]:
 _INDEXES = ("live", "sealed")  # these two are read by Dewey: dewey_logs/layout.py
 _INTERVALS = ("1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d")
 _REDIS_URLS = "redis://host:port/db, rediss://… or unix:///path?db=0"
-_STORE_URLS = "postgresql://… (http(s)://…/mcp is not built yet)"
+_DATABASE_URLS = "postgresql://…"
+_STORE_URLS = "postgresql://… or http(s)://…/mcp, a Dewey"
 
 TABLE: tuple[Setting, ...] = (
     Setting(
@@ -139,21 +151,22 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "DEWEY_READER_URL",
         "dewey_reader_url",
-        _store_url,
+        _database_url,
         None,
-        _STORE_URLS,
+        _DATABASE_URLS,
         True,
         "dewey_reader_url",
     ),
     Setting(
         "DEWEY_OWNER_URL",
         "dewey_owner_url",
-        _store_url,
+        _database_url,
         None,
-        _STORE_URLS,
+        _DATABASE_URLS,
         True,
         "dewey_owner_url",
     ),
+    Setting("DEWEY_TOKEN", "dewey_token", _word, None, "a token, as godot token prints it", True),
     Setting("GODOT_STREAM", "stream", _word, "logs", "a key name without spaces", False, "stream"),
     Setting("GODOT_GROUP", "group", _word, "dewey", "a group name without spaces", False, "group"),
     Setting(
@@ -231,6 +244,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         text, origin = _text_of(setting, env, endpoint)
         origins[setting.field] = origin
         values[setting.field] = None if text is None else _value_of(setting, text, origin)
+    if (values["dewey_url"] or "").startswith("http"):
+        for field in ("dewey_reader_url", "dewey_owner_url"):
+            if values[field] is not None:
+                raise SettingsError(
+                    f"{field.upper()} has no effect where DEWEY_URL is a Dewey's: unset it"
+                )
     if values["batch_size"] > values["batch_max"]:
         raise SettingsError(
             f"GODOT_BATCH_SIZE={values['batch_size']} is more than "

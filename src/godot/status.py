@@ -104,7 +104,11 @@ def _store(settings: Settings) -> tuple[StoreTotals | None, str | None]:
     if settings.dewey_url is None:
         return None, "store: DEWEY_URL is not set and no stack runs here"
     try:
-        with open_store(settings.dewey_url, reader_url=settings.dewey_reader_url) as store:
+        with open_store(
+            settings.dewey_url,
+            reader_url=settings.dewey_reader_url,
+            token=settings.dewey_token,
+        ) as store:
             return store.totals(), None
     except BadAddress:  # a wrong setting is no outage
         raise

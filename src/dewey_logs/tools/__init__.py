@@ -29,6 +29,7 @@ from dewey_logs.tools.listen import (
     url_of,
 )
 from dewey_logs.tools.metrics import ToolMetrics
+from dewey_logs.tools.programs import offer_ask
 from dewey_logs.tools.query import UNTRUSTED, offer_query
 from dewey_logs.tools.store import offer_store
 from dewey_logs.tools.strict import StrictServer, ToolFunction
@@ -60,6 +61,7 @@ __all__ = [
     "calls_trace_id",
     "is_loopback",
     "make_token",
+    "offer_ask",
     "offer_query",
     "offer_store",
     "serve_http",

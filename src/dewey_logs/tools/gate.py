@@ -17,6 +17,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dewey_logs.dialogue import MAX_BODY_BYTES
 from dewey_logs.tools.caller import CALLER_KEY, LOCAL, Caller
 from dewey_logs.tools.hosts import Hosts
 from dewey_logs.tools.metrics import ToolMetrics
@@ -24,7 +25,6 @@ from dewey_logs.tools.rate import Rates
 from dewey_logs.tools.tokens import TokenFile
 
 OPEN_PATHS = ("/livez", "/readyz")
-MAX_BODY_BYTES = 8 * 2**20
 BODY_S = 15.0
 SAY_EVERY_S = 10.0
 

@@ -22,6 +22,8 @@ from pydantic import Field
 
 from dewey_logs.rows import Batch, LogRow, Source, Window, WriteResult
 from dewey_logs.tools.answer import answer, one_line
+from dewey_logs.tools.caller import DELIVER, WRITE
+from dewey_logs.tools.programs import deliver
 from dewey_logs.tools.strict import StrictServer
 
 MAX_RECORDS = 1_000
@@ -65,6 +67,9 @@ def offer_store(
                 )
             ),
         ],
+        delivery: Annotated[
+            dict[str, Any] | None, Field(description="for workers of Godot's: leave it out")
+        ] = None,
     ) -> CallToolResult:
         """Store up to 1,000 log records in one transaction.
 
@@ -75,9 +80,11 @@ def offer_store(
         """
         if len(logs) > MAX_RECORDS:
             raise ToolError(f"logs has {len(logs)} records: allowed are {MAX_RECORDS}, split them")
+        if delivery is not None:
+            return await deliver(logs, delivery, write)
         return answer(await store(logs, write, await window()))
 
-    server.offer(store_batch, name, WRITES)
+    server.offer(store_batch, name, WRITES, scopes=(WRITE, DELIVER))
 
 
 async def store(logs: Sequence[Any], write: Write, window: Window) -> dict[str, Any]:

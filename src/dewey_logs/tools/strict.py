@@ -16,7 +16,7 @@ from typing import Any
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, Tool, ToolAnnotations
 from pydantic import ValidationError
 from starlette.requests import Request
 
@@ -50,18 +50,32 @@ class StrictServer(MCPServer[Any]):
         self._callers_errors = callers_errors
         self._other_errors = other_errors
         self._valid: dict[str, tuple[str, ...]] = {}
-        self._scopes: dict[str, str] = {}
+        self._scopes: dict[str, tuple[str, ...]] = {}
+        self._unlisted: set[str] = set()
 
     def offer(
-        self, run: ToolFunction, name: str, hints: ToolAnnotations, scope: str | None = None
+        self,
+        run: ToolFunction,
+        name: str,
+        hints: ToolAnnotations,
+        *,
+        scopes: tuple[str, ...] | None = None,
+        listed: bool = True,
     ) -> None:
         """Add a tool; its docstring is what a model chooses it by.
 
-        `scope` is what a token needs for it, None to go by the hints.
+        A token needs one of `scopes`: None to go by the hints, none at all where the tool looks
+        itself. One that is not `listed` is for programs that know it.
         """
-        self._scopes[name] = scope or needed_scope(hints)
+        self._scopes[name] = (needed_scope(hints),) if scopes is None else scopes
+        if not listed:
+            self._unlisted.add(name)
         self.add_tool(run, name=name, annotations=hints, structured_output=False)
         self.metrics.expect(name)
+
+    async def list_tools(self) -> list[Tool]:
+        """Return the tools that are shown to agents."""
+        return [tool for tool in await super().list_tools() if tool.name not in self._unlisted]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -81,7 +95,7 @@ class StrictServer(MCPServer[Any]):
             self._refuse_without_scope(name)
             refuse_unknown(given, valid)
             result = await super().call_tool(name, given, context)
-            outcome = "ok"
+            outcome = "failed" if isinstance(result, CallToolResult) and result.is_error else "ok"
             return result
         except ToolError as exc:
             cause = exc.__cause__
@@ -101,18 +115,19 @@ class StrictServer(MCPServer[Any]):
 
     def _refuse_without_scope(self, name: str) -> None:
         """Raise ToolError unless the caller may use a tool."""
-        scope = self._scopes[name]
-        if not caller().may(scope):
+        scopes = self._scopes[name]
+        if scopes and not any(caller().may(scope) for scope in scopes):
             raise ToolError(
-                f"the token of {caller().name} lacks the scope {scope}, which {name} needs"
+                f"the token of {caller().name} lacks the scope {scopes[0]}, which {name} needs"
             )
 
     async def _arguments_of(self, name: str) -> tuple[str, ...]:
         if not self._valid:
-            tools = await self.list_tools()
+            tools = await super().list_tools()
             self._valid = {tool.name: tuple(tool.input_schema["properties"]) for tool in tools}
         if name not in self._valid:
-            raise ToolError(_unknown("tool", [name], tuple(self._valid)))
+            listed = tuple(one for one in self._valid if one not in self._unlisted)
+            raise ToolError(_unknown("tool", [name], listed))
         return self._valid[name]
 
 

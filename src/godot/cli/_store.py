@@ -19,6 +19,7 @@ def opened(settings: Settings) -> Store:
     return open_store(
         settings.dewey_url,
         reader_url=settings.dewey_reader_url,
+        token=settings.dewey_token,
         owner_url=settings.dewey_owner_url,
         application_name="godot-cli",
         retention_days=settings.retention_days,

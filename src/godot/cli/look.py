@@ -112,7 +112,11 @@ def _answering_store(settings: Settings, open_things: ExitStack) -> Store | None
     if settings.dewey_url is None:
         return None
     store = open_things.enter_context(
-        open_store(settings.dewey_url, reader_url=settings.dewey_reader_url)
+        open_store(
+            settings.dewey_url,
+            reader_url=settings.dewey_reader_url,
+            token=settings.dewey_token,
+        )
     )
     try:
         store.window()
@@ -154,7 +158,11 @@ def query(limit: int, cursor: str | None, asc: bool, output: str, **filters: Any
         cursor=cursor,
         order="asc" if asc else "desc",
     )
-    with open_store(settings.dewey_url, reader_url=settings.dewey_reader_url) as store:
+    with open_store(
+        settings.dewey_url,
+        reader_url=settings.dewey_reader_url,
+        token=settings.dewey_token,
+    ) as store:
         page = _page_of(store, wanted)
     show_records(
         page.rows,

@@ -52,6 +52,11 @@ class StoreUrls(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None
 
     @property
+    def is_dewey(self) -> bool:
+        """Whether a Dewey that runs elsewhere has the store."""
+        return self.writer.startswith("http")
+
+    @property
     def variables(self) -> dict[str, str]:
         found = {
             "DEWEY_URL": self.writer,
@@ -80,6 +85,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dewey_mcp_url(self) -> str:
+        if self.store.is_dewey:
+            return self.store.writer
         return _mcp_url(self.settings.dewey_host, self.dewey_port)
 
 
@@ -163,10 +170,10 @@ def programs(plan: Plan) -> list[Program]:
         drain_s = settings.stop_timeout_s + GRACE_S
         about = f"stream {settings.stream}, group {settings.group}"
         found.append(program(f"worker-{number}", about, options.worker, WORKER, drain_s, env=port))
-    found += [
-        program("mcp", plan.godot_mcp_url, options.mcp, TOOLS, mcp_url=plan.godot_mcp_url),
-        program("dewey", plan.dewey_mcp_url, options.dewey, STORE, mcp_url=plan.dewey_mcp_url),
-    ]
+    found.append(program("mcp", plan.godot_mcp_url, options.mcp, TOOLS, mcp_url=plan.godot_mcp_url))
+    if not plan.store.is_dewey:
+        url = plan.dewey_mcp_url
+        found.append(program("dewey", url, options.dewey, STORE, mcp_url=url))
     if options.demo_rate is not None:
         about = f"{options.demo_rate:g} records/s"
         command = (*options.demo, "--rate", f"{options.demo_rate:g}")

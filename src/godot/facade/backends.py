@@ -35,6 +35,7 @@ class Backends:
             self._store = open_store(
                 settings.dewey_url,
                 reader_url=settings.dewey_reader_url,
+                token=settings.dewey_token,
                 application_name="godot-mcp",
             )
         self._writing = anyio.CapacityLimiter(1)

@@ -60,7 +60,8 @@ def run(settings: Settings) -> int:
     """Run one worker until SIGTERM or SIGINT; return the process's exit code."""
     if settings.dewey_url is None:
         raise SettingsError(
-            "DEWEY_URL is not set and no `godot up` runs here: allowed is postgresql://…"
+            "DEWEY_URL is not set and no `godot up` runs here: allowed is postgresql://… or"
+            " http(s)://…/mcp"
         )
     stop = threading.Event()
 
@@ -99,6 +100,7 @@ class Worker:
         self.store: Store = open_store(
             settings.dewey_url,
             reader_url=settings.dewey_reader_url,
+            token=settings.dewey_token,
             application_name="godot-worker",
             retention_days=settings.retention_days,
             statement_timeout_s=settings.reclaim_idle_ms / 3500,

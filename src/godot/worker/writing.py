@@ -20,6 +20,7 @@ from dewey_logs import (
     DeweyError,
     Prepared,
     SetBack,
+    TooLarge,
     Unclassified,
     Unreachable,
     WriteResult,
@@ -75,7 +76,8 @@ class Writing:
     ) -> Future[WriteResult]:
         """Have a batch written until it is stored; the result raises Abandoned when stopping.
 
-        Or Unclassified when that is the answer `patience` times in a row (None: never).
+        Or Unclassified when that is the answer `patience` times in a row (None: never), and at once
+        when the batch is too large to be sent.
         """
         return self._threads.submit(self._write, batch, patience, prepared)
 
@@ -127,6 +129,8 @@ class Writing:
                     self._store.check()
                 with self._metrics.stage("write"):
                     result = self._store.write(batch, prepared)
+            except TooLarge:
+                raise  # no outage, and no use in trying it again as it is
             except DeweyError as exc:
                 with self._failing:  # one of two that fail together is the first
                     delay_s = self._breaker.failed()

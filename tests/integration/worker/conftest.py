@@ -32,6 +32,7 @@ from tests.folders import server_folder
 ENVIRONMENT = {
     "GODOT_REDIS_URL": "redis_url",
     "DEWEY_URL": "dewey_url",
+    "DEWEY_TOKEN": "dewey_token",
     "GODOT_STREAM": "stream",
     "GODOT_DATA_DIR": "data_dir",
     "GODOT_METRICS_PORT": "metrics_port",
@@ -56,8 +57,9 @@ class Bench:
     What a test waits for it looks at a hundred times a second, so a look must not cost a session.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: str | None = None) -> None:
         self.settings = settings
+        self.database = database or settings.dewey_url or ""  # PostgreSQL, whatever the worker uses
         self.redis = redis.Redis.from_url(settings.redis_url)
         self.producer = Producer()
         self._eyes: psycopg.Connection | None = None
@@ -90,21 +92,19 @@ class Bench:
                 if not self._eyes.closed:
                     raise
         # the first look, or the first at a server that was stopped since
-        self._eyes = psycopg.connect(
-            self.settings.dewey_url or "", autocommit=True, prepare_threshold=None
-        )
+        self._eyes = psycopg.connect(self.database, autocommit=True, prepare_threshold=None)
         return self._eyes.execute(query).fetchall()
 
     def change(self, statements: str) -> None:
         """Do what returns no rows."""
-        with psycopg.connect(self.settings.dewey_url or "", autocommit=True) as connection:
+        with psycopg.connect(self.database, autocommit=True) as connection:
             connection.execute(statements)
 
     @contextmanager
     def commits_held(self) -> Iterator[None]:
         """Keep batches with records waiting in the last moment of their COMMIT."""
         self.change(GATE)
-        with psycopg.connect(self.settings.dewey_url or "", autocommit=True) as connection:
+        with psycopg.connect(self.database, autocommit=True) as connection:
             connection.execute("SELECT pg_advisory_lock(4711)")
             yield
         self.change("DROP FUNCTION gate CASCADE")
@@ -118,7 +118,7 @@ class Bench:
     def audited(self) -> Audit:
         """Audit as if an hour had passed since, so that nothing is settling any more."""
         self.change("UPDATE logs_ledger SET at = at - interval '1 hour'")
-        with open_store(self.settings.dewey_url or "") as store:
+        with open_store(self.database) as store:
             return examine(self.settings, store).audit
 
     def stored(self) -> int:
@@ -155,8 +155,8 @@ def eventually(condition: Callable[[], object], what: str, seconds: float = 30.0
 
 
 @pytest.fixture
-def bench(settings: Settings) -> Iterator[Bench]:
-    here = Bench(settings)
+def bench(settings: Settings, dewey_url: str) -> Iterator[Bench]:
+    here = Bench(settings, dewey_url)
     yield here
     here.close()
 
@@ -215,7 +215,8 @@ def spawn(settings: Settings, tmp_path: Path) -> Iterator[Callable[[], subproces
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> subprocess.Popen[bytes]:
-        environ = {name: str(getattr(settings, field)) for name, field in ENVIRONMENT.items()}
+        values = {name: getattr(settings, field) for name, field in ENVIRONMENT.items()}
+        environ = {name: str(value) for name, value in values.items() if value is not None}
         with (tmp_path / f"worker-{len(started)}.log").open("wb") as log:
             started.append(
                 subprocess.Popen(

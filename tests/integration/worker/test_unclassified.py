@@ -58,8 +58,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def execute(bench: Bench, command: str) -> None:
-    assert bench.settings.dewey_url is not None
-    with psycopg.connect(bench.settings.dewey_url, autocommit=True) as connection:
+    with psycopg.connect(bench.database, autocommit=True) as connection:
         connection.execute(command)
 
 

@@ -10,8 +10,8 @@ from dewey_logs import DeweyError, open_store
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://127.0.0.1:9061/mcp", "not supported yet"),
-        ("https://dewey.example/mcp", "not supported yet"),
+        ("http://127.0.0.1:1/mcp", "cannot be reached"),
+        ("http://name:password@dewey.example/mcp", "DEWEY_TOKEN"),
         ("mysql://x", "has to begin with postgresql://"),
         ("", "has to begin with postgresql://"),
         ("postgresql://host:port/x", "cannot be read|not supported|invalid"),

@@ -30,7 +30,7 @@ def test_defaults_need_no_variable(tmp_path: Path):
         ("GODOT_REDIS_URL", "unix:///run/redis.sock?db=abc"),
         ("DEWEY_URL", "postgresql://localhost:99999/x"),
         ("DEWEY_URL", "mysql://x"),
-        ("DEWEY_URL", "https://dewey.example/mcp"),
+        ("DEWEY_URL", "https://name:password@dewey.example/mcp"),
         ("DEWEY_READER_URL", "http://127.0.0.1:9061/mcp"),
         ("GODOT_STREAM", "two words"),
         ("GODOT_STOP_TIMEOUT_S", "-1"),
@@ -106,3 +106,12 @@ def test_a_store_that_is_given_has_nothing_of_the_running_stack(tmp_path: Path):
 def test_a_batch_cannot_be_larger_than_the_largest(tmp_path: Path):
     with pytest.raises(SettingsError, match="GODOT_BATCH_MAX"):
         load({"GODOT_DATA_DIR": str(tmp_path), "GODOT_BATCH_SIZE": "50", "GODOT_BATCH_MAX": "10"})
+
+
+def test_the_store_may_be_a_dewey_and_then_no_login_to_the_database_has_an_effect(tmp_path: Path):
+    given = {"GODOT_DATA_DIR": str(tmp_path), "DEWEY_URL": "http://127.0.0.1:9061/mcp"}
+    assert load({**given, "DEWEY_TOKEN": "t"}).dewey_token == "t"
+    with pytest.raises(SettingsError, match="DEWEY_READER_URL has no effect"):
+        load({**given, "DEWEY_READER_URL": "postgresql://x/y"})
+    with pytest.raises(SettingsError, match=r"DEWEY_OWNER_URL=\(hidden\) is not usable"):
+        load({**given, "DEWEY_OWNER_URL": "http://127.0.0.1:9061/mcp"})

@@ -1,0 +1,102 @@
+"""What programs of ours use and agents do not: a worker's batches, and the store's own questions.
+
+Errors say in the result's `_meta` what they are, because a worker has to know an outage from a
+refusal; the text is for people, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import Field
+
+from dewey_logs.dialogue import ASK, FAILED, QUESTIONS, Failure, failure_of
+from dewey_logs.errors import DeweyError, SchemaProblem, Unclassified
+from dewey_logs.rows import Batch, LogRow, WriteResult
+from dewey_logs.tools.answer import one_line
+from dewey_logs.tools.caller import DELIVER, caller
+from dewey_logs.tools.strict import StrictServer
+
+HINTS = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
+)
+_encode = msgspec.json.Encoder().encode
+
+Ask = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+
+
+def offer_ask(server: StrictServer, ask: Ask) -> None:
+    """Add the tool that answers the store's questions, unlisted."""
+
+    async def answer_question(
+        question: Annotated[str, Field(description="a method of the store")],
+        arguments: Annotated[dict[str, Any] | None, Field(description="its arguments")] = None,
+    ) -> CallToolResult:
+        """Answer a question of a program of ours, whole; agents have better tools."""
+        found = QUESTIONS.get(question)
+        if found is None:
+            raise ToolError(f"there is no question {question[:64]!r}")
+        try:
+            _require(*found.scopes)
+            given = msgspec.convert(arguments or {}, found.arguments)
+            named = {name: getattr(given, name) for name in given.__struct_fields__}
+            if question == "clear" and caller().scopes is not None:
+                named["asked_by"] = f"{named['asked_by']} by the token of {caller().name}"
+            said = await ask(question, named)
+        except msgspec.ValidationError as exc:
+            raise ToolError(f"{question}: {exc}") from None
+        except DeweyError as exc:
+            return _failed(failure_of(exc))
+        return _text(_encode(said if found.pack is None else found.pack(said)).decode())
+
+    server.offer(answer_question, ASK, HINTS, scopes=(), listed=False)
+
+
+async def deliver(
+    logs: Sequence[Any],
+    delivery: Mapping[str, Any],
+    write: Callable[[Batch], Awaitable[WriteResult]],
+) -> CallToolResult:
+    """Store a worker's batch: `logs` are its rows, `delivery` is all else of it."""
+    try:
+        _require(DELIVER)
+        rows = msgspec.convert(logs, tuple[LogRow, ...])
+        batch = msgspec.structs.replace(msgspec.convert(delivery, Batch), rows=rows)
+        result = await write(batch)
+    except msgspec.ValidationError as exc:
+        return _failed(failure_of(Unclassified(None, f"the delivery cannot be read: {exc}")))
+    except DeweyError as exc:
+        return _failed(failure_of(exc))
+    return _text(_encode(_without_fields(result)).decode())
+
+
+def _require(*scopes: str) -> None:
+    if not any(caller().may(scope) for scope in scopes):
+        raise SchemaProblem(f"the token of {caller().name} lacks the scope {' or '.join(scopes)}")
+
+
+def _without_fields(result: WriteResult) -> WriteResult:
+    """Leave out of rejects what the worker sent: it has them."""
+    if not result.rejects:
+        return result
+    bare = [
+        msgspec.structs.replace(reject, source=msgspec.structs.replace(reject.source, raw=()))
+        for reject in result.rejects
+    ]
+    return msgspec.structs.replace(result, rejects=tuple(bare))
+
+
+def _text(text: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=text)])
+
+
+def _failed(failure: Failure) -> CallToolResult:
+    return CallToolResult(
+        content=[TextContent(type="text", text=one_line(failure.text))],
+        is_error=True,
+        _meta={FAILED: msgspec.to_builtins(failure)},
+    )

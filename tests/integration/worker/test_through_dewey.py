@@ -1,0 +1,172 @@
+"""The same deliveries where Godot owns no login to the database: through a Dewey behind HTTP.
+
+The tests that are imported here run a second time, with these settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dewey_logs import open_store
+from godot.settings import Settings
+from tests import deweys
+from tests.deweys import Dewey
+from tests.integration.worker.conftest import Bench, eventually
+from tests.integration.worker.test_bad_input import (
+    test_every_kind_of_bad_input_ends_where_the_design_says,
+)
+from tests.integration.worker.test_large_entries import (
+    test_an_entry_larger_than_a_batch_may_be_is_stored_alone,
+)
+from tests.integration.worker.test_path import (
+    test_a_stream_deleted_under_a_running_worker_is_made_again,
+    test_a_worker_killed_in_the_middle_of_a_drain_loses_and_doubles_nothing,
+    test_sigterm_finishes_the_batch_and_leaves_nothing_behind,
+    test_the_ledger_says_what_became_of_every_sequence_number,
+    test_what_a_dead_worker_left_is_reclaimed,
+)
+from tests.integration.worker.test_refusing_store import (
+    test_no_outage_makes_a_dead_letter_and_each_ends_by_itself,
+    test_rows_that_are_refused_cost_their_neighbours_nothing,
+)
+from tests.integration.worker.test_resent import (
+    test_a_missing_day_is_made_and_costs_no_dead_letter,
+    test_a_record_past_retention_is_stored_for_no_one_and_no_day_is_made,
+)
+from tests.integration.worker.test_unclassified import (
+    test_the_one_record_it_is_about_becomes_a_dead_letter_once_others_were_stored,
+)
+from tests.proxy import Proxy
+
+__all__ = [
+    "test_a_missing_day_is_made_and_costs_no_dead_letter",
+    "test_a_record_past_retention_is_stored_for_no_one_and_no_day_is_made",
+    "test_a_stream_deleted_under_a_running_worker_is_made_again",
+    "test_a_worker_killed_in_the_middle_of_a_drain_loses_and_doubles_nothing",
+    "test_an_entry_larger_than_a_batch_may_be_is_stored_alone",
+    "test_every_kind_of_bad_input_ends_where_the_design_says",
+    "test_no_outage_makes_a_dead_letter_and_each_ends_by_itself",
+    "test_rows_that_are_refused_cost_their_neighbours_nothing",
+    "test_sigterm_finishes_the_batch_and_leaves_nothing_behind",
+    "test_the_ledger_says_what_became_of_every_sequence_number",
+    "test_the_one_record_it_is_about_becomes_a_dead_letter_once_others_were_stored",
+    "test_what_a_dead_worker_left_is_reclaimed",
+]
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    return tmp_path / "tokens"
+
+
+@pytest.fixture
+def workers_token(tokens: Path) -> str:
+    return deweys.token(tokens, "worker", "logs:deliver")
+
+
+@pytest.fixture
+def serving(reader_url: str, dewey_url: str, tokens: Path, workers_token: str) -> Iterator[Dewey]:
+    # the owner's login, as where a worker has one itself: tests hang triggers of theirs on tables
+    with deweys.dewey(dewey_url, reader_url, dewey_url, tokens) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(settings: Settings, serving: Dewey, workers_token: str) -> Settings:
+    return msgspec.structs.replace(settings, dewey_url=serving.url, dewey_token=workers_token)
+
+
+def test_a_dewey_that_goes_away_is_an_outage_and_no_rejection(
+    bench: Bench, working, settings, serving: Dewey
+):
+    with working(settings) as worker:
+        bench.append(bench.records(500))
+        eventually(bench.settled, "the first records")
+        for _ in range(2):
+            serving.stop()
+            bench.append(bench.records(300))
+            eventually(lambda: not worker.ready()["store"], "the worker to notice")
+            serving.start()
+            eventually(bench.settled, "everything acknowledged")
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(1_100, 1_100)]
+    assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
+    total = bench.audited().total
+    assert (total.stored, total.lost, total.unaccounted) == (1_100, 0, 0)
+
+
+def test_an_answer_that_never_arrives_doubles_nothing(
+    bench: Bench, working, settings, serving: Dewey
+):
+    with Proxy(serving.address) as way:
+        behind = f"http://127.0.0.1:{way.port}/mcp"
+        with working(msgspec.structs.replace(settings, dewey_url=behind)) as worker:
+            bench.append(bench.records(200))
+            eventually(bench.settled, "the path to work")
+            way.swallow_replies = True
+            bench.append(bench.records(200))
+            eventually(lambda: not worker.ready()["store"], "the worker to notice")
+            way.heal()
+            eventually(bench.settled, "everything acknowledged")
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(400, 400)]
+    assert bench.audited().clean
+
+
+def test_a_token_that_is_taken_back_stops_the_storing_and_costs_nothing(
+    bench: Bench, working, settings, tokens: Path
+):
+    lines = tokens.read_text()
+    with working(settings) as worker:
+        bench.append(bench.records(100))
+        eventually(bench.settled, "the path to work")
+        tokens.write_text(lines.replace("logs:deliver", "logs:read"))
+        bench.append(bench.records(100))
+        eventually(lambda: not worker.ready()["store"], "the worker to notice")
+        tokens.write_text(lines)
+        eventually(bench.settled, "everything acknowledged")
+    assert bench.stored() == 200
+    assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
+
+
+def test_a_body_that_is_too_large_is_split(
+    bench: Bench, working, settings, writer_url, reader_url, dewey_url, tokens
+):
+    texts = [{"text": "x" * 50_000} for _ in range(40)]
+    with (
+        deweys.dewey(writer_url, reader_url, dewey_url, tokens, max_body_bytes=500_000) as narrow,
+        working(msgspec.structs.replace(settings, dewey_url=narrow.url)),
+    ):
+        for text in texts:
+            bench.add_raw(component="c", level="INFO", message="m", data=msgspec.json.encode(text))
+        bench.add_raw(component="c", level="INFO", message="m", data=b"y" * 600_000)  # no JSON
+        eventually(bench.settled, "everything acknowledged")
+        assert narrow.registry.get_sample_value(
+            "godot_mcp_requests_refused_total", {"reason": "size"}
+        )
+    assert bench.stored() == 40
+    assert bench.sql("SELECT count(*) FROM logs_rejected") == [(1,)]
+    assert bench.audited().clean
+
+
+def test_an_audit_through_dewey_finds_what_one_in_the_database_finds(
+    bench: Bench, working, settings, tokens: Path
+):
+    auditor = deweys.token(tokens, "auditor", "logs:read")
+    bench.append(bench.records(300))
+    bench.add_raw(component="c", level="loud", message="m")
+    with working(settings):
+        eventually(bench.settled, "everything acknowledged")
+    with (
+        open_store(bench.database) as here,
+        open_store(settings.dewey_url or "", token=auditor) as there,
+    ):
+        region = (0, 0)
+        stream = settings.stream
+        assert there.accounts(stream, region, 0.0) == here.accounts(stream, region, 0.0)
+        assert there.contents() == here.contents()
+        producer = bench.producer.number
+        numbers = [(producer, 1, 2), (producer, 5, 6)]
+        assert there.neighbours(numbers) == here.neighbours(numbers)
