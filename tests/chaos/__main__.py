@@ -26,6 +26,8 @@ def main() -> int:
     parser.add_argument("--maxlen", type=int, default=100_000, help="GODOT_MAXLEN")
     parser.add_argument("--rate", type=float, default=Load().named_rate, help="of each producer")
     parser.add_argument("--worker-module", default=GODOT, help="a mutant, to see the harness fail")
+    through = "mcp: the workers store through a Dewey"
+    parser.add_argument("--store", choices=("direct", "mcp"), default="direct", help=through)
     parser.add_argument("--each", action="store_true", help="one fault after the other, a row each")
     parser.add_argument("--times", type=int, default=3, help="how often, with --each")
     parser.add_argument("--list", action="store_true", help="list the faults and end")
@@ -46,7 +48,11 @@ def main() -> int:
         parser.error(f"no such fault: {', '.join(unknown)} (see --list)")
     print(f"seed {given.seed}", flush=True)
     with world(
-        keep=given.keep, workers=given.workers, module=given.worker_module, maxlen=given.maxlen
+        keep=given.keep,
+        workers=given.workers,
+        module=given.worker_module,
+        maxlen=given.maxlen,
+        store=given.store,
     ) as here:
         load = Load(named_rate=given.rate)
         if given.each:

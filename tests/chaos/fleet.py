@@ -14,6 +14,7 @@ from pathlib import Path
 
 from godot.embedded.process import Child
 from godot.embedded.valkey import Valkey
+from tests.chaos.deweys import Dewey
 from tests.proxy import Proxy
 
 GODOT = "godot"  # the module that is run; the mutants have others
@@ -67,8 +68,11 @@ class Fleet:
         valkey: Valkey,
         postgres_socket: Path,
         environ: dict[str, str],
+        dewey: Dewey | None = None,
     ) -> None:
         self._environ = environ
+        self.dewey = dewey  # through which the workers store; None: they do it themselves
+        store = postgres_socket if dewey is None else ("127.0.0.1", dewey.port)
         self.starts = 0
         self.endings: list[str] = []  # of workers that nobody had asked to end
         self.slots = [
@@ -77,13 +81,15 @@ class Fleet:
                 MORTAL if module == GODOT and index == 0 else module,
                 folder,
                 Proxy(valkey.socket),
-                Proxy(postgres_socket),
+                Proxy(store),
             )
             for index in range(count)
         ]
 
     def tend(self) -> None:
-        """Start every worker that is not running and not held down."""
+        """Start every worker, and Dewey, that is not running and not held down."""
+        if self.dewey is not None:
+            self.dewey.tend()
         for slot in self.slots:
             if slot.child is not None and not slot.child.running:
                 self._bury(slot, slot.child)
@@ -126,6 +132,8 @@ class Fleet:
             slot.held = False
             slot.redis.heal()
             slot.postgres.heal()
+        if self.dewey is not None:
+            self.dewey.held = False
         self.tend()
 
     def close(self) -> None:
@@ -139,6 +147,8 @@ class Fleet:
                 slot.child.wait(STOP_PATIENCE_S)
             slot.redis.close()
             slot.postgres.close()
+        if self.dewey is not None:
+            self.dewey.close()
 
     def pids(self) -> dict[str, int]:
         return {f"worker {s.index}": s.child.pid for s in self.slots if s.child and s.running}
@@ -149,8 +159,7 @@ class Fleet:
         environ = {
             **os.environ,
             "GODOT_REDIS_URL": f"redis://127.0.0.1:{slot.redis.port}/0",
-            "DEWEY_URL": f"postgresql://godot@127.0.0.1:{slot.postgres.port}/dewey"
-            "?sslmode=disable&gssencmode=disable",
+            "DEWEY_URL": self._way(slot),
             **self._environ,  # may name other ways
         }
         slot.child = Child(
@@ -160,6 +169,13 @@ class Fleet:
             cwd=ROOT,
             env=environ,
         )
+
+    def _way(self, slot: Slot) -> str:
+        """Return a worker's way to the store, through its proxy."""
+        if self.dewey is not None:
+            return f"http://127.0.0.1:{slot.postgres.port}/mcp"
+        address = f"godot@127.0.0.1:{slot.postgres.port}"
+        return f"postgresql://{address}/dewey?sslmode=disable&gssencmode=disable"
 
     def _bury(self, slot: Slot, child: Child) -> None:
         code = child.popen.returncode

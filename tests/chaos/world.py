@@ -21,6 +21,7 @@ from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
 from godot.stream.ids import StreamID
 from tests.chaos.book import Book
+from tests.chaos.deweys import Dewey
 from tests.chaos.fleet import GODOT, Fleet
 from tests.chaos.look import Look, Records, look, record_key
 from tests.chaos.volumes import Volumes
@@ -37,6 +38,7 @@ class World:
     """Servers, workers, the producers' proxy, and the account; `close` ends all of it.
 
     In a `calm` world there are no proxies in the way, and both servers are as `godot up` runs them.
+    With the store `mcp` the workers have no login to PostgreSQL: they store through a Dewey.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class World:
         maxlen: int = 100_000,
         reclaim_idle_ms: int = 2_000,
         calm: bool = False,
+        store: str = "direct",
     ) -> None:
         self.folder = folder
         self.reclaim_s = reclaim_idle_ms / 1000
@@ -56,7 +59,7 @@ class World:
         self.hasty: list[StreamID] = []
         self.at_close = ExitStack()  # ended first, while the servers still run
         with ExitStack() as ending:
-            self._make(ending, workers, module, maxlen, reclaim_idle_ms, calm=calm)
+            self._make(ending, workers, module, maxlen, reclaim_idle_ms, calm=calm, store=store)
             self._ending = ending.pop_all()
 
     def _make(
@@ -68,6 +71,7 @@ class World:
         reclaim_idle_ms: int,
         *,
         calm: bool,
+        store: str,
     ) -> None:
         """Make every part, and enter how it ends, also when a later one cannot be made."""
         folder = self.folder
@@ -112,6 +116,7 @@ class World:
             valkey=self.valkey,
             postgres_socket=self.postgres.sockets / ".s.PGSQL.5432",
             environ={**self.environ, **(urls if calm else {})},
+            dewey=Dewey(folder, self.postgres.url("dewey")) if store == "mcp" else None,
         )
         ending.callback(self.fleet.close)
         ending.callback(self._let_go_on)

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from mcp.types import CallToolResult, TextContent
 
+from dewey_logs.dialogue import FAILED, Failure
+
 JSON = msgspec.json.Encoder()
 
 
@@ -20,6 +22,15 @@ def answer(payload: Mapping[str, Any]) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(type="text", text=JSON.encode(payload).decode())],
         structured_content=dict(payload),
+    )
+
+
+def failed(failure: Failure) -> CallToolResult:
+    """Return an error that also says in `_meta` what it is, for programs; see dialogue.py."""
+    return CallToolResult(
+        content=[TextContent(type="text", text=one_line(failure.text))],
+        is_error=True,
+        _meta={FAILED: msgspec.to_builtins(failure)},
     )
 
 

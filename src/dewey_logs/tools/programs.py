@@ -14,10 +14,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field
 
-from dewey_logs.dialogue import ASK, FAILED, QUESTIONS, Failure, failure_of
+from dewey_logs.dialogue import ASK, QUESTIONS, failure_of
 from dewey_logs.errors import DeweyError, SchemaProblem, Unclassified
 from dewey_logs.rows import Batch, LogRow, WriteResult
-from dewey_logs.tools.answer import one_line
+from dewey_logs.tools.answer import failed
 from dewey_logs.tools.caller import DELIVER, caller
 from dewey_logs.tools.strict import StrictServer
 
@@ -42,7 +42,7 @@ def offer_ask(server: StrictServer, ask: Ask) -> None:
             raise ToolError(f"there is no question {question[:64]!r}")
         try:
             _require(*found.scopes)
-            given = msgspec.convert(arguments or {}, found.arguments)
+            given = msgspec.convert(arguments or {}, found.arguments, str_keys=True)
             named = {name: getattr(given, name) for name in given.__struct_fields__}
             if question == "clear" and caller().scopes is not None:
                 named["asked_by"] = f"{named['asked_by']} by the token of {caller().name}"
@@ -50,7 +50,7 @@ def offer_ask(server: StrictServer, ask: Ask) -> None:
         except msgspec.ValidationError as exc:
             raise ToolError(f"{question}: {exc}") from None
         except DeweyError as exc:
-            return _failed(failure_of(exc))
+            return failed(failure_of(exc))
         return _text(_encode(said if found.pack is None else found.pack(said)).decode())
 
     server.offer(answer_question, ASK, HINTS, scopes=(), listed=False)
@@ -68,9 +68,9 @@ async def deliver(
         batch = msgspec.structs.replace(msgspec.convert(delivery, Batch), rows=rows)
         result = await write(batch)
     except msgspec.ValidationError as exc:
-        return _failed(failure_of(Unclassified(None, f"the delivery cannot be read: {exc}")))
+        return failed(failure_of(Unclassified(None, f"the delivery cannot be read: {exc}")))
     except DeweyError as exc:
-        return _failed(failure_of(exc))
+        return failed(failure_of(exc))
     return _text(_encode(_without_fields(result)).decode())
 
 
@@ -92,11 +92,3 @@ def _without_fields(result: WriteResult) -> WriteResult:
 
 def _text(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)])
-
-
-def _failed(failure: Failure) -> CallToolResult:
-    return CallToolResult(
-        content=[TextContent(type="text", text=one_line(failure.text))],
-        is_error=True,
-        _meta={FAILED: msgspec.to_builtins(failure)},
-    )

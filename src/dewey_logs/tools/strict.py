@@ -20,7 +20,9 @@ from mcp.types import CallToolResult, InputRequiredResult, Tool, ToolAnnotations
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from dewey_logs.tools.answer import one_line
+from dewey_logs.dialogue import failure_of
+from dewey_logs.errors import SchemaProblem
+from dewey_logs.tools.answer import failed, one_line
 from dewey_logs.tools.caller import CALLER_KEY, LOCAL, Caller, caller, needed_scope, serving
 from dewey_logs.tools.metrics import ToolMetrics
 
@@ -92,7 +94,10 @@ class StrictServer(MCPServer[Any]):
         started = time.perf_counter()
         outcome = "failed"
         try:
-            self._refuse_without_scope(name)
+            missing = self._missing_scope(name)
+            if missing is not None:
+                outcome = "refused"
+                return failed(failure_of(missing))
             refuse_unknown(given, valid)
             result = await super().call_tool(name, given, context)
             outcome = "failed" if isinstance(result, CallToolResult) and result.is_error else "ok"
@@ -113,13 +118,14 @@ class StrictServer(MCPServer[Any]):
         finally:
             self.metrics.observe(name, outcome, time.perf_counter() - started)
 
-    def _refuse_without_scope(self, name: str) -> None:
-        """Raise ToolError unless the caller may use a tool."""
+    def _missing_scope(self, name: str) -> SchemaProblem | None:
+        """Return what the caller's token lacks, None when he may use the tool."""
         scopes = self._scopes[name]
-        if scopes and not any(caller().may(scope) for scope in scopes):
-            raise ToolError(
-                f"the token of {caller().name} lacks the scope {scopes[0]}, which {name} needs"
-            )
+        if not scopes or any(caller().may(scope) for scope in scopes):
+            return None
+        return SchemaProblem(
+            f"the token of {caller().name} lacks the scope {scopes[0]}, which {name} needs"
+        )
 
     async def _arguments_of(self, name: str) -> tuple[str, ...]:
         if not self._valid:

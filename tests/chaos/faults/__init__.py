@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos.faults import on_disks, on_postgres, on_records, on_redis, on_workers
+from tests.chaos.faults import on_dewey, on_disks, on_postgres, on_records, on_redis, on_workers
 from tests.chaos.faults.matrix import (
     MATRIX,
     NOT_INJECTED,
@@ -21,6 +21,7 @@ __all__ = [
     "Scene",
     "Skipped",
     "Steps",
+    "on_dewey",
     "on_disks",
     "on_postgres",
     "on_records",

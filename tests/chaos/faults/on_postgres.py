@@ -75,7 +75,7 @@ def terminate(scene: Scene) -> Steps:
 
 _TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE application_name = 'godot-worker' AND {where}"
+    "WHERE application_name IN ('godot-worker', 'dewey-mcp') AND {where}"
 )
 
 

@@ -1,0 +1,137 @@
+"""What a token is good for at Dewey, for agents and for programs of ours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import httpx2
+import psycopg
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from dewey_logs import Batch, DeweyError, EntryRun, LogFilter, SchemaProblem, open_store
+from dewey_logs.dialogue import ASK, QUESTIONS
+from tests import deweys
+
+NAMES = {
+    "reader": "logs:read",
+    "writer": "logs:write",
+    "worker": "logs:deliver",
+    "operator": "logs:admin",
+}
+RUN = Batch(stream="s", runs=(EntryRun((1, 0), (1, 0), 1),))
+LOGS = {"logs": [{"component": "c", "level": "INFO", "message": "m"}]}
+
+
+@pytest.fixture
+def texts(tmp_path) -> dict[str, str]:
+    return {name: deweys.token(tmp_path / "tokens", name, scope) for name, scope in NAMES.items()}
+
+
+@pytest.fixture
+def serving(writer_url, reader_url, dewey_url, tmp_path, texts):
+    with deweys.dewey(writer_url, reader_url, dewey_url, tmp_path / "tokens") as server:
+        yield server
+
+
+@pytest.fixture
+def call(serving, texts):
+    async def one(name: str, tool: str, arguments: dict[str, Any]) -> Any:
+        headers = {"Authorization": f"Bearer {texts[name]}"}
+        async with (
+            httpx2.AsyncClient(headers=headers) as web,
+            Client(streamable_http_client(serving.url, http_client=web)) as client,
+        ):
+            listed = {tool.name for tool in (await client.list_tools()).tools}
+            return listed, await client.call_tool(tool, arguments)
+
+    return lambda name, tool, **arguments: anyio.run(one, name, tool, arguments)
+
+
+@pytest.fixture
+def store(serving, texts):
+    return lambda name: open_store(serving.url, token=texts[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "tool", "arguments", "allowed"),
+    [
+        ("reader", "dewey_query_logs", {}, True),
+        ("reader", "dewey_store_logs_batch", LOGS, False),
+        ("writer", "dewey_store_logs_batch", LOGS, True),
+        ("writer", "dewey_query_logs", {}, False),
+        ("writer", "dewey_store_logs_batch", {"logs": [], "delivery": {"stream": "s"}}, False),
+        ("operator", "dewey_query_logs", {}, False),
+    ],
+)
+def test_an_agents_token_opens_what_its_scope_says(call, name, tool, arguments, allowed):
+    listed, said = call(name, tool, **arguments)
+    assert ASK not in listed
+    assert said.is_error is not allowed
+    if not allowed:
+        assert f"the token of {name} lacks the scope logs:" in said.content[0].text
+
+
+def test_what_is_no_question_or_no_delivery_is_refused(call):
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"question": "drop"}, "no question 'drop'"),
+        ({"question": "close"}, "no question 'close'"),
+        ({"question": "query", "arguments": {"filter": {"limit": "many"}}}, "filter.limit"),
+        ({"question": "query", "arguments": {"sql": "DROP"}}, "sql"),
+    ]
+    for arguments, words in cases:
+        _, said = call("reader", ASK, **arguments)
+        assert said.is_error
+        assert words in said.content[0].text
+    _, said = call("worker", "dewey_store_logs_batch", logs=[{}], delivery={"stream": "s"})
+    assert said.is_error
+    assert "cannot be read" in said.content[0].text
+
+
+def test_a_program_may_ask_what_its_token_says(store, dewey_url):
+    with store("worker") as worker:
+        worker.write(RUN)
+        worker.check()
+        assert worker.window().back_seconds > 0
+        assert worker.levels() == ()
+        assert worker.balanced_producers("s", {1: 2}, 3.0) == frozenset()
+        for refused in (
+            lambda: worker.query(LogFilter()),
+            lambda: worker.accounts("s", (0, 0), 0.0),
+            lambda: worker.clear(LogFilter(component=("c",)), asked_by="me"),
+        ):
+            with pytest.raises(SchemaProblem, match="the token of worker lacks the scope logs:"):
+                refused()
+    with store("reader") as reader:
+        assert reader.query(LogFilter()).returned == 0
+        assert reader.active_producers(datetime.now(UTC)) == set()
+        for refused in (lambda: reader.write(RUN), lambda: reader.set_level("c", "DEBUG")):
+            with pytest.raises(SchemaProblem, match="the token of reader lacks"):
+                refused()
+
+
+def test_who_cleared_is_kept_with_the_name_of_his_token(store, call, dewey_url):
+    call("writer", "dewey_store_logs_batch", **LOGS)
+    with store("operator") as operator:
+        told: list[int] = []
+        plan = operator.plan_clear(LogFilter(component=("c",)))
+        done = operator.clear(plan.filter, asked_by="me", progress=told.append)
+        assert (plan.records, done.records, told) == (1, 1, [1])
+        assert operator.set_level("c", "DEBUG").level == "DEBUG"
+        assert operator.clear_levels() == ("c",)
+    with psycopg.connect(dewey_url) as connection:
+        found = connection.execute("SELECT asked_by FROM logs_cleared").fetchall()
+    assert found == [("me by the token of operator",)]
+
+
+def test_every_question_is_one_of_the_stores(store, serving):
+    with store("reader") as reader:
+        for name in QUESTIONS:
+            assert callable(getattr(reader, name))
+        with pytest.raises(AttributeError):
+            reader.no_such_thing  # noqa: B018
+        with pytest.raises(DeweyError, match="postgresql://"):
+            reader.export(LogFilter())
