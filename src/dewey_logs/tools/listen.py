@@ -30,6 +30,7 @@ from dewey_logs.tools.strict import StrictServer
 
 PATH = "/mcp"
 STOP_S = 3  # for calls in hand; a client that never hangs up must not hold the process
+KEEP_ALIVE_S = 75  # a worker that has nothing to store for a while finds its connection again
 
 Checks = Callable[[], Awaitable[dict[str, bool]]]
 
@@ -118,6 +119,7 @@ def serve_http(app: ASGIApp, bound: socket.socket) -> None:
             log_config=None,  # the process has set up its own, to stderr
             access_log=False,
             timeout_graceful_shutdown=STOP_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
             lifespan="on",
         )
     )

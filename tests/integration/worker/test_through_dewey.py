@@ -24,7 +24,6 @@ from tests.integration.worker.test_large_entries import (
 )
 from tests.integration.worker.test_path import (
     test_a_stream_deleted_under_a_running_worker_is_made_again,
-    test_a_worker_killed_in_the_middle_of_a_drain_loses_and_doubles_nothing,
     test_sigterm_finishes_the_batch_and_leaves_nothing_behind,
     test_the_ledger_says_what_became_of_every_sequence_number,
     test_what_a_dead_worker_left_is_reclaimed,
@@ -34,7 +33,6 @@ from tests.integration.worker.test_refusing_store import (
     test_rows_that_are_refused_cost_their_neighbours_nothing,
 )
 from tests.integration.worker.test_resent import (
-    test_a_missing_day_is_made_and_costs_no_dead_letter,
     test_a_record_past_retention_is_stored_for_no_one_and_no_day_is_made,
 )
 from tests.integration.worker.test_unclassified import (
@@ -43,10 +41,8 @@ from tests.integration.worker.test_unclassified import (
 from tests.proxy import Proxy
 
 __all__ = [
-    "test_a_missing_day_is_made_and_costs_no_dead_letter",
     "test_a_record_past_retention_is_stored_for_no_one_and_no_day_is_made",
     "test_a_stream_deleted_under_a_running_worker_is_made_again",
-    "test_a_worker_killed_in_the_middle_of_a_drain_loses_and_doubles_nothing",
     "test_an_entry_larger_than_a_batch_may_be_is_stored_alone",
     "test_every_kind_of_bad_input_ends_where_the_design_says",
     "test_no_outage_makes_a_dead_letter_and_each_ends_by_itself",
