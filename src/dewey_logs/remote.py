@@ -45,7 +45,7 @@ class RemoteStore:
 
     def prepare(self, rows: Sequence[LogRow]) -> Prepared:
         """Encode rows as they are sent; see Store.prepare."""
-        return Prepared(rows, {row.id: _encode(row) for row in reversed(rows)}, {}, ())
+        return Prepared(rows, {row.id: _encoded(row) for row in reversed(rows)}, {}, ())
 
     def write(self, batch: Batch, prepared: Prepared | None = None) -> WriteResult:
         """Store a batch in one transaction; see Store.write.
@@ -62,7 +62,7 @@ class RemoteStore:
             if len(batch.rows) > 1:
                 raise
         cut = _cut(batch)
-        return self._sent(cut, [_encode(row) for row in cut.rows])
+        return self._sent(cut, [_encoded(row) for row in cut.rows])
 
     def _sent(self, batch: Batch, logs: Sequence[bytes]) -> WriteResult:
         delivery = _encode(msgspec.structs.replace(batch, rows=()))
@@ -136,6 +136,14 @@ class RemoteStore:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _encoded(row: LogRow) -> bytes:
+    """Return a row as it is sent; text that can be sent nowhere makes it one that is refused."""
+    try:
+        return _encode(row)
+    except UnicodeEncodeError:
+        return b"null"
 
 
 def _cut(batch: Batch) -> Batch:

@@ -47,8 +47,8 @@ log = logging.getLogger(__name__)
 
 ROLE = "dewey"
 QUERIES_AT_ONCE = 8
-WRITES_AT_ONCE = 4
-QUESTIONS_AT_ONCE = 8  # of those that change something, and writes
+WRITES_AT_ONCE = 2  # as many as a store does
+CHANGES_AT_ONCE = 4  # other than by batches
 CHECK_S = 2.0
 INSTRUCTIONS = f"""\
 The store of collected logs. dewey_query_logs finds what happened, dewey_store_logs_batch stores
@@ -117,44 +117,26 @@ def build(backend: Backend, registry: CollectorRegistry) -> StrictServer:
 
 
 class Backend:
-    """The store, asked on threads: a few that write, each by a connection of its own, more that
-    read."""
+    """The store, asked on threads: two that write at a time, several that read."""
 
     def __init__(
         self, url: str, reader_url: str | None, owner_url: str | None, retention_days: int
     ) -> None:
-        self._opened = partial(
-            open_store,
+        self._store: Store = open_store(
             url,
             reader_url=reader_url,
             owner_url=owner_url,
             application_name="dewey-mcp",
             retention_days=retention_days,
         )
-        self._store: Store = self._opened()
-        self._writers = [self._store]
-        self._free = [self._store]  # taken and given back on the event loop's thread alone
         self._writing = anyio.CapacityLimiter(WRITES_AT_ONCE)
-        self._asking = anyio.CapacityLimiter(QUESTIONS_AT_ONCE)
+        self._changing = anyio.CapacityLimiter(CHANGES_AT_ONCE)
         self._reading = anyio.CapacityLimiter(QUERIES_AT_ONCE)
         self._checking = anyio.CapacityLimiter(1)
 
     async def write(self, batch: Batch) -> WriteResult:
         """Store one batch; a caller who hangs up does not undo it."""
-        async with self._writing:
-            if not self._free:
-                self._writers.append(self._opened())
-                self._free.append(self._writers[-1])
-            store = self._free.pop()
-            try:
-                # not given up with its caller: the connection is free when it is done
-                with anyio.CancelScope(shield=True):
-                    result = await anyio.to_thread.run_sync(
-                        store.write, batch, limiter=self._asking
-                    )
-            finally:
-                self._free.append(store)
-        return result
+        return await anyio.to_thread.run_sync(self._store.write, batch, limiter=self._writing)
 
     async def query(self, wanted: LogFilter) -> Page:
         """Return a page of stored records."""
@@ -165,7 +147,7 @@ class Backend:
         method = partial(getattr(self._store, question), **arguments)
         if READ in QUESTIONS[question].scopes:
             return await asked(method, self._reading)
-        return await anyio.to_thread.run_sync(method, limiter=self._asking)
+        return await anyio.to_thread.run_sync(method, limiter=self._changing)
 
     async def window(self) -> Window:
         """Return the accepted window, which the store asks for once."""
@@ -181,8 +163,7 @@ class Backend:
         return {"postgres": False}
 
     def close(self) -> None:
-        for store in self._writers:
-            store.close()
+        self._store.close()
 
     def __enter__(self) -> Backend:
         return self

@@ -47,6 +47,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         time.sleep(self.server.silent_s)
+        if self.server.silent_s:  # nobody waits any more
+            self.close_connection = True
+            return
         body = json.dumps(self.server.said).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(body)))
