@@ -104,9 +104,11 @@ def test_an_answer_that_never_arrives_doubles_nothing(
             eventually(bench.settled, "the path to work")
             way.swallow_replies = True
             bench.append(bench.records(200))
-            eventually(lambda: not worker.ready()["store"], "the worker to notice")
+            eventually(lambda: bench.stored() == 400, "the commit that nobody is told of")
+            way.cut()
             way.heal()
             eventually(bench.settled, "everything acknowledged")
+            assert worker.ready()["store"]
     assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(400, 400)]
     assert bench.audited().clean
 
