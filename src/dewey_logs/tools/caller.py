@@ -23,8 +23,8 @@ SCOPES = (READ, WRITE, ADMIN, DELIVER)
 CALLER_KEY = "godot.caller"  # where the gate leaves the caller in an ASGI scope
 MAX_TRACE_CHARS = 128
 
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_TRACEPARENT = re.compile(  # later versions may say more behind it
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 )
 
 
@@ -99,7 +99,7 @@ def _trace_id(headers: Mapping[str, str]) -> str | None:
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
         return str(uuid.UUID(int=span.trace_id))
-    parent = _TRACEPARENT.match(headers.get("traceparent", "").strip())
+    parent = _TRACEPARENT.fullmatch(headers.get("traceparent", "").strip())
     if parent:
         return str(uuid.UUID(parent[1]))
     given = headers.get("x-trace-id", "").strip()

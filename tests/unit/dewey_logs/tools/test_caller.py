@@ -46,6 +46,8 @@ def test_a_tool_needs_the_scope_of_what_it_does(read_only, destructive, idempote
         ({}, None),
         ({"traceparent": f"00-{TRACE.replace('-', '')}-b7ad6b7169203331-01"}, TRACE),
         ({"traceparent": f"00-{'0' * 32}-b7ad6b7169203331-01"}, None),
+        ({"traceparent": f"00-{TRACE.replace('-', '')}-b7ad6b7169203331-01-more"}, None),
+        ({"traceparent": f"01-{TRACE.replace('-', '')}-b7ad6b7169203331-01-more"}, TRACE),
         ({"x-trace-id": TRACE.upper().replace("-", "")}, TRACE),
         ({"x-trace-id": " order-17 "}, "order-17"),
         ({"x-trace-id": "x" * 129}, None),
