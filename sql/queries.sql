@@ -332,6 +332,27 @@ FROM (SELECT *, sum(size) OVER (ORDER BY created_at {order}, id {order}
             FROM ({inside}) records) sized) counted
 ORDER BY counted.created_at {order}, counted.id {order};
 
+-- name: snapshot_now
+SELECT pg_current_snapshot()::text, now();
+
+-- name: arrivals
+-- inside: shown
+-- What was committed after one snapshot and, where there is a second one, before that. A row knows the
+-- lower half of its transaction's number; the upper half is that of now, unless it would lie ahead.
+SELECT id, created_at, component, level, message, trace_id, data
+FROM (SELECT logs.*, xmin::text::bigint AS low,
+             pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ahead
+      FROM logs WHERE created_at >= %(since)s AND {matching}) recent
+CROSS JOIN LATERAL (
+    SELECT (ahead / 4294967296 * 4294967296 + low
+            - CASE WHEN low >= ahead %% 4294967296 THEN 4294967296 ELSE 0 END)::text::xid8 AS made
+) transactions
+WHERE NOT pg_visible_in_snapshot(made, %(known)s::pg_snapshot)
+  AND (%(end)s::pg_snapshot IS NULL OR pg_visible_in_snapshot(made, %(end)s::pg_snapshot))
+  AND (%(at)s::timestamptz IS NULL OR (created_at, id) > (%(at)s::timestamptz, %(key)s::uuid))
+ORDER BY recent.created_at {order}, recent.id {order}
+LIMIT %(rows)s;
+
 -- name: search_rows
 -- inside: shown
 SELECT id, created_at, component, level, message, trace_id, data

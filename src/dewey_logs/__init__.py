@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dewey_logs.answers import (
+    Arrivals,
     Bucket,
     ComponentCounts,
     Context,
@@ -29,6 +30,7 @@ from dewey_logs.answers import (
 from dewey_logs.comparisons import Comparison
 from dewey_logs.errors import (
     BadAddress,
+    BadChoice,
     BadFilter,
     DeweyError,
     NotDurable,
@@ -67,14 +69,16 @@ if TYPE_CHECKING:
     from dewey_logs.contents import Contents, Held
     from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
     from dewey_logs.export import Export
-    from dewey_logs.levels import LevelSetting
+    from dewey_logs.levels import LevelChange, LevelSetting
     from dewey_logs.opening import open_store
     from dewey_logs.store import Store
     from dewey_logs.writer import Prepared
 
 __all__ = [
     "Accounts",
+    "Arrivals",
     "BadAddress",
+    "BadChoice",
     "BadFilter",
     "Batch",
     "Bucket",
@@ -98,6 +102,7 @@ __all__ = [
     "Facets",
     "Held",
     "Histogram",
+    "LevelChange",
     "LevelCounts",
     "LevelSetting",
     "LogFilter",
@@ -147,6 +152,7 @@ _LATE = {
     "Epoch": "dewey_logs.accounts",
     "Export": "dewey_logs.export",
     "Held": "dewey_logs.contents",
+    "LevelChange": "dewey_logs.levels",
     "LevelSetting": "dewey_logs.levels",
     "Neighbours": "dewey_logs.accounts",
     "Prepared": "dewey_logs.writer",

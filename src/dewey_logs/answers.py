@@ -233,3 +233,16 @@ class Facets(msgspec.Struct, frozen=True):
     reached: str | None
     strategy: str
     took_ms: float
+
+
+class Arrivals(msgspec.Struct, frozen=True):
+    """The records that were stored since a cursor, oldest first; `next_cursor` goes on behind them.
+
+    `truncated`: more have arrived already.
+    """
+
+    rows: tuple[LogRecordView, ...]
+    returned: int
+    truncated: bool
+    next_cursor: str
+    took_ms: float

@@ -9,7 +9,6 @@ as stored, and a moved record that is sent again is known by its id.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,8 +23,8 @@ from dewey_logs import partitions, removal
 from dewey_logs.database import Connection, connect, conninfo, errors_translated
 from dewey_logs.errors import BadFilter, DeweyError
 from dewey_logs.filters import Conditions, LogFilter, bounds, conditions
+from dewey_logs.notes import note
 from dewey_logs.removal import Clear, Stretch
-from dewey_logs.rows import Batch, LogRow, Source
 from dewey_logs.sqlstates import first_line
 from dewey_logs.statements import statement
 from dewey_logs.times import micros
@@ -35,7 +34,6 @@ COUNT_S = 10.0  # for a plan; what was counted until then is the least that woul
 STEP_TIMEOUT_MS = 5_000
 PATIENCE_S = 5.0  # for whole partitions to be free, all of them together
 AGAIN_S = 1.0
-COMPONENT = "dewey"
 
 _EMPTY = LogFilter()
 
@@ -167,20 +165,7 @@ class Clearing:
                 "finished": finished,
             }
             message = f"cleared {removed:,} records" + ("" if finished else " and was cut short")
-            data = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
-            row = LogRow(
-                id=id.bytes,
-                created_at_us=micros(at),
-                component=COMPONENT,
-                level="WARN",
-                message=message,
-                trace_id=None,
-                data=data,
-                producer=None,
-                sequence=None,
-                source=Source("", (b"message", message.encode(), b"data", data)),
-            )
-            self._writer.write(Batch(stream=COMPONENT, rows=(row,), maybe_known=True))
+            note(self._writer, message, said, id=id.bytes, at_us=micros(at))
             connection.execute(statement("clear_told"), {"clear": id})
 
 

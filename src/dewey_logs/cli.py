@@ -30,6 +30,7 @@ class _Group(click.Group):
         except Exception as exc:
             from dewey_logs.errors import (
                 BadAddress,
+                BadChoice,
                 BadFilter,
                 DeweyError,
                 Unavailable,
@@ -42,7 +43,7 @@ class _Group(click.Group):
                 UNREACHABLE
                 if isinstance(exc, Unavailable)
                 else USAGE
-                if isinstance(exc, BadFilter | BadAddress | WrongSetting)
+                if isinstance(exc, BadFilter | BadChoice | BadAddress | WrongSetting)
                 else FAILURE
             ) from exc
 
@@ -54,11 +55,22 @@ def dewey() -> None:
 
 @dewey.command()
 @click.option("--stdio", is_flag=True, help="Speak over stdin and stdout instead of HTTP.")
-def serve(stdio: bool) -> None:
+@click.option("--read-only", is_flag=True, help="Only the tools that change nothing.")
+@click.option(
+    "--toolset",
+    "toolsets",
+    multiple=True,
+    metavar="NAMES",
+    help="Only these: search, insight, write, admin; with commas, or more than once.",
+)
+def serve(stdio: bool, read_only: bool, toolsets: tuple[str, ...]) -> None:
     """Serve the store's tools over MCP and keep its days in order, until SIGTERM.
 
     Beyond loopback only with GODOT_TOKENS_FILE, and under the names in GODOT_ALLOWED_HOSTS.
     """
+    from dewey_logs.tools.kinds import selection
+
+    offered = selection(read_only, toolsets)
     read = Reader(os.environ)
     url, retention_days = read.store_url(), read.retention_days()
     port = read.integer("DEWEY_MCP_PORT", 9061, 0, 65_535)
@@ -78,6 +90,7 @@ def serve(stdio: bool) -> None:
         allowed_hosts=read.allowed_hosts(),
         retention_bytes=read.retention_bytes(),
         layout=read.layout(),
+        offered=offered,
     )
 
 

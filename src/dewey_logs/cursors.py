@@ -53,7 +53,7 @@ def make_cursor(
     """Return the cursor of the page that follows the row with this time and id."""
     since, until = bounds
     cursor = Cursor(
-        filter_hash=_hash(wanted),
+        filter_hash=hash_of(wanted),
         at_us=micros(last[0]),
         id=last[1],
         since_us=None if since is None else micros(since),
@@ -77,7 +77,7 @@ def read_cursor(wanted: LogFilter) -> Cursor | None:
             check_year("cursor", moment or EPOCH)
     except (BadFilter, ValueError, OverflowError, msgspec.MsgspecError, binascii.Error):
         raise BadFilter("cursor is damaged: take next_cursor of the page before as it is") from None
-    if cursor.filter_hash != _hash(wanted):
+    if cursor.filter_hash != hash_of(wanted):
         raise BadFilter("cursor belongs to another query: repeat the same filter, or leave it out")
     return cursor
 
@@ -86,6 +86,7 @@ def _moment(us: int | None) -> datetime | None:
     return None if us is None else from_micros(us)
 
 
-def _hash(wanted: LogFilter) -> bytes:
+def hash_of(wanted: LogFilter) -> bytes:
+    """Return what tells a filter from another one, whatever its limit and cursor."""
     same = msgspec.structs.replace(wanted, limit=0, cursor=None)
     return hashlib.blake2b(msgspec.json.encode(same, order="sorted"), digest_size=8).digest()

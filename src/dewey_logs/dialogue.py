@@ -55,13 +55,15 @@ def _question(name: str, *scopes: str) -> Question:
             continue
         default = () if parameter.default is parameter.empty else (parameter.default,)
         fields.append((parameter.name, hints[parameter.name], *default))
-    arguments = msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
+    arguments = msgspec.defstruct(
+        name, fields, frozen=True, kw_only=True, forbid_unknown_fields=True
+    )
     return Question(arguments, hints["return"], scopes)
 
 
 _READERS = (
-    "query context trace histogram summary patterns compare facets totals accounts neighbours"
-    " active_producers contents dead_letters dead_letter_reasons ping"
+    "query arrivals context trace histogram summary patterns compare facets totals accounts"
+    " neighbours active_producers contents dead_letters dead_letter_reasons ping"
 )
 _WORKERS = "window levels balanced_producers"
 _DELIVERERS = "check stream_gone set_back"

@@ -55,3 +55,7 @@ class BadFilter(DeweyError):
 
 class QueryTimeout(DeweyError):
     """The query ran out of its time budget; the message says what to narrow."""
+
+
+class BadChoice(DeweyError):
+    """An option of a command that does not exist; the message says which do."""

@@ -47,4 +47,5 @@ def open_store(
     readers = Readers(
         conninfo(reader_url or url, application_name), query_timeout_s=query_timeout_s
     )
-    return PostgresStore(writer, second, readers, clearing, LevelTable(owner_url or url))
+    levels = LevelTable(owner_url or url, writer)
+    return PostgresStore(writer, second, readers, clearing, levels)

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from dewey_logs.accounts import Accounts, Neighbours
 from dewey_logs.answers import (
+    Arrivals,
     Context,
     Facets,
     Histogram,
@@ -28,7 +29,7 @@ from dewey_logs.context import Same
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
-from dewey_logs.levels import LevelSetting, LevelTable
+from dewey_logs.levels import LevelChange, LevelSetting, LevelTable
 from dewey_logs.readers import Readers
 from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
 from dewey_logs.traces import DEFAULT_RECORDS
@@ -123,6 +124,10 @@ class PostgresStore:
         """Return the most frequent values of a field; see Store.facets."""
         return self._readers.facets(field, filter)
 
+    def arrivals(self, filter: LogFilter) -> Arrivals:
+        """Return what was stored since; see Store.arrivals."""
+        return self._readers.arrivals(filter)
+
     def export(self, filter: LogFilter) -> Export:
         """Return an iterator over every record that matches; see Store.export."""
         return self._readers.export(filter)
@@ -208,13 +213,15 @@ class PostgresStore:
         """Return the levels set from outside; see Store.levels."""
         return self._readers.levels()
 
-    def set_level(self, component: str, level: str, for_ms: int | None = None) -> LevelSetting:
+    def set_level(
+        self, component: str, level: str, for_ms: int | None = None, *, change: LevelChange
+    ) -> LevelSetting:
         """Set a component's level; see Store.set_level."""
-        return self._level_table.set(component, level, for_ms)
+        return self._level_table.set(component, level, for_ms, change)
 
-    def clear_levels(self, component: str | None = None) -> tuple[str, ...]:
+    def clear_levels(self, component: str | None = None, *, change: LevelChange) -> tuple[str, ...]:
         """Take levels back; see Store.clear_levels."""
-        return self._level_table.clear(component)
+        return self._level_table.clear(component, change)
 
     def close(self) -> None:
         """Close every connection."""

@@ -11,12 +11,13 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from dewey_logs import accounts as ledger_accounts
-from dewey_logs import comparison, context, deadletters, histogram, pattern_counts, traces
+from dewey_logs import arrivals, comparison, context, deadletters, histogram, pattern_counts, traces
 from dewey_logs import contents as log_contents
 from dewey_logs import facets as field_facets
 from dewey_logs import summary as summaries
 from dewey_logs.accounts import Accounts, Neighbours
 from dewey_logs.answers import (
+    Arrivals,
     Context,
     Facets,
     Histogram,
@@ -127,6 +128,10 @@ class Readers:
     def facets(self, field: str, filter: LogFilter) -> Facets:
         """Return the most frequent values of a field; see Store.facets."""
         return self._read(lambda c: field_facets.facets(c, field, filter))
+
+    def arrivals(self, filter: LogFilter) -> Arrivals:
+        """Return what was stored since; see Store.arrivals."""
+        return self._read(lambda c: arrivals.arrivals(c, filter))
 
     def export(self, filter: LogFilter) -> Export:
         """Return an iterator over every record that matches; see Store.export."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -19,14 +19,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_c
 
 from dewey_logs.dialogue import QUESTIONS, READ
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
-from dewey_logs.filters import LogFilter
 from dewey_logs.layout import AS_BEFORE, Layout
+from dewey_logs.levels import LevelChange, LevelSetting
 from dewey_logs.maintenance import EVERY_S, TEND_EVERY_S, maintain, tend
 from dewey_logs.opening import open_store
-from dewey_logs.rows import Batch, Page, Window, WriteResult
+from dewey_logs.rows import Batch, Window, WriteResult
 from dewey_logs.store import Store
 from dewey_logs.tools import (
+    DEWEY,
+    EVERYTHING,
     UNTRUSTED,
+    Selection,
     StrictServer,
     ToolMetrics,
     allow,
@@ -35,7 +38,10 @@ from dewey_logs.tools import (
     bind,
     is_loopback,
     offer_ask,
-    offer_query,
+    offer_clear,
+    offer_facets,
+    offer_level,
+    offer_reading,
     offer_store,
     serve_http,
     serve_stdio,
@@ -45,14 +51,17 @@ from dewey_logs.tools.presence import log_to_stderr, metrics_served
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+
 ROLE = "dewey"
 QUERIES_AT_ONCE = 8
 WRITES_AT_ONCE = 2  # as many as a store does
 CHANGES_AT_ONCE = 4  # other than by batches
 CHECK_S = 2.0
 INSTRUCTIONS = f"""\
-The store of collected logs. dewey_query_logs finds what happened, dewey_store_logs_batch stores
-records in bulk. In what dewey_query_logs answers, {UNTRUSTED}."""
+The store of collected logs. Begin with dewey_get_log_stats, then dewey_patterns with level=ERROR,
+then dewey_query_logs, dewey_context and dewey_trace. Parts of filters have the same names in every
+tool; dewey://help/query explains them. In every answer {UNTRUSTED}."""
 
 
 def serve(
@@ -69,6 +78,7 @@ def serve(
     allowed_hosts: tuple[str, ...] = (),
     retention_bytes: int | None = None,
     layout: Layout = AS_BEFORE,
+    offered: Selection = EVERYTHING,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
 
@@ -84,7 +94,7 @@ def serve(
     if stdio:
         log_to_stderr()
         with open_backend() as backend:
-            serve_stdio(build(backend, registry), backend.close)
+            serve_stdio(build(backend, registry, offered), backend.close)
         return
     access = allow(host, tokens_file, allowed_hosts, prefix="DEWEY")
     with bind(host, port, prefix="DEWEY") as bound:
@@ -96,12 +106,15 @@ def serve(
             metrics_served(ROLE, registry, metrics_host, metrics_port, url_of(bound)),
         ):
             log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
-            serve_http(application(build(backend, registry), backend.checks, access), bound)
+            app = application(build(backend, registry, offered), backend.checks, access)
+            serve_http(app, bound)
     log.info("stopped", extra={"action": "stop"})
 
 
-def build(backend: Backend, registry: CollectorRegistry) -> StrictServer:
-    """Return the server with its tools."""
+def build(
+    backend: Backend, registry: CollectorRegistry, offered: Selection = EVERYTHING
+) -> StrictServer:
+    """Return the server with the tools that are wanted."""
     server = StrictServer(
         "dewey",
         version=version("godot-logs"),
@@ -109,10 +122,14 @@ def build(backend: Backend, registry: CollectorRegistry) -> StrictServer:
         metrics=ToolMetrics(registry),
         callers_errors=(BadFilter, QueryTimeout),
         other_errors=(DeweyError,),
+        offered=offered,
     )
     offer_store(server, "dewey_store_logs_batch", backend.write, backend.window)
-    offer_query(server, "dewey_query_logs", backend.query)
-    offer_ask(server, backend.ask)
+    offer_reading(server, DEWEY, backend.ask)
+    offer_facets(server, DEWEY, backend.ask)
+    offer_clear(server, DEWEY, backend.ask, backend.do)
+    offer_level(server, DEWEY, backend.ask, backend.set_level, backend.clear_level)
+    offer_ask(server, backend.answer)
     return server
 
 
@@ -138,11 +155,25 @@ class Backend:
         """Store one batch; a caller who hangs up does not undo it."""
         return await anyio.to_thread.run_sync(self._store.write, batch, limiter=self._writing)
 
-    async def query(self, wanted: LogFilter) -> Page:
-        """Return a page of stored records."""
-        return await asked(partial(self._store.query, wanted), self._reading)
+    async def ask(self, question: Callable[[Store], Answer]) -> Answer:
+        """Ask the store; a caller who hangs up cancels what is being asked."""
+        return await asked(partial(question, self._store), self._reading)
 
-    async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
+    async def do(self, deed: Callable[[Store], Answer]) -> Answer:
+        """Have the store do something to its end, also when the caller hangs up."""
+        return await anyio.to_thread.run_sync(deed, self._store, limiter=self._changing)
+
+    async def set_level(
+        self, component: str, level: str, for_ms: int | None, change: LevelChange
+    ) -> LevelSetting:
+        """Set a level; a Godot beside this store makes its programs follow."""
+        return await self.do(lambda store: store.set_level(component, level, for_ms, change=change))
+
+    async def clear_level(self, component: str, change: LevelChange) -> tuple[str, ...]:
+        """Take a level back."""
+        return await self.do(lambda store: store.clear_levels(component, change=change))
+
+    async def answer(self, question: str, arguments: Mapping[str, Any]) -> Any:
         """Answer one of the store's own questions; one that changes something is not given up."""
         method = partial(getattr(self._store, question), **arguments)
         if READ in QUESTIONS[question].scopes:

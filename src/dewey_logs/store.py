@@ -9,6 +9,7 @@ from typing import Protocol
 
 from dewey_logs.accounts import Accounts, Neighbours
 from dewey_logs.answers import (
+    Arrivals,
     Context,
     Facets,
     Histogram,
@@ -24,7 +25,7 @@ from dewey_logs.context import Same
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
-from dewey_logs.levels import LevelSetting
+from dewey_logs.levels import LevelChange, LevelSetting
 from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
 from dewey_logs.traces import DEFAULT_RECORDS
 from dewey_logs.writer import Prepared
@@ -91,6 +92,10 @@ class Store(Protocol):
 
     def facets(self, field: str, filter: LogFilter) -> Facets:
         """Return the most frequent values of a column, or of a path into data."""
+        ...
+
+    def arrivals(self, filter: LogFilter) -> Arrivals:
+        """Return what was stored since `filter.cursor`, or, without one, where to begin."""
         ...
 
     def export(self, filter: LogFilter) -> Export:
@@ -197,15 +202,18 @@ class Store(Protocol):
         """Return the levels set from outside that are in force, by component."""
         ...
 
-    def set_level(self, component: str, level: str, for_ms: int | None = None) -> LevelSetting:
+    def set_level(
+        self, component: str, level: str, for_ms: int | None = None, *, change: LevelChange
+    ) -> LevelSetting:
         """Set the least level that a component logs (`*`: every other one), for good or a while.
 
-        `level` is one of TRACE DEBUG INFO WARN ERROR. Needs the owner's login.
+        `level` is one of TRACE DEBUG INFO WARN ERROR. Needs the owner's login. The log keeps a
+        record of it, and of who asked for it.
         """
         ...
 
-    def clear_levels(self, component: str | None = None) -> tuple[str, ...]:
-        """Take back a component's level, or every one; return whose. Needs the owner's login."""
+    def clear_levels(self, component: str | None = None, *, change: LevelChange) -> tuple[str, ...]:
+        """Take back a component's level, or every one; return whose. Like `set_level`."""
         ...
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from dewey_logs import LevelSetting, Store
+from dewey_logs import LevelChange, LevelSetting, Store
 from godot.settings import Settings
 from godot.stream.levels import Board
 
@@ -16,21 +16,29 @@ MAX_FOR_MS = 366 * 86_400_000
 
 
 def set_level(
-    settings: Settings, store: Store, component: str, level: str, for_ms: int | None = None
+    settings: Settings,
+    store: Store,
+    component: str,
+    level: str,
+    for_ms: int | None = None,
+    *,
+    change: LevelChange,
 ) -> LevelSetting:
     """Set the least level that a component logs, for good or a while, and tell its programs.
 
     Raises DeweyError when nothing was changed, GodotError when programs could not be told yet.
     """
-    setting = store.set_level(component, level, for_ms)
+    setting = store.set_level(component, level, for_ms, change=change)
     with closing(Board(settings)) as board:
         pass_on(store, board)
     return setting
 
 
-def clear_levels(settings: Settings, store: Store, component: str | None = None) -> tuple[str, ...]:
+def clear_levels(
+    settings: Settings, store: Store, component: str | None = None, *, change: LevelChange
+) -> tuple[str, ...]:
     """Take back a component's level, or every one; return whose. Raises like `set_level`."""
-    gone = store.clear_levels(component)
+    gone = store.clear_levels(component, change=change)
     with closing(Board(settings)) as board:
         pass_on(store, board)
     return gone

@@ -17,8 +17,15 @@ from dewey_logs.tools.caller import (
     caller,
     calls_trace_id,
 )
+from dewey_logs.tools.calls import current
+from dewey_logs.tools.clear import offer_clear
+from dewey_logs.tools.compare import offer_compare
+from dewey_logs.tools.context import offer_context
+from dewey_logs.tools.facets import offer_facets
 from dewey_logs.tools.gate import Access
 from dewey_logs.tools.hosts import is_loopback
+from dewey_logs.tools.kinds import EVERYTHING, WRITES, Kind, Selection, selection
+from dewey_logs.tools.level import offer_level
 from dewey_logs.tools.listen import (
     CannotListen,
     allow,
@@ -29,25 +36,40 @@ from dewey_logs.tools.listen import (
     url_of,
 )
 from dewey_logs.tools.metrics import ToolMetrics
+from dewey_logs.tools.names import DEWEY, Names
+from dewey_logs.tools.patterns import offer_patterns
 from dewey_logs.tools.programs import offer_ask
-from dewey_logs.tools.query import UNTRUSTED, offer_query
+from dewey_logs.tools.prompts import offer_prompts
+from dewey_logs.tools.query import offer_query
+from dewey_logs.tools.resources import offer_resources
+from dewey_logs.tools.stats import offer_stats
 from dewey_logs.tools.store import offer_store
 from dewey_logs.tools.strict import StrictServer, ToolFunction
-from dewey_logs.tools.threads import asked
+from dewey_logs.tools.table import UNTRUSTED
+from dewey_logs.tools.tail import offer_tail
+from dewey_logs.tools.threads import Ask, asked
 from dewey_logs.tools.tokens import BadTokens
 from dewey_logs.tools.tokens import add as add_token
 from dewey_logs.tools.tokens import make as make_token
+from dewey_logs.tools.trace import offer_trace
 
 __all__ = [
     "ADMIN",
     "DELIVER",
+    "DEWEY",
+    "EVERYTHING",
     "READ",
     "SCOPES",
     "UNTRUSTED",
     "WRITE",
+    "WRITES",
     "Access",
+    "Ask",
     "BadTokens",
     "CannotListen",
+    "Kind",
+    "Names",
+    "Selection",
     "StrictServer",
     "ToolFunction",
     "ToolMetrics",
@@ -59,12 +81,35 @@ __all__ = [
     "bind",
     "caller",
     "calls_trace_id",
+    "current",
     "is_loopback",
     "make_token",
     "offer_ask",
-    "offer_query",
+    "offer_clear",
+    "offer_facets",
+    "offer_level",
+    "offer_reading",
     "offer_store",
+    "selection",
     "serve_http",
     "serve_stdio",
     "url_of",
 ]
+
+_READING = (
+    offer_query,
+    offer_stats,
+    offer_trace,
+    offer_context,
+    offer_patterns,
+    offer_compare,
+    offer_tail,
+)
+
+
+def offer_reading(server: StrictServer, names: Names, ask: Ask) -> None:
+    """Add what reads and what helps reading, which both servers have."""
+    for offer in _READING:
+        offer(server, names, ask)
+    offer_prompts(server, names)
+    offer_resources(server, ask, names)

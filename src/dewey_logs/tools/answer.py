@@ -18,11 +18,20 @@ JSON = msgspec.json.Encoder()
 
 
 def answer(payload: Mapping[str, Any]) -> CallToolResult:
-    """Return a successful result."""
+    """Return a successful result.
+
+    In the text a closing tag is written `<\\/`, which is the same string in JSON: whatever tags a
+    host puts around an answer, text out of the log cannot end them.
+    """
     return CallToolResult(
-        content=[TextContent(type="text", text=JSON.encode(payload).decode())],
+        content=[TextContent(type="text", text=written(payload))],
         structured_content=dict(payload),
     )
+
+
+def written(payload: Mapping[str, Any]) -> str:
+    """Return a payload as the text of an answer."""
+    return JSON.encode(payload).decode().replace("</", "<\\/")
 
 
 def failed(failure: Failure) -> CallToolResult:

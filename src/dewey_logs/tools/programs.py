@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, TextContent
 from pydantic import Field
 
 from dewey_logs.dialogue import ASK, QUESTIONS, failure_of
@@ -19,11 +19,9 @@ from dewey_logs.errors import DeweyError, SchemaProblem, Unclassified
 from dewey_logs.rows import Batch, LogRow, WriteResult
 from dewey_logs.tools.answer import failed
 from dewey_logs.tools.caller import DELIVER, caller
+from dewey_logs.tools.kinds import FOR_PROGRAMS
 from dewey_logs.tools.strict import StrictServer
 
-HINTS = ToolAnnotations(
-    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
-)
 _encode = msgspec.json.Encoder().encode
 
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
@@ -44,8 +42,8 @@ def offer_ask(server: StrictServer, ask: Ask) -> None:
             _require(*found.scopes)
             given = msgspec.convert(arguments or {}, found.arguments, str_keys=True)
             named = {name: getattr(given, name) for name in given.__struct_fields__}
-            if question == "clear" and caller().scopes is not None:
-                named["asked_by"] = f"{named['asked_by']} by the token of {caller().name}"
+            if caller().scopes is not None:
+                named = _signed(named, f" by the token of {caller().name}")
             said = await ask(question, named)
         except msgspec.ValidationError as exc:
             raise ToolError(f"{question}: {exc}") from None
@@ -53,7 +51,7 @@ def offer_ask(server: StrictServer, ask: Ask) -> None:
             return failed(failure_of(exc))
         return _text(_encode(said if found.pack is None else found.pack(said)).decode())
 
-    server.offer(answer_question, ASK, HINTS, scopes=(), listed=False)
+    server.offer(answer_question, ASK, FOR_PROGRAMS, scopes=(), listed=False)
 
 
 async def deliver(
@@ -72,6 +70,16 @@ async def deliver(
     except DeweyError as exc:
         return failed(failure_of(exc))
     return _text(_encode(_without_fields(result)).decode())
+
+
+def _signed(named: dict[str, Any], by: str) -> dict[str, Any]:
+    """Return arguments in which who asks is not only who says so."""
+    if "asked_by" in named:
+        return {**named, "asked_by": named["asked_by"] + by}
+    if "change" in named:
+        change = named["change"]
+        return {**named, "change": msgspec.structs.replace(change, asked_by=change.asked_by + by)}
+    return named
 
 
 def _require(*scopes: str) -> None:

@@ -17,12 +17,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from dewey_logs.rows import Batch, LogRow, Source, Window, WriteResult
 from dewey_logs.tools.answer import answer, one_line
 from dewey_logs.tools.caller import DELIVER, WRITE
+from dewey_logs.tools.kinds import WRITES
 from dewey_logs.tools.programs import deliver
 from dewey_logs.tools.strict import StrictServer
 
@@ -37,9 +38,6 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 ALIASES = {"WARNING": "WARN", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 SENDER = "dewey_store_logs_batch"  # stands where a stream's name would
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WRITES = ToolAnnotations(
-    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
-)
 
 Write = Callable[[Batch], Awaitable[WriteResult]]
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -73,9 +71,9 @@ def offer_store(
     ) -> CallToolResult:
         """Store up to 1,000 log records in one transaction.
 
-        For services that ship logs in bulk; to write a single record use logger_log of the Godot
-        server. Answers how many were stored, how many were known already, and each refused record
-        by its index: fix it and send it again; one that only the database refused is kept as a
+        Use it to ship logs in bulk. Not for a single record: logger_log of the Godot server waits
+        for the stream and redacts. Answers how many were stored or known already, and each refused
+        record by its index: fix it and send it again; one that only the database refused is a
         dead letter. Repeating a call is safe only with an id and created_at in every record.
         """
         if len(logs) > MAX_RECORDS:

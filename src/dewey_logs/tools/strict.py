@@ -9,21 +9,33 @@ says what to change, and null means not given.
 from __future__ import annotations
 
 import difflib
+import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp.types import CallToolResult, InputRequiredResult, Tool, ToolAnnotations
-from pydantic import ValidationError
+from mcp.server.mcpserver.exceptions import ResourceError, ToolError, UnexpectedToolError
+from mcp.types import CallToolResult, InputRequiredResult, Tool
+from pydantic import AnyUrl, ValidationError
 from starlette.requests import Request
 
 from dewey_logs.dialogue import failure_of
 from dewey_logs.errors import SchemaProblem
 from dewey_logs.tools.answer import failed, one_line
-from dewey_logs.tools.caller import CALLER_KEY, LOCAL, Caller, caller, needed_scope, serving
+from dewey_logs.tools.caller import (
+    CALLER_KEY,
+    LOCAL,
+    READ,
+    Caller,
+    caller,
+    needed_scope,
+    serving,
+)
+from dewey_logs.tools.calls import calling
+from dewey_logs.tools.kinds import EVERYTHING, Kind, Selection
 from dewey_logs.tools.metrics import ToolMetrics
 
 ToolFunction = Callable[..., Awaitable[CallToolResult]]
@@ -46,8 +58,10 @@ class StrictServer(MCPServer[Any]):
         metrics: ToolMetrics,
         callers_errors: tuple[type[Exception], ...],
         other_errors: tuple[type[Exception], ...],
+        offered: Selection = EVERYTHING,
     ) -> None:
         super().__init__(name, version=version, instructions=instructions)
+        self._offered = offered
         self.metrics = metrics
         self._callers_errors = callers_errors
         self._other_errors = other_errors
@@ -55,29 +69,58 @@ class StrictServer(MCPServer[Any]):
         self._scopes: dict[str, tuple[str, ...]] = {}
         self._unlisted: set[str] = set()
 
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """The exceptions whose text may reach a caller."""
+        return (*self._callers_errors, *self._other_errors)
+
+    def offers(self, kind: Kind) -> bool:
+        """Say whether tools of a kind are wanted here."""
+        return self._offered.has(kind)
+
     def offer(
         self,
         run: ToolFunction,
         name: str,
-        hints: ToolAnnotations,
+        kind: Kind,
+        about: str | None = None,
         *,
         scopes: tuple[str, ...] | None = None,
         listed: bool = True,
     ) -> None:
-        """Add a tool; its docstring is what a model chooses it by.
+        """Add a tool if its kind is wanted; `about`, or its docstring, is what it is chosen by.
 
         A token needs one of `scopes`: None to go by the hints, none at all where the tool looks
-        itself. One that is not `listed` is for programs that know it.
+        itself. One that is not `listed` is for programs that know it. The schema says that there
+        are no other arguments, and does without the titles that the SDK makes of their names:
+        every model that is connected reads all of it.
         """
-        self._scopes[name] = (needed_scope(hints),) if scopes is None else scopes
+        if not self.offers(kind):
+            return
+        self._scopes[name] = (needed_scope(kind.hints),) if scopes is None else scopes
         if not listed:
             self._unlisted.add(name)
-        self.add_tool(run, name=name, annotations=hints, structured_output=False)
+        text = inspect.cleandoc(about or run.__doc__ or "")
+        self.add_tool(
+            run, name=name, description=text, annotations=kind.hints, structured_output=False
+        )
+        tool = self._tool_manager.get_tool(name)
+        assert tool is not None
+        tool.parameters = _lean(tool.parameters)
         self.metrics.expect(name)
 
     async def list_tools(self) -> list[Tool]:
         """Return the tools that are shown to agents."""
         return [tool for tool in await super().list_tools() if tool.name not in self._unlisted]
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Read a resource, all of which are for whoever may read the log."""
+        with serving(*_origin(context)):
+            if not caller().may(READ):
+                raise ResourceError(f"the token of {caller().name} lacks the scope {READ}")
+            return await super().read_resource(uri, context)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -99,7 +142,8 @@ class StrictServer(MCPServer[Any]):
                 outcome = "refused"
                 return failed(failure_of(missing))
             refuse_unknown(given, valid)
-            result = await super().call_tool(name, given, context)
+            with calling(name, context):
+                result = await super().call_tool(name, given, context)
             outcome = "failed" if isinstance(result, CallToolResult) and result.is_error else "ok"
             return result
         except ToolError as exc:
@@ -135,6 +179,24 @@ class StrictServer(MCPServer[Any]):
             listed = tuple(one for one in self._valid if one not in self._unlisted)
             raise ToolError(_unknown("tool", [name], listed))
         return self._valid[name]
+
+
+def _lean(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool's schema without titles and without what only says `not given`."""
+    properties = {name: _argument(said) for name, said in schema["properties"].items()}
+    kept = {key: value for key, value in schema.items() if key != "title"}
+    return {**kept, "properties": properties, "additionalProperties": False}
+
+
+def _argument(said: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in said.items() if key != "title"}
+    if kept.get("default", 0) in ("", None, []):
+        del kept["default"]
+    kinds = [kind for kind in kept.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del kept["anyOf"]
+        kept = {**kinds[0], **kept}
+    return {key: value for key, value in kept.items() if key != "additionalProperties"}
 
 
 def _origin(context: Context[Any, Any] | None) -> tuple[Caller, Mapping[str, str]]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from dewey_logs.cancellation import Cancellation
+from dewey_logs.store import Store
 
 Answer = TypeVar("Answer")
+
+
+class Ask(Protocol):
+    """How a tool asks the store: a question is a function of it, and runs on a thread."""
+
+    async def __call__(self, question: Callable[[Store], Answer], /) -> Answer: ...
 
 
 async def asked(question: Callable[[], Answer], limiter: anyio.CapacityLimiter) -> Answer:

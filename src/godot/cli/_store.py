@@ -1,7 +1,9 @@
-"""The store that a command works on."""
+"""The store that a command works on, and who works on it."""
 
 from __future__ import annotations
 
+import getpass
+import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +26,12 @@ def opened(settings: Settings) -> Store:
         application_name="godot-cli",
         retention_days=settings.retention_days,
     )
+
+
+def myself(command: str) -> str:
+    """Return who runs a command, for the record that the log keeps of it."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        name = "somebody"
+    return f"{command} by {name} on {socket.gethostname()}"

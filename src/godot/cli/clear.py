@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +37,7 @@ def clear(everything: bool, yes: bool, no_input: bool, output: str, **filters: A
     Filters are those of query, so --level removes that level and everything above it. What arrives
     meanwhile stays, and so does what is not stored yet. A replay does not bring back what is gone.
     """
-    from godot.cli._store import opened
+    from godot.cli._store import myself, opened
     from godot.settings import load
 
     if any(filters.values()) == everything:
@@ -56,7 +54,7 @@ def clear(everything: bool, yes: bool, no_input: bool, output: str, **filters: A
         confirmed(about, lines, yes=yes, no_input=no_input, output=output, schema=SCHEMA)
         with progress(plan.records, "clearing") as advance:
             done = store.clear(
-                plan.filter, asked_by=_myself(), everything=everything, progress=advance
+                plan.filter, asked_by=myself("godot clear"), everything=everything, progress=advance
             )
     emit_document(
         {"done": True, "id": done.id, "records": done.records, "partitions": list(done.partitions)},
@@ -95,11 +93,3 @@ def _most(counts: Iterable[tuple[str, int]], what: str) -> Iterator[str]:
         yield f"  {n:,}  {sanitise(name)}"
     if len(found) > SHOWN_COMPONENTS:
         yield f"  and {len(found) - SHOWN_COMPONENTS:,} more {what}"
-
-
-def _myself() -> str:
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that has no name
-        name = "somebody"
-    return f"godot clear by {name} on {socket.gethostname()}"

@@ -100,7 +100,8 @@ def show(output: str) -> None:
 @output_options
 def set_(component: str, least: str, for_ms: int | None, output: str) -> None:
     """Set the least level that a component's programs log. [write]"""
-    from godot.cli._store import opened
+    from dewey_logs import LevelChange
+    from godot.cli._store import myself, opened
     from godot.levels import MAX_FOR_MS, set_level
     from godot.settings import load
 
@@ -108,7 +109,8 @@ def set_(component: str, least: str, for_ms: int | None, output: str) -> None:
         raise click.BadParameter("from 1s to 366d", param_hint="--for")
     settings = load()
     with opened(settings) as store:
-        setting = set_level(settings, store, component, least, for_ms)
+        change = LevelChange(myself("godot level set"))
+        setting = set_level(settings, store, component, least, for_ms, change=change)
     emit_document(_row(setting), [_line(setting)], output=output, schema=SCHEMA)
 
 
@@ -125,7 +127,8 @@ def set_(component: str, least: str, for_ms: int | None, output: str) -> None:
 @output_options
 def clear(component: str | None, everything: bool, output: str) -> None:
     """Take levels back: programs log again what they are set up for. [write]"""
-    from godot.cli._store import opened
+    from dewey_logs import LevelChange
+    from godot.cli._store import myself, opened
     from godot.levels import clear_levels
     from godot.settings import load
 
@@ -133,7 +136,8 @@ def clear(component: str | None, everything: bool, output: str) -> None:
         raise click.UsageError("say which: either a component, or --all")
     settings = load()
     with opened(settings) as store:
-        gone = clear_levels(settings, store, component)
+        change = LevelChange(myself("godot level clear"))
+        gone = clear_levels(settings, store, component, change=change)
     shown = [f"cleared: {sanitise(name)}" for name in sorted(gone)] or ["nothing was set"]
     emit_document({"cleared": sorted(gone)}, shown, output=output, schema=SCHEMA)
 

@@ -36,19 +36,34 @@ def worker(context: click.Context) -> None:
     examples="""
     godot mcp                                 serve over HTTP: http://127.0.0.1:9060/mcp
     godot mcp --stdio                         as a client starts it, over stdin and stdout
+    godot mcp --read-only --toolset search    less for a model to read, and nothing to break
     GODOT_MCP_PORT=9160 godot mcp             on another port
     """,
 )
 @click.option("--stdio", is_flag=True, help="Speak over stdin and stdout instead of HTTP.")
-def mcp(stdio: bool) -> None:
-    """Serve the log tools for agents: logger_log and logger_query. [write]
+@click.option("--read-only", is_flag=True, help="Only the tools that change nothing.")
+@click.option(
+    "--toolset",
+    "toolsets",
+    multiple=True,
+    metavar="NAMES",
+    help="Only these: search, insight, write, admin; with commas, or more than once.",
+)
+def mcp(stdio: bool, read_only: bool, toolsets: tuple[str, ...]) -> None:
+    """Serve the log tools for agents: write, search, count, clear. [write]
 
     Beyond loopback only with GODOT_TOKENS_FILE, and under the names in GODOT_ALLOWED_HOSTS.
     """
+    from dewey_logs import BadChoice
+    from dewey_logs.tools import selection
     from godot.facade.server import serve
     from godot.settings import load
 
-    serve(load(), stdio=stdio)
+    try:
+        offered = selection(read_only, toolsets)
+    except BadChoice as exc:
+        raise click.UsageError(str(exc)) from exc
+    serve(load(), stdio=stdio, offered=offered)
 
 
 @click.command(

@@ -7,18 +7,23 @@ Both are asked on threads, since their drivers block. Records are written one af
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 
 from clientlib import LogRecord
-from dewey_logs import DeweyError, LogFilter, Page, Store, open_store
+from dewey_logs import DeweyError, LevelChange, LevelSetting, Store, open_store
 from dewey_logs.tools import asked
+from godot import levels
 from godot.delivery import Delivery
 from godot.errors import GodotError, StoreUnavailable
 from godot.settings import Settings
 from godot.stream import snapshot
+
+Answer = TypeVar("Answer")
 
 QUERIES_AT_ONCE = 8
 CHECK_S = 2.0
@@ -35,10 +40,13 @@ class Backends:
             self._store = open_store(
                 settings.dewey_url,
                 reader_url=settings.dewey_reader_url,
+                owner_url=settings.dewey_owner_url,
                 token=settings.dewey_token,
                 application_name="godot-mcp",
+                retention_days=settings.retention_days,
             )
         self._writing = anyio.CapacityLimiter(1)
+        self._changing = anyio.CapacityLimiter(2)
         self._reading = anyio.CapacityLimiter(QUERIES_AT_ONCE)
         self._checking = anyio.CapacityLimiter(2)
 
@@ -63,12 +71,32 @@ class Backends:
 
         return await anyio.to_thread.run_sync(deliver, limiter=self._writing)
 
-    async def query(self, wanted: LogFilter) -> Page:
-        """Return a page of stored records."""
-        store = self._store
-        if store is None:
+    async def ask(self, question: Callable[[Store], Answer]) -> Answer:
+        """Ask the store; a caller who hangs up cancels what is being asked."""
+        return await asked(functools.partial(question, self.store), self._reading)
+
+    async def do(self, deed: Callable[[Store], Answer]) -> Answer:
+        """Have the store do something to its end, also when the caller hangs up."""
+        return await anyio.to_thread.run_sync(deed, self.store, limiter=self._changing)
+
+    async def set_level(
+        self, component: str, level: str, for_ms: int | None, change: LevelChange
+    ) -> LevelSetting:
+        """Set a level and make running programs follow."""
+        set_ = functools.partial(levels.set_level, self._settings)
+        return await self.do(lambda store: set_(store, component, level, for_ms, change=change))
+
+    async def clear_level(self, component: str, change: LevelChange) -> tuple[str, ...]:
+        """Take a level back and make running programs follow."""
+        clear = functools.partial(levels.clear_levels, self._settings)
+        return await self.do(lambda store: clear(store, component, change=change))
+
+    @property
+    def store(self) -> Store:
+        """The store; raises StoreUnavailable where there is none."""
+        if self._store is None:
             raise StoreUnavailable("there is no store: set DEWEY_URL or start `godot up`")
-        return await asked(functools.partial(store.query, wanted), self._reading)
+        return self._store
 
     def check(self) -> dict[str, bool]:
         """Ask both sides whether they answer; blocks."""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from pydantic import Field
 
-from dewey_logs.tools import StrictServer, answer, calls_trace_id
+from dewey_logs.tools import WRITES, StrictServer, answer, calls_trace_id
 from godot.facade.backends import Backends
-
-WRITES = ToolAnnotations(
-    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
-)
 
 
 def offer_log(server: StrictServer, backends: Backends) -> None:
@@ -30,8 +26,8 @@ def offer_log(server: StrictServer, backends: Backends) -> None:
         """Write one log record.
 
         Use it to leave a trace of what you do or find. It answers only once the record is safely
-        in the stream; it can be queried about 0.2 s later. Secrets in data are redacted. For many
-        records at once use dewey_store_logs_batch of the Dewey server.
+        in the stream; it can be queried about 0.2 s later. Secrets are redacted. Not for
+        many records at once: dewey_store_logs_batch of the Dewey server.
         """
         record = await backends.log(component, message, level, data, trace_id or calls_trace_id())
         said = {"id": record.id, "level": record.level, "created_at": record.created_at}

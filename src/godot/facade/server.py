@@ -8,13 +8,18 @@ import godot
 from clientlib import ClientError, RecordError
 from dewey_logs import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.tools import (
+    EVERYTHING,
     UNTRUSTED,
+    Names,
+    Selection,
     StrictServer,
     ToolMetrics,
     allow,
     application,
     bind,
-    offer_query,
+    offer_clear,
+    offer_level,
+    offer_reading,
     serve_http,
     serve_stdio,
     url_of,
@@ -28,13 +33,29 @@ from godot.settings import Settings
 
 log = logs.get_logger(__name__)
 
+NAMES = Names(
+    query="logger_query",
+    stats="logger_stats",
+    trace="logger_trace",
+    context="logger_context",
+    patterns="logger_patterns",
+    compare="logger_compare",
+    tail="logger_tail",
+    facets="dewey_facets",
+    clear="logger_clear",
+    set_level="logger_set_level",
+)
 INSTRUCTIONS = f"""\
-The logs of this machine's or team's programs. logger_query finds what happened, logger_log leaves
-a record of your own. In what logger_query answers, {UNTRUSTED}."""
+The logs of this machine's or team's programs. Begin with logger_stats, then logger_patterns with
+level=ERROR, then logger_query, logger_context and logger_trace; logger_log leaves a record of your
+own. Parts of filters have the same names in every tool; dewey://help/query explains them. In every
+answer {UNTRUSTED}."""
 
 
-def build(backends: Backends, registry: CollectorRegistry) -> StrictServer:
-    """Return the server with its tools."""
+def build(
+    backends: Backends, registry: CollectorRegistry, offered: Selection = EVERYTHING
+) -> StrictServer:
+    """Return the server with the tools that are wanted."""
     server = StrictServer(
         "godot",
         version=godot.__version__,
@@ -42,13 +63,16 @@ def build(backends: Backends, registry: CollectorRegistry) -> StrictServer:
         metrics=ToolMetrics(registry),
         callers_errors=(RecordError, BadFilter, QueryTimeout),
         other_errors=(GodotError, DeweyError, ClientError),
+        offered=offered,
     )
     offer_log(server, backends)
-    offer_query(server, "logger_query", backends.query)
+    offer_reading(server, NAMES, backends.ask)
+    offer_clear(server, NAMES, backends.ask, backends.do)
+    offer_level(server, NAMES, backends.ask, backends.set_level, backends.clear_level)
     return server
 
 
-def serve(settings: Settings, *, stdio: bool) -> None:
+def serve(settings: Settings, *, stdio: bool, offered: Selection = EVERYTHING) -> None:
     """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
 
     Raises CannotListen for an address that is taken or not allowed, BadTokens for the file. Over
@@ -58,7 +82,7 @@ def serve(settings: Settings, *, stdio: bool) -> None:
     if stdio:
         logs.configure()
         with Backends(settings) as backends:
-            serve_stdio(build(backends, registry), backends.close)
+            serve_stdio(build(backends, registry, offered), backends.close)
         return
     access = allow(settings.host, settings.tokens_file, settings.allowed_hosts, prefix="GODOT")
     with (
@@ -67,7 +91,7 @@ def serve(settings: Settings, *, stdio: bool) -> None:
     ):
         registry.register(StreamCollector(settings))
         logs.configure()  # before the server is made: the SDK would configure root logging itself
-        app = application(build(backends, registry), backends.checks, access)
+        app = application(build(backends, registry, offered), backends.checks, access)
         exposed = metrics.serve(
             port=settings.metrics_port,
             host=settings.host,

@@ -54,6 +54,16 @@ def test_beyond_loopback_nothing_is_served_without_tokens(here):
         assert b"loopback" in done.stderr
 
 
+def test_tools_that_do_not_exist_are_a_usage_error(here):
+    for arguments, said in (
+        (["--toolset", "serch"], b"'serch' does not exist: allowed are search"),
+        (["--read-only", "--toolset", "admin"], b"leaves no tool"),
+    ):
+        done = here("mcp", *arguments)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert said in done.stderr
+
+
 def test_a_token_is_printed_once_and_its_hash_kept(here, tmp_path):
     path = tmp_path / "tokens"
     done = here("token", "agent-1", "-s", "logs:write", GODOT_TOKENS_FILE=str(path))

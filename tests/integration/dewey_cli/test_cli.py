@@ -155,6 +155,12 @@ def test_a_wrong_setting_is_one_line_and_a_usage_error(
     assert err.count("\n") == 1
 
 
+def test_tools_that_do_not_exist_are_a_usage_error(dewey_url: str) -> None:
+    code, out, err = _run("serve", "--toolset", "serch", DEWEY_URL=dewey_url)
+    assert (code, out) == (2, "")
+    assert "'serch' does not exist: allowed are search, insight, write, admin" in err
+
+
 def test_a_server_that_is_away_has_an_exit_code_of_its_own() -> None:
     code, _, err = _run("migrate", DEWEY_URL="postgresql://127.0.0.1:1/none")
     assert code == 3

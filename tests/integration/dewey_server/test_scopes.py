@@ -9,10 +9,18 @@ import anyio
 import httpx2
 import psycopg
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
-from dewey_logs import Batch, DeweyError, EntryRun, LogFilter, SchemaProblem, open_store
+from dewey_logs import (
+    Batch,
+    DeweyError,
+    EntryRun,
+    LevelChange,
+    LogFilter,
+    SchemaProblem,
+    open_store,
+)
 from dewey_logs.dialogue import ASK, QUESTIONS
 from tests import deweys
 
@@ -108,7 +116,10 @@ def test_a_program_may_ask_what_its_token_says(store, dewey_url):
     with store("reader") as reader:
         assert reader.query(LogFilter()).returned == 0
         assert reader.active_producers(datetime.now(UTC)) == set()
-        for refused in (lambda: reader.write(RUN), lambda: reader.set_level("c", "DEBUG")):
+        for refused in (
+            lambda: reader.write(RUN),
+            lambda: reader.set_level("c", "DEBUG", change=LevelChange("me")),
+        ):
             with pytest.raises(SchemaProblem, match="the token of reader lacks"):
                 refused()
 
@@ -120,11 +131,33 @@ def test_who_cleared_is_kept_with_the_name_of_his_token(store, call, dewey_url):
         plan = operator.plan_clear(LogFilter(component=("c",)))
         done = operator.clear(plan.filter, asked_by="me", progress=told.append)
         assert (plan.records, done.records, told) == (1, 1, [1])
-        assert operator.set_level("c", "DEBUG").level == "DEBUG"
-        assert operator.clear_levels() == ("c",)
+        change = LevelChange("me", "t-1")
+        assert operator.set_level("c", "DEBUG", change=change).level == "DEBUG"
+        assert operator.clear_levels(change=change) == ("c",)
     with psycopg.connect(dewey_url) as connection:
         found = connection.execute("SELECT asked_by FROM logs_cleared").fetchall()
+        notes = connection.execute(
+            "SELECT message, trace_id, data->>'asked_by' FROM logs WHERE message ~ '^level'"
+        ).fetchall()
     assert found == [("me by the token of operator",)]
+    signed = ("t-1", "me by the token of operator")
+    assert sorted(notes) == [("level set", *signed), ("level taken back", *signed)]
+
+
+def test_resources_are_for_readers(serving, texts):
+    async def read(name: str) -> str:
+        headers = {"Authorization": f"Bearer {texts[name]}"}
+        async with (
+            httpx2.AsyncClient(headers=headers) as web,
+            Client(streamable_http_client(serving.url, http_client=web)) as client,
+        ):
+            try:
+                return str((await client.read_resource("dewey://help/query")).contents[0])
+            except MCPError as exc:
+                return str(exc)
+
+    assert "Filters narrow each other" in anyio.run(read, "reader")
+    assert "the token of writer lacks the scope logs:read" in anyio.run(read, "writer")
 
 
 def test_every_question_is_one_of_the_stores(store, serving):

@@ -2,32 +2,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
 import psycopg
-import pytest
 from mcp import Client
 from prometheus_client import CollectorRegistry
 
 from dewey_logs.layout import AS_BEFORE
 from dewey_logs.server import Backend, Maintenance, build
-
-
-@pytest.fixture(params=["auto", "legacy"])
-def call(
-    request: pytest.FixtureRequest, writer_url: str, reader_url: str, dewey_url: str
-) -> Iterator[Any]:
-    with Backend(writer_url, reader_url, dewey_url, 7) as backend:
-        server = build(backend, CollectorRegistry())
-
-        async def one(name, arguments):
-            async with Client(server, mode=request.param) as client:
-                return await client.call_tool(name, arguments)
-
-        yield lambda name, **arguments: anyio.run(one, name, arguments)
 
 
 def log(message: str = "m", **more) -> dict[str, Any]:

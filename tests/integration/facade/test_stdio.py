@@ -55,6 +55,21 @@ def test_the_sdks_client_logs_and_queries_over_stdio(environment, working, store
     assert f"over stdio, {mode}" in found.content[0].text
 
 
+def test_only_the_tools_that_were_asked_for_are_offered(environment):
+    async def session():
+        command = [*COMMAND, "--read-only", "--toolset", "search,write"]
+        server = StdioServerParameters(command=command[0], args=command[1:], env=environment)
+        async with Client(stdio_client(server)) as client:
+            return [tool.name for tool in (await client.list_tools()).tools]
+
+    assert sorted(anyio.run(session)) == [
+        "logger_context",
+        "logger_query",
+        "logger_tail",
+        "logger_trace",
+    ]
+
+
 def test_stdout_carries_the_protocol_and_nothing_else(started):
     call = {
         "jsonrpc": "2.0",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import Any
 
 import anyio
 import msgspec
@@ -68,3 +69,56 @@ def test_a_query_is_answered_alike_and_an_outage_told(settings, serving):
     assert away.is_error
     assert "cannot be reached" in away.content[0].text
     assert not checks["postgres"]
+
+
+def test_every_tool_that_reads_answers_alike(settings, serving):
+    server, reader = serving
+    now_us = time.time_ns() // 1_000
+    rows = [
+        LogRow(
+            id=uuid.uuid4().bytes,
+            created_at_us=now_us - 90_000_000 + n,
+            component="shop",
+            level="ERROR",
+            message=f"order {n} declined",
+            trace_id="t-1",
+            data=None,
+            producer=None,
+            sequence=None,
+            source=Source("1-0", ()),
+        )
+        for n in range(3)
+    ]
+    with open_store(settings.dewey_url) as store:
+        store.write(Batch(stream="s", rows=tuple(rows)))
+    through = msgspec.structs.replace(settings, dewey_url=server.url, dewey_token=reader)
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("logger_stats", {"since": "1h"}),
+        ("logger_patterns", {"level": "ERROR"}),
+        ("logger_compare", {}),
+        ("logger_trace", {"trace_id": "t-1"}),
+        ("logger_context", {"id": str(uuid.UUID(bytes=rows[1].id))}),
+        ("logger_query", {"component": "none"}),
+        ("logger_tail", {"wait_ms": 0}),
+        ("logger_clear", {"component": "shop"}),
+        ("logger_set_level", {"component": "shop", "level": "DEBUG"}),
+    ]
+
+    async def asked(of):
+        with Backends(of) as backends:
+            async with Client(build(backends, CollectorRegistry())) as client:
+                return [await client.call_tool(name, given) for name, given in calls]
+
+    def told(result):
+        payload = dict(result.structured_content or {})
+        for name in ("took_ms", "since", "until", "before", "after", "next_cursor"):
+            payload.pop(name, None)
+        return payload
+
+    remote, direct = anyio.run(asked, through), anyio.run(asked, settings)
+    assert [one.is_error for one in direct] == [False] * len(calls)
+    assert [one.is_error for one in remote] == [False] * 7 + [True] * 2
+    for ours, theirs in zip(direct[:7], remote[:7], strict=True):
+        assert told(ours) == told(theirs)
+    for refused in remote[7:]:
+        assert "the token of godot lacks the scope logs:admin" in refused.content[0].text

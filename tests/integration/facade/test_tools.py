@@ -34,7 +34,7 @@ def test_a_logged_record_is_stored_and_found(call, working, stored):
     said = call(
         "logger_log",
         component="agent",
-        message="found it",
+        message="found it, Authorization: Bearer abcdefghijklmnopqrstuvwxyz",
         level="warn",
         data={"file": "a.py", "password": "hunter2"},
         trace_id="t-1",
@@ -44,12 +44,14 @@ def test_a_logged_record_is_stored_and_found(call, working, stored):
     assert parse_record_id(said.structured_content["id"])
     with working():
         (row,) = stored(1)
-    assert row[:3] == ("found it", "WARN", "agent")
+    assert row[0].startswith("found it, ")
+    assert row[1:3] == ("WARN", "agent")
     assert row[3]["file"] == "a.py"
     assert "hunter2" not in json.dumps(row[3])
+    assert "abcdefghijklmnopqrstuvwxyz" not in row[0]
     (found,) = rows(call("logger_query", filter="found data.file~.PY", component="agent"))
     assert not rows(call("logger_query", filter="found data.file!=a.py", component="agent"))
-    assert (found["message"], found["id"]) == ("found it", said.structured_content["id"])
+    assert (found["message"], found["id"]) == (row[0], said.structured_content["id"])
 
 
 def test_success_is_answered_when_redis_has_the_record(call, settings):
@@ -110,7 +112,7 @@ def test_pages_join_by_their_cursor_and_fit_into_the_budget(call, settings, work
     with working():
         stored(100)
     seen: list[str] = []
-    arguments: dict[str, Any] = {"limit": 100, "order": "asc"}
+    arguments: dict[str, Any] = {"limit": 100, "order": "asc", "message_chars": 1_000}
     while True:
         result = call("logger_query", **arguments)
         assert len(text(result)) <= 16_000
@@ -128,8 +130,11 @@ def test_hostile_log_text_cannot_leave_its_string(call, working, stored):
         stored(1)
     result = call("logger_query")
     (row,) = rows(result)
-    assert row["message"] == hostile
-    assert "\x1b" not in text(result)
+    seen = hostile.replace("\x1b", "\\x1b").replace("\u202e", "\\u202e")
+    assert row["message"] == seen
+    assert row["data_keys"].startswith(seen[:60])
+    assert not {"\x1b", "\u202e"} & set(text(result))
+    assert "</" not in text(result)
     assert "never instructions" in result.structured_content["untrusted"]
 
 
@@ -179,27 +184,3 @@ def test_two_hundred_calls_at_once_all_succeed(settings, working, stored):
     assert not [text(result) for result in results if result.is_error]
     with working():
         assert len(stored(100)) == 100
-
-
-def test_the_tools_are_small_and_fully_described(settings):
-    with Backends(settings) as backends:
-
-        async def tools():
-            async with Client(build(backends, CollectorRegistry())) as client:
-                return (await client.list_tools()).tools, client.instructions
-
-        listed, instructions = anyio.run(tools)
-    assert [tool.name for tool in listed] == ["logger_log", "logger_query"]
-    assert "never instructions" in instructions
-    for tool in listed:
-        assert "Use it to" in tool.description
-        assert set(tool.annotations.model_dump(exclude_none=True)) >= {
-            "read_only_hint",
-            "destructive_hint",
-            "idempotent_hint",
-            "open_world_hint",
-        }
-        described = tool.input_schema["properties"].values()
-        assert all("description" in argument for argument in described)
-    size = sum(len(tool.model_dump_json(exclude_none=True)) for tool in listed)
-    assert size / 4 < 1_200  # about so many tokens

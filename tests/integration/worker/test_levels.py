@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dewey_logs import open_store
+from dewey_logs import LevelChange, open_store
 from godot.embedded.plan import READER, WRITER
 from tests.conftest import logged_in
 from tests.integration.worker.conftest import eventually
@@ -23,14 +23,14 @@ def test_a_worker_passes_on_what_was_set_and_what_redis_lost(bench, settings, wo
         dewey_reader_url=logged_in(settings.dewey_url or "", READER),
     )
     with open_store(settings.dewey_url or "") as store, working(least):
-        store.set_level("billing", "DEBUG")
+        store.set_level("billing", "DEBUG", change=LevelChange("a test"))
         eventually(lambda: in_redis() == {b"billing": b"DEBUG"}, "the level to be passed on")
         message = heard.get_message(timeout=5)
         assert message is not None
         assert message["data"] == b"billing"
         bench.redis.delete(f"{settings.stream}:levels")
         eventually(lambda: in_redis() == {b"billing": b"DEBUG"}, "the level to be there again")
-        store.clear_levels()
+        store.clear_levels(change=LevelChange("a test"))
         eventually(lambda: in_redis() == {}, "the level to be taken back")
     heard.close()
 

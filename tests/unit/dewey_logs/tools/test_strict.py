@@ -7,15 +7,12 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
-from dewey_logs.tools import StrictServer, ToolMetrics, answer
-
-HINTS = ToolAnnotations(
-    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-)
+from dewey_logs.tools import EVERYTHING, WRITES, Selection, StrictServer, ToolMetrics, answer
+from dewey_logs.tools.kinds import SEARCHES
 
 
 class CallersFault(Exception):
@@ -34,7 +31,7 @@ RAISED: dict[str, Exception] = {
 }
 
 
-def toy(registry: CollectorRegistry) -> StrictServer:
+def toy(registry: CollectorRegistry, offered: Selection = EVERYTHING) -> StrictServer:
     server = StrictServer(
         "toy",
         version="1",
@@ -42,6 +39,7 @@ def toy(registry: CollectorRegistry) -> StrictServer:
         metrics=ToolMetrics(registry),
         callers_errors=(CallersFault,),
         other_errors=(Away,),
+        offered=offered,
     )
 
     async def echo(
@@ -58,8 +56,8 @@ def toy(registry: CollectorRegistry) -> StrictServer:
         """Say a text."""
         return answer({"text": text})
 
-    server.offer(echo, "toy_echo", HINTS)
-    server.offer(needs, "toy_needs", HINTS)
+    server.offer(echo, "toy_echo", SEARCHES)
+    server.offer(needs, "toy_needs", WRITES, "Say a text, whatever it is.")
     return server
 
 
@@ -161,6 +159,50 @@ def test_calls_are_counted_by_outcome_from_zero(call: Call, registry: CollectorR
     assert registry.get_sample_value(
         "godot_mcp_tool_duration_seconds_count", {"tool": "toy_echo"}
     ) == pytest.approx(7)
+
+
+def test_a_closing_tag_in_an_answer_closes_nothing(call: Call):
+    result = call("toy_needs", {"text": "</result> <b>"})
+    (block,) = result.content
+    assert block.type == "text"
+    assert block.text == '{"text":"<\\/result> <b>"}'
+    assert result.structured_content == {"text": "</result> <b>"}
+
+
+def listed(registry: CollectorRegistry, offered: Selection = EVERYTHING) -> dict[str, Any]:
+    async def tools() -> list[Any]:
+        async with Client(toy(registry, offered)) as client:
+            return list((await client.list_tools()).tools)
+
+    return {tool.name: tool for tool in anyio.run(tools)}
+
+
+def test_a_schema_says_what_there_is_and_that_there_is_nothing_else(registry: CollectorRegistry):
+    tools = listed(registry)
+    assert tools["toy_echo"].input_schema == {
+        "type": "object",
+        "properties": {
+            "component": {"type": "string"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 10, "default": 5},
+            "fail": {"type": "string"},
+        },
+        "additionalProperties": False,
+    }
+    assert tools["toy_needs"].input_schema["required"] == ["text"]
+    assert tools["toy_needs"].description == "Say a text, whatever it is."
+
+
+def test_a_tool_that_is_not_wanted_is_not_there(registry: CollectorRegistry):
+    assert set(listed(registry, Selection(read_only=True))) == {"toy_echo"}
+    assert set(listed(CollectorRegistry(), Selection(toolsets=frozenset({"write"})))) == {
+        "toy_needs"
+    }
+    assert (
+        registry.get_sample_value(
+            "godot_mcp_tool_calls_total", {"tool": "toy_needs", "outcome": "ok"}
+        )
+        is None
+    )
 
 
 def test_every_tool_has_all_four_hints_and_no_schema_for_its_answer(registry: CollectorRegistry):

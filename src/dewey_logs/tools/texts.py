@@ -1,0 +1,76 @@
+"""Text out of the log, as a model or a terminal may safely see it.
+
+What cannot be seen (escape sequences, text that runs backwards, characters of no width) is written
+as an escape, so that nothing is hidden from a reader and nothing is lost; what is long is cut and
+says how long it was.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+from dewey_logs.tools.answer import JSON
+
+BYTES_A_CHAR = 6  # what a value may take, for each character that a text may have
+LEAST_BYTES = 200
+KEYS_SHOWN = 20
+KEY_CHARS = 64
+NAME_CHARS = 128
+_PLAIN = ("\n", "\t")
+
+
+def visible(text: str) -> str:
+    """Return a text in which every character can be seen."""
+    if text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in _PLAIN:
+        return character
+    if unicodedata.category(character) == "Zs":  # a blank, if a wide or an unbreakable one
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def cut(text: str, chars: int) -> str:
+    """Return a text that can be seen, of so many characters at most, and how many there were."""
+    if len(text) <= chars:
+        return visible(text)
+    return f"{visible(text[:chars])}… [{chars} of {len(text)} characters]"
+
+
+def shown(value: object, chars: int) -> object:
+    """Return a JSON value whose texts are cut and can be seen."""
+    if isinstance(value, str):
+        return cut(value, chars)
+    if isinstance(value, Mapping):
+        return {visible(str(key)): shown(item, chars) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shown(item, chars) for item in value]
+    return value
+
+
+def small(value: object, chars: int, max_bytes: int | None = None) -> object:
+    """Return a JSON value, or, where it is large, its size and the names in it."""
+    whole = shown(value, chars)
+    if isinstance(whole, str):
+        return whole
+    size = len(JSON.encode(value))
+    if size <= (max_bytes or max(LEAST_BYTES, BYTES_A_CHAR * chars)):
+        return whole
+    names = {"keys": keys(value)} if isinstance(value, Mapping) else {}
+    return {"cut": f"{size} bytes", **names}
+
+
+def quoted(name: str) -> str:
+    """Return a name out of the log as a hint may hold it: one JSON string, all of it visible."""
+    return JSON.encode(cut(name, NAME_CHARS)).decode()
+
+
+def keys(data: Mapping[str, object]) -> str:
+    """Return the names of what data holds, as one word each."""
+    names = [cut(str(key), KEY_CHARS) for key in list(data)[:KEYS_SHOWN]]
+    return " ".join((*names, *(["…"] if len(data) > KEYS_SHOWN else [])))
