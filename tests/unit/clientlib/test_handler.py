@@ -38,7 +38,7 @@ def data_of(record: dict[str, str]) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("number", "level", "original"),
     [
-        (5, "TRACE", "Level 5"),
+        (7, "TRACE", "Level 7"),  # uvicorn has a name for 5
         (10, "DEBUG", None),
         (20, "INFO", None),
         (25, "INFO", "Level 25"),
