@@ -8,7 +8,8 @@
   of their own, registered when the sender starts.
 - Pools of `multiprocessing` end their children by SIGTERM, where not even those run: in a child in
   which nothing else handles it, SIGTERM flushes first and then ends the process as it would have.
-  Like every handler in Python it waits for the main thread to return from C code.
+  Like every handler in Python it waits for the main thread to return from C code, which wakeup.py
+  has it do where it only waits.
 - `flush_on_sigterm` does the same for any program that asks for it.
 - `os._exit` and a signal that kills end the process at once: what was not sent yet is lost.
 """
@@ -22,7 +23,7 @@ import sys
 import threading
 from types import FrameType
 
-from clientlib import importing
+from clientlib import importing, wakeup
 from clientlib.sender import FAILURES_AT_EXIT, Sender
 from clientlib.settings import Destination
 
@@ -65,9 +66,10 @@ def flush_on_sigterm() -> bool:
     """
     if threading.current_thread() is not threading.main_thread():
         return False
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, _flush_and_end):
         return False
     signal.signal(signal.SIGTERM, _flush_and_end)
+    wakeup.insist(signal.SIGTERM)
     return True
 
 

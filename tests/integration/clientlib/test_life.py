@@ -175,6 +175,35 @@ def test_sigterm_flushes_where_the_program_wants_it_and_ends_it_as_ever(
     assert messages(redis_url, stream_name) == ["m"]
 
 
+WAITS = """
+import multiprocessing, os, signal, sys, threading, warnings
+from clientlib import ICCMLogger, flush_on_sigterm
+warnings.simplefilter("ignore", DeprecationWarning)
+log = ICCMLogger()
+
+def work():
+    log.info("m")
+    reader, writer = os.pipe()
+    # as if it had come just before the main thread began to wait: that is not interrupted
+    threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+    os.read(reader, 1)
+
+{before}
+child = multiprocessing.get_context("fork").Process(target=work)
+child.start()
+child.join()
+print(child.exitcode)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "flush_on_sigterm()", "flush_on_sigterm(); work()"])
+def test_sigterm_ends_what_begins_to_wait_as_it_comes(run, redis_url, stream_name, before):
+    done = run(WAITS.format(before=before), GODOT_FLUSH_TIMEOUT_S="20", timeout_s=20)
+    ended_itself = "work()" in before
+    assert (done.returncode, done.stdout) == ((-15, "") if ended_itself else (0, "-15\n"))
+    assert (done.stderr, messages(redis_url, stream_name)) == ("", ["m"])
+
+
 def test_a_programs_own_handler_of_sigterm_is_left_alone(run, redis_url, stream_name):
     handler = "signal.signal(signal.SIGTERM, lambda number, frame: log.info('own'))"
     done = run(SIGTERM_ITSELF.format(handler=handler), GODOT_FLUSH_TIMEOUT_S="20")
