@@ -232,6 +232,8 @@ class Sender:
         self.intake.idle = True
         if self._dispatch:
             self._start()
+        elif self._open:  # a logger that was made while this thread was about to end
+            self._start_thread()
 
     def _work_until(self, deadline: float, mark: Mark) -> None:
         while not mark.done.is_set() and time.monotonic() < deadline:

@@ -71,6 +71,15 @@ def test_a_logger_that_is_closed_takes_nothing_from_the_others(make_logger, admi
     until_level(log, Level.ERROR)
 
 
+def test_a_logger_made_just_after_the_last_one_was_closed_hears_of_levels(
+    make_logger, admin, stream_name
+):
+    make_logger("first").close()
+    log = make_logger("svc", level="ERROR")
+    tell(admin, stream_name, "svc", "DEBUG")
+    until_level(log, Level.DEBUG)
+
+
 def test_a_change_among_many_records_loses_none_of_them(make_logger, redis_url, admin, stream_name):
     log = make_logger("svc", level="INFO")
     for i in range(3_000):
