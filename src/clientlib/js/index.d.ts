@@ -82,7 +82,7 @@ export declare class ICCMLogger {
   bind(fields: object): ICCMLogger;
   /** True once everything logged so far is in Redis, false when it is not in time. */
   flush(timeoutMs?: number): Promise<boolean>;
-  /** Flush and disconnect; logging afterwards connects again. */
+  /** Flush, and disconnect unless other loggers are open; logging afterwards connects again. */
   close(): Promise<void>;
   stats(): ClientStats;
   /** Whether the queue is more than half full: a hint to whoever could log less. */

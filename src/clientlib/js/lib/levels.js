@@ -27,6 +27,11 @@ class Levels {
     return gate;
   }
 
+  /** Say whether any logger is open. */
+  get used() {
+    return [...this.#gates].some((ref) => ref.deref()?.open);
+  }
+
   /** Return the level set from outside for a component, or undefined. */
   pushedFor(component) {
     return this.#pushed.get(component) ?? this.#pushed.get(ALL);
@@ -71,6 +76,7 @@ class Gate {
     this.#component = component;
     this.#own = level;
     this.#enabled = enabled;
+    this.open = enabled; // until the logger is closed
     this.level = OFF;
     this.refresh();
   }

@@ -45,6 +45,7 @@ class ICCMLogger {
   #sender;
   #intake;
   #flushTimeoutMs;
+  #isChild = false;
 
   constructor(options = {}) {
     if (options instanceof Inheritance) {
@@ -69,6 +70,7 @@ class ICCMLogger {
     this.#flushTimeoutMs = parent.#flushTimeoutMs;
     this.#source = new Source(component, rules, bound(outer, fields));
     this.#gate = parent.#gate;
+    this.#isChild = true;
     this.#use(parent.#sender);
   }
 
@@ -156,9 +158,10 @@ class ICCMLogger {
     return this.#sender.flush(Math.max(0, Number(timeoutMs) || 0));
   }
 
-  /** Flush, and let the sender rest; logging afterwards still works and wakes it again. */
+  /** Flush, and let the sender rest unless other loggers are open; a later record wakes it. */
   async close() {
-    await this.#sender.stop(this.#flushTimeoutMs);
+    if (!this.#isChild) this.#gate.open = false;
+    await this.#sender.close(this.#flushTimeoutMs);
   }
 
   /** Return what this thread's client did so far. */

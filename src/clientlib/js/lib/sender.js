@@ -121,9 +121,14 @@ class Sender {
     return delivered;
   }
 
-  /** Flush, then rest: the connection is closed until a later record opens it again. */
-  async stop(timeoutMs) {
+  /**
+   * Flush; with the last open logger rest: the connection is closed until a later record opens it
+   * again.
+   */
+  async close(timeoutMs) {
+    if (this.levels.used) return this.flush(timeoutMs, FAILURES_AT_EXIT);
     const delivered = await this.finish(timeoutMs);
+    if (this.levels.used) return delivered; // one that was made meanwhile
     this.#watch.stop();
     if (this.#running) {
       this.#stopping = true;

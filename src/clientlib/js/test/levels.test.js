@@ -155,3 +155,18 @@ test('a client that was closed forgets what was set, and learns it when it is us
   assert.ok(await log.flush(10_000));
   await until(() => log.isEnabled('TRACE'));
 });
+
+test('a logger that is closed takes nothing from the others', async (t) => {
+  const { log, stream } = logger(t, { level: 'ERROR' });
+  const other = new ICCMLogger({ component: 'other', redisUrl: server.url, stream });
+  await server.command('HSET', `${stream}:levels`, 'shop', 'TRACE');
+  await until(() => log.isEnabled('TRACE'));
+  other.info('m');
+  await other.close();
+  assert.equal(other.stats().sent, 1);
+  assert.ok(log.isEnabled('TRACE'));
+  await push(server, stream, 'shop', 'WARN');
+  await until(() => !log.isEnabled('INFO') && log.isEnabled('WARN'));
+  await log.close();
+  assert.equal(log.isEnabled('WARN'), false);
+});
