@@ -219,7 +219,7 @@ class Sender {
       }
       if (this.holds) runNow(this.#giveUp(), words);
     } catch (error) {
-      say(`ended with ${this.intake.length} records not sent: ${error.message} (this is a bug)`);
+      say(`ended with ${this.intake.length} records not sent: ${bugAt(error)}`);
     } finally {
       words.close();
     }
@@ -272,7 +272,7 @@ class Sender {
   async #stumble(error) {
     if (!this.#stumbled) {
       this.#stumbled = true;
-      say(`the sender goes on after ${error?.name}: ${error?.message} (this is a bug)`);
+      say(`the sender goes on after ${bugAt(error)}`);
     }
     await this.#pause(STUMBLE_MS);
   }
@@ -334,6 +334,12 @@ class Sender {
       dropped: drops.total,
     });
   }
+}
+
+/** Name an error by its place, not by what it says: that may be secret. */
+function bugAt(error) {
+  const place = /^ {4}at .*?([^\s(]+:\d+):\d+\)?$/m.exec(error?.stack)?.[1];
+  return `${error?.name} at ${place} (this is a bug)`;
 }
 
 module.exports = { Sender };

@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const { test } = require('node:test');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { ICCMLogger } = require('../index.js');
+const { Transport } = require('../lib/transport.js');
 const { NOTICE, logger, output, printed, recovered, taken } = require('./support/outages.js');
 const { Proxy } = require('./support/proxy.js');
 const { ownServer, streamName } = require('./support/server.js');
@@ -211,5 +212,22 @@ test('a program finds a stack that was started after it', async (t) => {
   fs.writeFileSync(`${folder}/endpoint.json`, JSON.stringify({ redis_url: server.url }));
   assert.ok(await log.flush(20_000));
   assert.deepEqual(await messages(server, stream), ['early']);
+  await log.close();
+});
+
+test('a bug in the sender is told without what it was about and loses nothing', async (t) => {
+  const [server, stream, out] = [await ownServer(t), streamName(), output(t)];
+  const { exchange } = Transport.prototype;
+  Transport.prototype.exchange = () => {
+    Transport.prototype.exchange = exchange;
+    throw new TypeError('hunter2');
+  };
+  const log = logger(server.url, stream);
+  log.info('m');
+  assert.ok(await log.flush(10_000));
+  assert.deepEqual(await messages(server, stream), ['m']);
+  const [line] = out.lines;
+  assert.match(line, /goes on after TypeError at \S+outage\.test\.js:\d+ \(this is a bug\)/);
+  assert.equal(out.lines.length, 1);
   await log.close();
 });
