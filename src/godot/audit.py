@@ -24,6 +24,7 @@ from godot.stream.inventory import Held, Inventory
 ENDLESS = 2**36
 GONE = "trimmed unread, or gone when the stream was deleted or set back"
 NEVER = "no entry of it is known: it never arrived, or this is a bug"
+PASSED = "passed over: still in the stream, and no worker will get it"
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -113,6 +114,7 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
         totals, lost = _numbers(
             kinds,
             in_stream=held[producer][True],
+            passed=held[producer][False],
             sent=info.sent_sequence if info else 0,
             old=accounts.old.get(producer, 0),
             hollow=hollow > 0,
@@ -122,11 +124,13 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
         name = f"{producer:010x}"
         gone = former.gone(producer, lost, kinds.get("dropped", ()))
         uncounted += count(gone)
-        for low, high in lost:
-            ranges.append(LostRange(name, low, high, GONE if (low, high) in gone else cause))
-        totals = msgspec.structs.replace(
-            totals, unaccounted=count(common(lost, held[producer][False]))
-        )
+        passed = common(lost, held[producer][False])
+        found = [LostRange(name, *one, PASSED) for one in passed]
+        for one in lost:
+            how = GONE if one in gone else cause
+            found += [LostRange(name, *part, how) for part in minus([one], passed)]
+        ranges += sorted(found, key=lambda item: item.first)
+        totals = msgspec.structs.replace(totals, unaccounted=count(passed))
         producers.append(ProducerAudit(name, info.component if info else None, totals))
     total = _sum(item.totals for item in producers)
     lost_entries = max(0, entries.lost)
@@ -154,6 +158,7 @@ def _numbers(
     kinds: dict[str, tuple[Range, ...]],
     *,
     in_stream: list[Range],
+    passed: list[Range],
     sent: int,
     old: int,
     hollow: bool,
@@ -174,7 +179,7 @@ def _numbers(
     committed = highest(placed)
     waiting = minus(in_stream, placed)
     placed = union(placed, waiting)
-    known = max(highest(placed), sent)
+    known = max(highest(placed, passed), sent)
     gaps = minus([(1, known)], placed) if known else []
     implausible = [
         (low, high)

@@ -185,9 +185,14 @@ def _verdict(found: Audit, deep: DeepAudit | None, narrowed: bool) -> Iterator[s
     if found.clean:
         yield "every record is accounted for, none is lost"
     elif found.total.unaccounted:
+        if passed := sum(item.totals.unaccounted for item in found.producers):
+            yield (
+                f"{passed:,} of the lost were passed over in the stream (by XGROUP SETID, XGROUP"
+                " DELCONSUMER or a stranger's XACK) and are there yet: `godot replay` stores them"
+            )
         yield (
             f"{found.total.unaccounted:,} records are UNACCOUNTED for: numbers that no entry"
-            " explains (never received, or forged), or a bug"
+            " explains (never received, or forged), entries passed over, or a bug"
         )
 
 

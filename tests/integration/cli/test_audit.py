@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from clientlib import Producer, record_id
+from godot.audit import PASSED
 from godot.delivery import Delivery
 from tests.integration.worker.conftest import Bench, eventually
 
@@ -237,7 +238,9 @@ def test_a_forged_id_is_implausible_and_no_loss(audited, bench, settle):
     assert found["total"]["implausible"] == 2**36 - 12
 
 
-def test_an_entry_that_a_stranger_acknowledged_is_unaccounted(audited, bench, settle):
+def test_an_entry_that_a_stranger_acknowledged_is_unaccounted_and_can_be_stored_yet(
+    audited, bench, settle, here
+):
     bench.append(bench.records(5))
     settle()
     bench.append(bench.records(1))
@@ -247,6 +250,13 @@ def test_an_entry_that_a_stranger_acknowledged_is_unaccounted(audited, bench, se
     bench.redis.xack(settings.stream, settings.group, last)
     code, found = audited()
     assert (code, found["total"]["unaccounted"]) == (4, 1)
+    (named,) = found["ranges"]
+    assert (named["first"], named["last"], named["cause"]) == (6, 6, PASSED)
+    text = here("audit", "-o", "text", **QUICK).stdout.decode()
+    assert "1 of the lost were passed over in the stream" in text
+    assert "carried no number" not in text
+    assert here("replay", "--since", "1h", "--yes").returncode == 0
+    assert audited()[0] == 0
 
 
 def test_duplicates_are_counted_and_lose_nothing(audited, bench, settle):

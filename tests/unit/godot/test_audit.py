@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dewey_logs import Accounts, EntryRun, Epoch
-from godot.audit import GONE, Audit, audit
+from godot.audit import GONE, PASSED, Audit, audit
 from godot.stream.ids import END, ZERO, StreamID
 from godot.stream.inventory import Held, Inventory
 from godot.stream.producers import ProducerInfo
@@ -268,6 +268,27 @@ def test_an_entry_acknowledged_and_never_settled_is_unaccounted():
     assert found.total.unaccounted == 1
     assert found.producers[0].totals.unaccounted == 1
     assert not found.clean
+
+
+def test_what_a_group_was_moved_past_is_named_and_told_from_what_was_trimmed():
+    """XGROUP SETID behind the last entry, by a producer that announced nothing yet."""
+    found = audit(
+        inventory(held(3, 10, waiting=False), added=10),
+        accounts(
+            {P: {"stored": ((4, 5),)}},
+            (epoch(added=10, last=entry(10)),),
+            (new(4, 5),),
+        ),
+    )
+    assert [(r.first, r.last, r.cause) for r in found.ranges] == [
+        (1, 2, "trimmed unread"),
+        (3, 3, PASSED),
+        (6, 10, PASSED),
+    ]
+    (only,) = found.producers
+    assert (only.totals.announced, only.totals.lost, only.totals.unaccounted) == (10, 8, 6)
+    assert (found.total.lost, found.total.unaccounted) == (8, 6)
+    assert balanced(found)
 
 
 def test_a_foreign_entry_is_balanced_by_entries_alone():
