@@ -1,7 +1,8 @@
 """Trying dead letters again, and writing them out without losing a byte.
 
 A retry decodes the raw fields as if they had just arrived. The row and the letter's new state are
-one transaction, so a letter is retried exactly when its record is stored.
+one transaction, so a letter is retried exactly when its record is stored. What the store answers
+to with an error nobody knows is divided until the letter is alone that it is about.
 
 A letter that was condemned unread has no more than its id: its fields are in the stream, as long as
 the entry is. It is read there, and stored, by itself, since it may be what it was condemned for.
@@ -26,6 +27,7 @@ from dewey_logs import (
     Retried,
     Source,
     Store,
+    Unclassified,
 )
 from godot.identity import given_id
 from godot.settings import Settings
@@ -33,6 +35,7 @@ from godot.stream.connection import close, connect
 from godot.stream.ids import StreamID
 from godot.stream.pending import payloads
 from godot.stream.replies import Entry
+from godot.worker.aside import refused
 from godot.worker.decode import Decoder, receipt
 
 BATCH = 100
@@ -119,16 +122,26 @@ def _retry(
             rows.append(decoded)
         else:
             rejects.append(decoded)
-    result = store.write(
-        Batch(
-            stream=stream,
-            rows=tuple(rows),
-            rejects=tuple(rejects),
-            dropped=tuple(found for row in rows if (found := receipt(row)) is not None),
-            maybe_known=True,
-            retried=tuple(retried),
-        )
+    batch = Batch(
+        stream=stream,
+        rows=tuple(rows),
+        rejects=tuple(rejects),
+        dropped=tuple(found for row in rows if (found := receipt(row)) is not None),
+        maybe_known=True,
+        retried=tuple(retried),
     )
+    try:
+        result = store.write(batch)
+    except Unclassified as exc:
+        if len(letters) > 1:
+            middle = len(letters) // 2
+            _retry(store, stream, letters[:middle], total)
+            _retry(store, stream, letters[middle:], total)
+            return
+        if not rows:
+            raise
+        # a store that takes this one is not away: the record is to blame
+        result = store.write(refused(batch, exc, f"refused again: {exc.said}"))
     total.stored += result.stored
     total.duplicates += result.duplicates
     total.failed += len(result.rejects)

@@ -2,7 +2,7 @@
 
 Order: the variable, then `NAME_FILE` (the value stands in that file: secrets), then what a running
 `godot up` wrote to `endpoint.json`, then the default. One table says everything, so that
-`godot config`, the error messages and the documentation cannot disagree.
+the error messages and the documentation cannot disagree.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ ERRORS: tuple[ErrorRule, ...] = (
         UNREACHABLE,
         "start a stack with: godot up, or set DEWEY_URL",
     ),
+    ErrorRule("dewey_logs.errors", "Unclassified", "GD-2003", UNREACHABLE, "mend what it says"),
     ErrorRule(
         "dewey_logs.errors",
         "Unavailable",

@@ -104,7 +104,8 @@ class Aside:
                 item.failures += 1
                 if item.failures < FAILURES or item.commits == self._commits:
                     continue
-                batch = _given_up(batch, exc)
+                failed = f"failed alone {FAILURES} times while other records were stored"
+                batch = refused(batch, exc, f"{failed}: {exc.said}")
                 result = write(batch)
             self._items.remove(item)
             yield item.entry, batch, result
@@ -153,11 +154,12 @@ def _again(source: Source) -> EntryRun:
     return EntryRun(entry, entry, 1, "again")
 
 
-def _given_up(batch: Batch, why: Unclassified) -> Batch:
+def refused(batch: Batch, why: Unclassified, reason: str) -> Batch:
+    """Return a batch of one record as one of its dead letter."""
     (row,) = batch.rows
     reject = Reject(
         id=row.id,
-        reason=f"failed alone {FAILURES} times while other records were stored: {why.said}",
+        reason=reason,
         source=row.source,
         sqlstate=why.sqlstate,
         producer=row.producer,

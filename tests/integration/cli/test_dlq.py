@@ -162,6 +162,24 @@ def test_what_fails_again_stays_open_with_its_new_reason(here, bench):
 
 
 @pytest.mark.usefixtures("given_up")
+def test_a_letter_with_an_error_that_nobody_knows_keeps_no_other_from_being_stored(here, bench):
+    bench.change(
+        "CREATE FUNCTION no_ones() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.message = 'message 1' THEN RAISE 'no ones today'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER no_ones BEFORE INSERT ON logs FOR EACH ROW EXECUTE FUNCTION no_ones()"
+    )
+    done = here("dlq", "retry", "--all", "--yes", "-o", "json")
+    said = document(done)
+    assert (done.returncode, said["stored"], said["failed"]) == (4, 2, 1)
+    (left,) = document(here("dlq", "ls", "-o", "json"))["items"]
+    assert (left["reason"], left["state"]) == ("refused again: no ones today", "open")
+    bench.change("DROP TRIGGER no_ones ON logs")
+    assert document(here("dlq", "retry", "--all", "--yes", "-o", "json"))["stored"] == 1
+    total = document(here("audit", "-o", "json", "--deep"))["total"]
+    assert (total["stored"], total["rejected"], total["unaccounted"]) == (3, 0, 0)
+
+
+@pytest.mark.usefixtures("given_up")
 def test_a_record_that_is_stored_already_is_a_duplicate_and_done(here, bench):
     assert here("replay", "--from", "0", "--yes").returncode == 0
     said = document(here("dlq", "retry", "--all", "--yes", "-o", "json"))
