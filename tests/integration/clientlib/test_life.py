@@ -383,10 +383,11 @@ def test_a_program_with_a_silent_server_ends_in_time_and_prints_everything(run):
         done = run(LOG_500, GODOT_REDIS_URL=url, GODOT_FLUSH_TIMEOUT_S="1", timeout_s=20)
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 500
-    began, *ended = done.stderr.splitlines()
-    assert "does not take records" in began
-    # on a busy machine the deadline may come before the second attempt has failed
-    assert ended in ([], ["godot: ended with 500 records not sent in time; they are on stdout"])
+    ended = "godot: ended with 500 records not sent in time; they are on stdout"
+    first, *more = done.stderr.splitlines()
+    # on a busy machine the deadline may come before the first or the second attempt has failed
+    assert "does not take records" in first or (first, more) == (ended, [])
+    assert more in ([], [ended])
 
 
 def test_handlers_that_logging_closes_at_the_end_take_their_time_once(run):
