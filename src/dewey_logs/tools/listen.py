@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 
 from dewey_logs.errors import DeweyError
 from dewey_logs.tools.caller import tag_log_lines
+from dewey_logs.tools.connection import Connection
 from dewey_logs.tools.gate import Access, Gate
 from dewey_logs.tools.hosts import BadHost, is_any, is_loopback
 from dewey_logs.tools.strict import StrictServer
@@ -110,19 +111,23 @@ def application(server: StrictServer, checks: Checks, access: Access) -> ASGIApp
     return Gate(app, access, server.metrics)
 
 
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """Return how uvicorn is to serve an application."""
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        log_config=None,  # the process has set up its own, to stderr
+        access_log=False,
+        timeout_graceful_shutdown=STOP_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        lifespan="on",
+    )
+
+
 def serve_http(app: ASGIApp, bound: socket.socket) -> None:
     """Answer requests until SIGTERM or SIGINT; calls in hand get STOP_S seconds."""
     tag_log_lines()
-    web = _Web(
-        uvicorn.Config(
-            app,
-            log_config=None,  # the process has set up its own, to stderr
-            access_log=False,
-            timeout_graceful_shutdown=STOP_S,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            lifespan="on",
-        )
-    )
+    web = _Web(configured(app))
     with stopping(web.stop):
         asyncio.run(web.serve(sockets=[bound]))
 

@@ -22,6 +22,7 @@ from mcp.types import CallToolResult
 from prometheus_client import CollectorRegistry
 
 from dewey_logs.tools import Access, application, bind
+from dewey_logs.tools.listen import configured
 from godot.facade.backends import Backends
 from godot.facade.server import build
 from godot.settings import Settings
@@ -53,7 +54,7 @@ def answering(
     """Serve over HTTP in this process; gives the port."""
     with bind(host, 0, prefix="GODOT") as bound:
         app = application(build(backends, registry), backends.checks, access)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        server = uvicorn.Server(configured(app))
         thread = threading.Thread(target=server.run, args=([bound],))
         thread.start()
         yield bound.getsockname()[1]

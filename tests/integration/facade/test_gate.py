@@ -17,7 +17,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from prometheus_client import CollectorRegistry
 
-from dewey_logs.tools import Access, add_token, make_token
+from dewey_logs.tools import Access, add_token, connection, make_token
 from godot.facade.backends import Backends
 from godot.settings import load
 from tests.integration.facade.conftest import answering
@@ -41,16 +41,16 @@ class Served:
 
     def post(self, body: Any = PING, path: str = "/mcp", **headers: str) -> tuple[int, str]:
         """Return status and body; the agent's token is sent unless another is given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         sent = {"Content-Type": "application/json", "Accept": "application/json"}
         sent |= {"Authorization": f"Bearer {self.tokens['agent']}", **headers}
         sent = {name: value for name, value in sent.items() if value}
         try:
-            connection.request("POST", path, body, sent, encode_chunked=not isinstance(body, str))
-            answer = connection.getresponse()
+            made.request("POST", path, body, sent, encode_chunked=not isinstance(body, str))
+            answer = made.getresponse()
             return answer.status, answer.read().decode()
         finally:
-            connection.close()
+            made.close()
 
     def call(self, token: str, tool: str, **arguments: Any) -> Any:
         async def one() -> Any:
@@ -182,11 +182,30 @@ def test_who_dribbles_is_not_waited_for(served):
             pass  # hung up
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"POST /mcp HTTP/1.1\r\nHost: local",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+    ],
+)
+def test_half_a_request_keeps_no_connection(served, monkeypatch, begun):
+    monkeypatch.setattr(connection, "HEAD_S", 0.3)
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as slow:
+        slow.sendall(begun)
+        if begun:
+            time.sleep(0.1)
+            slow.sendall(b"h")
+        while slow.recv(10_000):
+            pass  # hung up
+
+
 def test_health_is_told_to_everyone_and_nothing_else_is(served):
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
-    connection.request("GET", "/livez", headers={"Host": "pod-17"})
-    assert connection.getresponse().read() == b'{"live":true}'
-    connection.close()
+    asked = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    asked.request("GET", "/livez", headers={"Host": "pod-17"})
+    assert asked.getresponse().read() == b'{"live":true}'
+    asked.close()
     assert served.post(path="/livez", Authorization="")[0] == 401
 
 
