@@ -133,6 +133,9 @@ class StrictServer(MCPServer[Any]):
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None
     ) -> CallToolResult | InputRequiredResult:
         valid = await self._arguments_of(name)
+        if valid is None:  # of a program the address is wrong, never what it sends
+            listed = tuple(one for one in self._valid if one not in self._unlisted)
+            return failed(failure_of(SchemaProblem(_unknown("tool", [name], listed))))
         given = {key: value for key, value in arguments.items() if value is not None}
         started = time.perf_counter()
         outcome = "failed"
@@ -171,14 +174,11 @@ class StrictServer(MCPServer[Any]):
             f"the token of {caller().name} lacks the scope {scopes[0]}, which {name} needs"
         )
 
-    async def _arguments_of(self, name: str) -> tuple[str, ...]:
+    async def _arguments_of(self, name: str) -> tuple[str, ...] | None:
         if not self._valid:
             tools = await super().list_tools()
             self._valid = {tool.name: tuple(tool.input_schema["properties"]) for tool in tools}
-        if name not in self._valid:
-            listed = tuple(one for one in self._valid if one not in self._unlisted)
-            raise ToolError(_unknown("tool", [name], listed))
-        return self._valid[name]
+        return self._valid.get(name)
 
 
 def _lean(schema: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from mcp.types import CallToolResult
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
+from dewey_logs.dialogue import FAILED
 from dewey_logs.tools import EVERYTHING, WRITES, Selection, StrictServer, ToolMetrics, answer
 from dewey_logs.tools.kinds import SEARCHES
 
@@ -106,7 +107,11 @@ def test_an_unknown_argument_is_an_error_that_names_the_nearest_and_the_valid(ca
 
 
 def test_an_unknown_tool_is_an_error_that_names_the_valid(call: Call):
-    assert "did you mean 'toy_echo'?" in text(call("toy_ecko", {}))
+    said = call("toy_ecko", {})
+    assert "did you mean 'toy_echo'?" in text(said)
+    # a worker that was given another server's address must not look for a record to blame
+    assert said.meta is not None
+    assert said.meta[FAILED]["kind"] == "SchemaProblem"
 
 
 def test_bad_values_are_told_in_one_line_without_addresses(call: Call):
