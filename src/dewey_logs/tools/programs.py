@@ -16,12 +16,15 @@ from pydantic import Field
 
 from dewey_logs.dialogue import ASK, QUESTIONS, failure_of
 from dewey_logs.errors import DeweyError, SchemaProblem, Unclassified
+from dewey_logs.levels import LevelChange
 from dewey_logs.rows import Batch, LogRow, WriteResult
 from dewey_logs.tools.answer import failed
-from dewey_logs.tools.caller import DELIVER, caller
+from dewey_logs.tools.caller import DELIVER, MAX_TRACE_CHARS, caller
 from dewey_logs.tools.kinds import FOR_PROGRAMS
 from dewey_logs.tools.strict import StrictServer
+from dewey_logs.tools.texts import cut, visible
 
+ASKED_BY_CHARS = 400
 _encode = msgspec.json.Encoder().encode
 
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
@@ -42,9 +45,7 @@ def offer_ask(server: StrictServer, ask: Ask) -> None:
             _require(*found.scopes)
             given = msgspec.convert(arguments or {}, found.arguments, str_keys=True)
             named = {name: getattr(given, name) for name in given.__struct_fields__}
-            if caller().scopes is not None:
-                named = _signed(named, f" by the token of {caller().name}")
-            said = await ask(question, named)
+            said = await ask(question, _signed(named))
         except msgspec.ValidationError as exc:
             raise ToolError(f"{question}: {exc}") from None
         except DeweyError as exc:
@@ -72,13 +73,19 @@ async def deliver(
     return _text(_encode(_without_fields(result)).decode())
 
 
-def _signed(named: dict[str, Any], by: str) -> dict[str, Any]:
-    """Return arguments in which who asks is not only who says so."""
+def _signed(named: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments in which who asks is not only who says so, and can be kept in the log.
+
+    Text that no record can hold would make the log's own record of a change a dead letter.
+    """
+    by = "" if caller().scopes is None else f" by the token of {caller().name}"
     if "asked_by" in named:
-        return {**named, "asked_by": named["asked_by"] + by}
+        return {**named, "asked_by": cut(named["asked_by"], ASKED_BY_CHARS) + by}
     if "change" in named:
         change = named["change"]
-        return {**named, "change": msgspec.structs.replace(change, asked_by=change.asked_by + by)}
+        trace_id = change.trace_id and visible(change.trace_id)[:MAX_TRACE_CHARS]
+        asked_by = cut(change.asked_by, ASKED_BY_CHARS) + by
+        return {**named, "change": LevelChange(asked_by, trace_id)}
     return named
 
 

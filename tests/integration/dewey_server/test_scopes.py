@@ -144,6 +144,18 @@ def test_who_cleared_is_kept_with_the_name_of_his_token(store, call, dewey_url):
     assert sorted(notes) == [("level set", *signed), ("level taken back", *signed)]
 
 
+def test_no_text_of_who_asks_keeps_a_change_out_of_the_log(store, dewey_url):
+    with store("operator") as operator:
+        change = LevelChange("me\0" + "x" * 300_000, "t\0")
+        operator.set_level("c", "DEBUG", change=change)
+        operator.clear(LogFilter(component=("c",)), asked_by="me\0")
+    with psycopg.connect(dewey_url) as connection:
+        notes = connection.execute(
+            "SELECT left(data->>'asked_by', 6), trace_id FROM logs ORDER BY created_at"
+        ).fetchall()
+    assert notes == [("me\\x00", "t\\x00"), ("me\\x00", None)]
+
+
 def test_resources_are_for_readers(serving, texts):
     async def read(name: str) -> str:
         headers = {"Authorization": f"Bearer {texts[name]}"}
