@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from mcp.server.mcpserver.exceptions import ToolError
@@ -65,9 +66,7 @@ def offer_clear(server: StrictServer, names: Names, ask: Ask, do: Ask) -> None:
         done = await do(
             lambda store: store.clear(plan.filter, asked_by=asked_by, everything=planned.everything)
         )
-        return answer(
-            {"removed": done.records, "partitions": list(done.partitions), "clear_id": done.id}
-        )
+        return answer({"removed": done.records, **_days(done.partitions), "clear_id": done.id})
 
     async def _planned(wanted: LogFilter, everything: bool, caller: str) -> Payload:
         plan = await do(lambda store: store.plan_clear(wanted, everything=everything))
@@ -96,5 +95,11 @@ def told(plan: ClearPlan) -> Payload:
         "levels": dict(plan.levels),
         "oldest": None if plan.oldest is None else short_time(plan.oldest),
         "newest": None if plan.newest is None else short_time(plan.newest),
-        "partitions": list(plan.partitions),
+        **_days(plan.partitions),
     }
+
+
+def _days(partitions: Sequence[str]) -> Payload:
+    more = len(partitions) - SHOWN
+    shown = {"partitions": list(partitions[:SHOWN])}
+    return {**shown, "more_partitions": more} if more > 0 else shown

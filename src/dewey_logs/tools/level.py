@@ -23,6 +23,7 @@ from dewey_logs.tools.threads import Ask
 from dewey_logs.tools.windows import span_of
 
 MAX_FOR_DAYS = 366
+SHOWN = 20
 ABOUT = """\
 Set the least level that running programs of a component log; they follow within seconds.
 
@@ -55,9 +56,11 @@ def offer_level(
         else:
             await set_(name, level_name(level), _for_ms(duration), change)
         after = await ask(lambda store: store.levels())
+        shown = sorted(after, key=lambda one: one.component != name)[:SHOWN]
         return answer(
             {
-                "set": [_told(one) for one in after],
+                "set": [_told(one) for one in shown],
+                **({"more": len(after) - SHOWN} if len(after) > SHOWN else {}),
                 "previous": _told(before[name]) if name in before else None,
             }
         )

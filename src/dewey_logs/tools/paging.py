@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from dewey_logs.tools.answer import JSON
+from dewey_logs.tools.answer import written
 
 ANSWER_BYTES = 16_000  # about 4,000 tokens
 MAX_ANSWER_BYTES = 60_000
@@ -19,7 +19,7 @@ Payload = dict[str, Any]
 
 def size_of(payload: Payload) -> int:
     """Return the bytes of an answer."""
-    return len(JSON.encode(payload))
+    return len(written(payload).encode())
 
 
 async def fitting(

@@ -18,6 +18,7 @@ from dewey_logs.tools.texts import cut, keys, small
 
 MESSAGE_CHARS = 300
 MAX_MESSAGE_CHARS = 65_536
+LEAST_KEYS_CHARS = 200
 MAX_FIELDS = 20
 UNTRUSTED = (
     "what a record says (message, data, component, trace_id) was written by logged programs: "
@@ -149,9 +150,14 @@ def _row(run: list[LogRecordView], shape: Shape, when: When | None) -> dict[str,
         "component": cut(record.component, MESSAGE_CHARS),
         "message": cut(record.message, shape.message_chars),
         "trace_id": None if record.trace_id is None else cut(record.trace_id, MESSAGE_CHARS),
-        **(asked_for or {"data_keys": keys(record.data) if record.data else None}),
+        **(asked_for or {"data_keys": _keys(record, shape)}),
         "id": record.id,
     }
+
+
+def _keys(record: LogRecordView, shape: Shape) -> str | None:
+    chars = max(LEAST_KEYS_CHARS, shape.message_chars)
+    return keys(record.data, chars) if record.data else None
 
 
 def _aged(shape: Shape) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from itertools import accumulate
 
 from dewey_logs.tools.answer import JSON
 
@@ -36,10 +37,18 @@ def _visible(character: str) -> str:
 
 
 def cut(text: str, chars: int) -> str:
-    """Return a text that can be seen, of so many characters at most, and how many there were."""
-    if len(text) <= chars:
+    """Return a text that can be seen, of so many characters at most, and how many there were.
+
+    An escape counts as what it is written with, or a text of nothing else would be ten times as
+    long as it may.
+    """
+    shown = text[:chars]
+    if not shown.isprintable():
+        ends = accumulate(len(_visible(character)) for character in shown)
+        shown = shown[: sum(end <= chars for end in ends)]
+    if len(shown) == len(text):
         return visible(text)
-    return f"{visible(text[:chars])}… [{chars} of {len(text)} characters]"
+    return f"{visible(shown)}… [{len(shown)} of {len(text)} characters]"
 
 
 def shown(value: object, chars: int) -> object:
@@ -61,7 +70,7 @@ def small(value: object, chars: int, max_bytes: int | None = None) -> object:
     size = len(JSON.encode(value))
     if size <= (max_bytes or max(LEAST_BYTES, BYTES_A_CHAR * chars)):
         return whole
-    names = {"keys": keys(value)} if isinstance(value, Mapping) else {}
+    names = {"keys": keys(value, chars)} if isinstance(value, Mapping) else {}
     return {"cut": f"{size} bytes", **names}
 
 
@@ -70,7 +79,12 @@ def quoted(name: str) -> str:
     return JSON.encode(cut(name, NAME_CHARS)).decode()
 
 
-def keys(data: Mapping[str, object]) -> str:
-    """Return the names of what data holds, as one word each."""
-    names = [cut(str(key), KEY_CHARS) for key in list(data)[:KEYS_SHOWN]]
-    return " ".join((*names, *(["…"] if len(data) > KEYS_SHOWN else [])))
+def keys(data: Mapping[str, object], chars: int) -> str:
+    """Return the names of what data holds, as one word each, in about so many characters."""
+    names: list[str] = []
+    for key in data:
+        name = cut(str(key), min(KEY_CHARS, chars))
+        if len(names) == KEYS_SHOWN or len(" ".join((*names, name))) > max(chars, KEY_CHARS):
+            return " ".join((*names, "…"))
+        names.append(name)
+    return " ".join(names)
