@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 HEAD_S = 10.0
 
@@ -36,7 +36,8 @@ class Connection(H11Protocol):
 
     def _watch(self) -> None:
         """Begin to wait for a head, go on, or end it where one is being answered."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle  # None until the first request
+        if cycle is not None and not cycle.response_complete:
             self._let_be()
         elif self._closing is None:
             self._closing = self.loop.call_later(HEAD_S, self.transport.close)

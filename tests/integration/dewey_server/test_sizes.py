@@ -33,7 +33,7 @@ def test_the_worst_that_can_be_stored_fits_into_every_answer(told):
     for n in range(30):
         told("dewey_set_log_level", component=f"{n}{UNSEEN * 120}", level="DEBUG")
     an_id = rows(told("dewey_query_logs", limit=1, component="0*"))[0]["id"]
-    for name, arguments in [
+    calls: list[tuple[str, dict[str, object]]] = [
         ("dewey_query_logs", {"component": "0*"}),
         ("dewey_query_logs", {"component": "objects", "fields": FIELDS}),
         ("dewey_query_logs", {"component": "tags", "message_chars": 65_536}),
@@ -45,7 +45,8 @@ def test_the_worst_that_can_be_stored_fits_into_every_answer(told):
         ("dewey_facets", {"field": "component", "limit": 1000}),
         ("dewey_clear_logs", {"all": True}),
         ("dewey_set_log_level", {"component": "mine", "level": "DEBUG"}),
-    ]:
+    ]
+    for name, arguments in calls:
         payload = told(name, **arguments)
         assert size(payload) <= ANSWER_BYTES, name
     assert (payload["set"][0]["component"], payload["more"]) == ("mine", 11)
