@@ -1,0 +1,129 @@
+"""Turns what passed into records: one for each message, one for each line of stderr.
+
+    data  tap        {"run": …, "n": …}: which tap, and the order in which things passed
+          direction  to_server or to_client
+          kind       request, notification, response, error, or not JSON-RPC
+          method, id, tool, progress   as far as the message or its request has them
+          bytes      the size of the message as it passed
+          duration_ms                  of a response, since its request passed
+          message    the message itself; `head`, its beginning, where it is too large to keep
+
+A key that sounds like a secret is masked by the client wherever it stands, so `progressToken` is
+repeated as `progress`, which does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+from clientlib import ICCMLogger, Level, parse_level
+from godot.ingest import Parser
+from godot.tap.feed import Kind, Piece, lost
+from godot.tap.jsonrpc import Envelope, Form, read
+from godot.tap.lines import Line, Lines
+from godot.tap.pairing import Link, Pairing
+
+DIRECTIONS = {Kind.TO_SERVER: "to_server", Kind.TO_CLIENT: "to_client"}
+
+
+class Conversation:
+    """What passes one tap; `run` tells it from every other run of the same component."""
+
+    def __init__(self, logger: ICCMLogger, run: str) -> None:
+        self._logger = logger
+        self._run = run
+        self._count = 0
+        self._pairing = Pairing()
+        self._lines: dict[tuple[Kind, int], Lines] = {}
+        self._stderr = Parser(logger.component)
+
+    def take(self, piece: Piece) -> None:
+        """Record what this piece completes."""
+        if piece.kind is Kind.LOST:
+            kind, count = lost(piece)
+            self._lines_of(kind, piece.channel).lose(count)
+            self._log(piece.at_ns, Level.WARN, "bytes passed unrecorded", {"bytes": count})
+        elif piece.kind in (Kind.TO_SERVER, Kind.TO_CLIENT, Kind.STDERR):
+            for line in self._lines_of(piece.kind, piece.channel).add(piece.payload):
+                self._line(piece.kind, piece.channel, piece.at_ns, line)
+
+    def say(self, message: str, data: Mapping[str, object]) -> None:
+        """Record something about the tap itself."""
+        self._log(time.monotonic_ns(), Level.INFO, message, data)
+
+    def end(self, about: Mapping[str, object]) -> None:
+        """Record what has no end yet, and that it is over."""
+        for (kind, channel), lines in self._lines.items():
+            for line in lines.rest():
+                self._line(kind, channel, time.monotonic_ns(), line)
+        self.say("tap ended", {**about, "unanswered": self._pairing.unanswered})
+
+    def _lines_of(self, kind: Kind, channel: int) -> Lines:
+        return self._lines.setdefault((kind, channel), Lines())
+
+    def _line(self, kind: Kind, channel: int, at_ns: int, line: Line) -> None:
+        if kind is Kind.STDERR:
+            self._stderr_line(at_ns, line)
+        elif line.text.strip():
+            self.message(kind, channel, at_ns, line)
+
+    def message(self, kind: Kind, channel: int, at_ns: int, line: Line) -> None:
+        """Record the messages of one line or body."""
+        for found in read(line.text, whole=line.whole):
+            link = self._pairing.link(kind, channel, at_ns, found)
+            data = dict(_told(kind, at_ns, line, found, link))
+            title = f"{found.form} {data.get('method') or ''}".rstrip()
+            self._log(at_ns, Level.TRACE, title, data, link.trace_id)
+
+    def _stderr_line(self, at_ns: int, line: Line) -> None:
+        read_line = self._stderr.parse(line.text.decode("utf-8", "replace"))
+        level = parse_level(read_line.level or "INFO")[0]
+        data = {"direction": "stderr", **(read_line.data or {})}
+        if line.size > len(line.text) + 1:
+            data["bytes"] = line.size
+        self._log(at_ns, level, read_line.message, data, read_line.trace_id)
+
+    def _log(
+        self,
+        at_ns: int,
+        level: Level,
+        message: str,
+        data: Mapping[str, object],
+        trace_id: str | None = None,
+    ) -> None:
+        self._count += 1
+        if not self._logger.is_enabled(level):
+            return
+        now_ns = time.time_ns() - (time.monotonic_ns() - at_ns)
+        whole = {"tap": {"run": self._run, "n": self._count}, **data}
+        self._logger.emit_at(now_ns, level, message, whole, trace_id)
+
+
+def _told(
+    kind: Kind, at_ns: int, line: Line, found: Envelope, link: Link
+) -> Iterator[tuple[str, object]]:
+    yield "direction", DIRECTIONS[kind]
+    yield "kind", found.form
+    asked = link.asked
+    if method := found.method or (asked.method if asked else None):
+        yield "method", method
+    if found.id is not None:
+        yield "id", found.id
+    tool = asked.tool if asked else found.params.get("name")
+    if method == "tools/call" and tool is not None:
+        yield "tool", tool
+    progress = found.params.get("progressToken", None)
+    if progress is None and isinstance(found.meta, dict):
+        progress = found.meta.get("progressToken")
+    if progress is not None:
+        yield "progress", progress
+    yield "bytes", line.size
+    if not line.whole:
+        yield "incomplete", True
+    if asked:
+        yield "duration_ms", round((at_ns - asked.at_ns) / 1e6, 3)
+    elif found.form in (Form.RESPONSE, Form.ERROR):
+        yield "unasked", True
+    is_head = isinstance(found.shown, str) and line.size > len(found.shown.encode())
+    yield ("head" if is_head else "message"), found.shown

@@ -1,0 +1,115 @@
+"""The pipe from whoever passes traffic on to whoever records it; it never makes the former wait.
+
+What is put is queued in memory and written by a thread. When the reader falls behind by more than
+MAX_HELD_BYTES, what comes is counted instead, and the count travels before the next piece of the
+same kind: the reader then knows that its line has a hole. A reader that is gone ends the recording
+and nothing else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import queue
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import IntEnum
+from typing import NamedTuple
+
+MAX_HELD_BYTES = 64 << 20
+PIPE_BYTES = 1 << 20
+_HEAD = struct.Struct("!BIqI")  # kind, channel, monotonic ns, bytes that follow
+_LOST = struct.Struct("!Bq")  # kind, bytes
+
+
+class Kind(IntEnum):
+    """What a piece is: bytes of one direction, or something about them."""
+
+    TO_SERVER = 0
+    TO_CLIENT = 1
+    STDERR = 2
+    LOST = 3
+    ABOUT = 4  # a JSON object about the channel: it opened, it ended
+
+
+class Piece(NamedTuple):
+    """Some bytes as they passed; `channel` is 0, or the number of an HTTP exchange."""
+
+    kind: Kind
+    channel: int
+    at_ns: int
+    payload: bytes
+
+
+class Feed:
+    """The writing end; `put` costs about two microseconds and may be called by any thread."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        _widen(descriptor)
+        self._queue: queue.SimpleQueue[tuple[bytes, bytes] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._held = 0
+        self._lost: dict[tuple[Kind, int], int] = {}
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def put(self, kind: Kind, payload: bytes, channel: int = 0) -> None:
+        """Queue a piece, stamped now; pieces are read in the order in which they were put."""
+        now_ns = time.monotonic_ns()
+        with self._lock:
+            if self._held + len(payload) > MAX_HELD_BYTES:
+                self._lost[kind, channel] = self._lost.get((kind, channel), 0) + len(payload)
+                return
+            self._held += len(payload)
+            if self._lost and (lost := self._lost.pop((kind, channel), 0)):
+                told = _LOST.pack(kind, lost)
+                self._queue.put((_HEAD.pack(Kind.LOST, channel, now_ns, len(told)), told))
+            self._queue.put((_HEAD.pack(kind, channel, now_ns, len(payload)), payload))
+
+    def close(self, timeout_s: float) -> None:
+        """Let the reader see the end once it has read everything, or after the time given."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+
+    def _write(self) -> None:
+        reader_gone = False
+        while (piece := self._queue.get()) is not None:
+            head, payload = piece
+            if not reader_gone:
+                reader_gone = not (self._all(head) and self._all(payload))
+            with self._lock:
+                self._held -= len(payload)
+        os.close(self._descriptor)
+
+    def _all(self, payload: bytes) -> bool:
+        rest = memoryview(payload)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            return False
+        return True
+
+
+def _widen(descriptor: int) -> None:
+    """Let the kernel hold as much as it may: that much survives a SIGKILL of ours."""
+    with suppress(OSError, AttributeError):  # AttributeError: only Linux has it
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def pieces(descriptor: int) -> Iterator[Piece]:
+    """Yield what was put, until the writer is done or dead."""
+    with os.fdopen(descriptor, "rb", 1 << 16) as file:
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            kind, channel, at_ns, size = _HEAD.unpack(head)
+            yield Piece(Kind(kind), channel, at_ns, file.read(size))  # the last may be cut short
+
+
+def lost(piece: Piece) -> tuple[Kind, int]:
+    """Return of which kind how many bytes are missing: for a piece of kind LOST."""
+    kind, count = _LOST.unpack(piece.payload)
+    return Kind(kind), count

@@ -1,0 +1,79 @@
+"""The process that records: forked before anything else starts, it holds none of the traffic.
+
+Its stdout is a file or nothing, since that is where the client prints while Redis is away. It
+ignores the signals of its terminal and ends when the passing side does, however that ends: what
+passed before a SIGKILL is still recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NoReturn
+
+from godot.tap.feed import Feed, Kind, pieces
+
+HANDOVER_S = 30.0  # takes as long as the other process needs to parse, and never waits for Redis
+DELIVERY_S = 2.5
+
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Recorder:
+    """The passing side's handle: where to put what passes, and whether the other one is done."""
+
+    def __init__(self, name: str, about: Mapping[str, object], spill: str | None) -> None:
+        reading, writing = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(writing)
+            _become(reading, name, about, spill)
+        os.close(reading)
+        self.feed = Feed(writing)
+
+    def finish(self) -> None:
+        """Hand everything over, then give the other process a moment to bring it to Redis.
+
+        It goes on by itself afterwards, unless its container ends with us.
+        """
+        self.feed.close(HANDOVER_S)
+        deadline = time.monotonic() + DELIVERY_S
+        with suppress(ChildProcessError):
+            while not os.waitpid(self._pid, os.WNOHANG)[0] and time.monotonic() < deadline:
+                time.sleep(0.005)
+
+
+def _become(reading: int, name: str, about: Mapping[str, object], spill: str | None) -> NoReturn:
+    try:
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        where = os.open(spill or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(where, 1)
+        _record(reading, name, about)
+    except BaseException as exc:  # noqa: BLE001  # the outermost place of this process
+        with suppress(OSError):
+            os.write(2, f"godot: the tap records no more: {type(exc).__name__}: {exc}\n".encode())
+    finally:
+        os._exit(0)
+
+
+def _record(reading: int, name: str, about: Mapping[str, object]) -> None:
+    import msgspec
+
+    from clientlib import ICCMLogger
+    from godot.tap.conversation import Conversation
+
+    with ICCMLogger(component=name, level="TRACE") as logger:
+        conversation = Conversation(logger, os.urandom(4).hex())
+        conversation.say("tap started", about)
+        ending: dict[str, object] = {"killed": True}  # nobody said how it ended
+        for piece in pieces(reading):
+            if piece.kind is Kind.ABOUT:
+                ending = msgspec.json.decode(piece.payload)
+            else:
+                conversation.take(piece)
+        conversation.end(ending)

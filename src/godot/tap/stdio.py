@@ -1,0 +1,112 @@
+"""An MCP server behind a tap on stdio: seen from outside, the tap is the server.
+
+Exit code, death by a signal, and every signal that can be caught pass through; SIGKILL, which
+cannot, takes the server along where the system can do that (Linux).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NoReturn
+
+from godot.tap.feed import Kind
+from godot.tap.pump import pump
+from godot.tap.recorder import Recorder
+
+DRAIN_S = 1.0  # for what a dead server left in its pipes, or its children hold open
+
+_PASSED_ON = {
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT),
+    *(signal.SIGUSR1, signal.SIGUSR2),
+}
+_PR_SET_PDEATHSIG = 1
+
+
+def run(
+    command: Sequence[str], recorder: Recorder, change: Callable[[bytes], bytes] | None = None
+) -> NoReturn:
+    """Run the command, pass everything on, and end as it ended.
+
+    Raises FileNotFoundError or PermissionError when it cannot be started.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
+    try:
+        server = _start(command, before)
+    except OSError:
+        recorder.finish()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
+    assert server.stdin is not None
+    assert server.stdout is not None
+    assert server.stderr is not None
+    put = recorder.feed.put
+    to_client = _thread(server.stdout.fileno(), 1, partial(put, Kind.TO_CLIENT))
+    to_stderr = _thread(server.stderr.fileno(), os.dup(2), partial(put, Kind.STDERR))
+    _thread(0, server.stdin.fileno(), partial(put, Kind.TO_SERVER), change)
+    status = _ended(server.pid)
+    to_client.join(DRAIN_S)
+    to_stderr.join(DRAIN_S)
+    put(Kind.ABOUT, f'{{"exit_status": {os.waitstatus_to_exitcode(status)}}}'.encode())
+    recorder.finish()
+    _end_like(status)
+
+
+def _start(command: Sequence[str], mask: set[int | signal.Signals]) -> subprocess.Popen[bytes]:
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+    def prepare() -> None:
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command,
+        bufsize=0,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        preexec_fn=prepare,  # no thread but the feed's runs yet, and it holds no lock
+    )
+
+
+def _thread(
+    source: int,
+    sink: int,
+    note: Callable[[bytes], None],
+    change: Callable[[bytes], bytes] | None = None,
+) -> threading.Thread:
+    thread = threading.Thread(target=pump, args=(source, sink, note, change), daemon=True)
+    thread.start()
+    return thread
+
+
+def _ended(pid: int) -> int:
+    """Pass signals on until the server ends; return its wait status."""
+    while True:
+        told = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
+        if told.si_signo == signal.SIGCHLD:
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                return status
+        elif told.si_code <= 0:  # sent by a process; the terminal's own reach the server, too
+            os.kill(pid, told.si_signo)
+
+
+def _end_like(status: int) -> NoReturn:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        os.kill(os.getpid(), number)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)

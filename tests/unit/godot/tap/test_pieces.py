@@ -1,0 +1,143 @@
+"""The parts of the tap that need no process: lines, messages, pairs, the feed, names."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from godot.tap import feed as feeding
+from godot.tap import lines as cutting
+from godot.tap.feed import Feed, Kind, lost, pieces
+from godot.tap.jsonrpc import Form, read
+from godot.tap.lines import Lines
+from godot.tap.naming import name_of
+from godot.tap.pairing import Pairing
+
+TRACE = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_lines_are_the_same_however_the_bytes_come():
+    text = b"one\r\ntwo\n\nthree"
+    for size in range(1, len(text) + 1):
+        lines = Lines()
+        found: list[cutting.Line] = []
+        for at in range(0, len(text), size):
+            found += lines.add(text[at : at + size])
+        found += lines.rest()
+        assert [line.text for line in found] == [b"one", b"two", b"", b"three"]
+
+
+def test_a_line_beyond_the_bound_is_counted_but_not_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cutting, "MAX_LINE_BYTES", 4)
+    found = list(Lines().add(b"123456789\nnext\n"))
+    assert found == [(b"1234", 9, False), (b"next", 4, True)]
+
+
+def test_lost_bytes_spoil_their_own_line_alone():
+    lines = Lines()
+    assert not list(lines.add(b'{"a"'))
+    lines.lose(100)
+    assert list(lines.add(b"end\nnext\n")) == [(b'{"a"end', 107, False), (b"next", 4, True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        (b'{"id":1,"method":"ping"}', [Form.REQUEST]),
+        (b'{"method":"ping"}', [Form.NOTIFICATION]),
+        (b'{"id":1,"result":null}', [Form.RESPONSE]),
+        (b'{"id":1,"error":{}}', [Form.ERROR]),
+        (b'[{"id":1,"result":1},{"method":"x"}]', [Form.RESPONSE, Form.NOTIFICATION]),
+        (b"[]", [Form.OTHER]),
+        (b"NaN", [Form.OTHER]),
+        (b"[" * 100_000, [Form.OTHER]),
+        (b'{"result":"%s","id":7}' % (b"x" * 300_000), [Form.RESPONSE]),
+        (b'{"id":7,"method":"m","params":"%s"}' % (b"x" * 300_000), [Form.REQUEST]),
+        (b'{"error":"%s","id":7}' % (b"x" * 300_000), [Form.ERROR]),
+    ],
+)
+def test_a_message_is_what_its_members_say(text: bytes, forms: list[Form]):
+    found = read(text)
+    assert [message.form for message in found] == forms
+    if len(text) > 200_000 and forms != [Form.OTHER]:
+        assert found[0].id == 7
+        assert isinstance(found[0].shown, str)
+
+
+def test_ids_of_another_type_direction_or_channel_are_other_requests():
+    pairing = Pairing()
+
+    def link(kind: Kind, text: bytes, channel: int = 0):
+        return pairing.link(kind, channel, 0, read(text)[0])
+
+    asked = link(Kind.TO_SERVER, b'{"id":1,"method":"a"}')
+    link(Kind.TO_CLIENT, b'{"id":1,"method":"b"}')
+    assert link(Kind.TO_CLIENT, b'{"id":"1","result":1}').asked is None
+    answered = link(Kind.TO_CLIENT, b'{"id":1,"result":1}')
+    assert answered.asked is not None
+    assert (answered.asked.method, answered.trace_id) == ("a", asked.trace_id)
+    assert link(Kind.TO_CLIENT, b'{"id":1,"result":1}').asked is None
+    assert pairing.unanswered == 1
+
+
+def test_a_trace_is_taken_from_the_request_and_given_to_all_that_belongs_to_it():
+    pairing = Pairing()
+
+    def trace(kind: Kind, text: str):
+        return pairing.link(kind, 0, 0, read(text.encode())[0]).trace_id
+
+    meta = f'"_meta":{{"traceparent":"{PARENT}","progressToken":5}}'
+    assert trace(Kind.TO_SERVER, f'{{"id":1,"method":"a","params":{{{meta}}}}}') == TRACE
+    progress = '{"method":"notifications/progress","params":{"progressToken":5}}'
+    assert trace(Kind.TO_CLIENT, progress) == TRACE
+    cancelled = '{"method":"notifications/cancelled","params":{"requestId":1}}'
+    assert trace(Kind.TO_SERVER, cancelled) == TRACE
+    assert trace(Kind.TO_CLIENT, '{"method":"notifications/message"}') is None
+    assert trace(Kind.TO_CLIENT, '{"id":1,"result":{}}') == TRACE
+
+
+def test_a_slow_reader_loses_bytes_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(feeding, "MAX_HELD_BYTES", 200_000)
+    reading, writing = os.pipe()
+    feed = Feed(writing)
+    for _ in range(10):
+        feed.put(Kind.TO_SERVER, b"x" * 100_000)
+    read_so_far: list[feeding.Piece] = []
+    thread = threading.Thread(target=lambda: read_so_far.extend(pieces(reading)))
+    thread.start()
+    while feed._held:
+        pass
+    feed.put(Kind.TO_SERVER, b"last")
+    feed.close(10)
+    thread.join(10)
+
+    *kept, told, last = read_so_far
+    assert last.payload == b"last"
+    assert told.kind is Kind.LOST
+    assert lost(told) == (Kind.TO_SERVER, 1_000_000 - 100_000 * len(kept))
+
+
+def test_a_reader_that_is_gone_ends_the_recording_only():
+    reading, writing = os.pipe()
+    os.close(reading)
+    feed = Feed(writing)
+    feed.put(Kind.STDERR, b"x")
+    feed.close(10)
+    assert feed._held == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["npx", "-y", "@modelcontextprotocol/server-everything", "stdio"], "server-everything"),
+        (["/usr/bin/python3.12", "-m", "pkg.server"], "pkg.server"),
+        (["uv", "run", "tools/server.py"], "server"),
+        (["./my-server", "--port", "1"], "my-server"),
+        (["node"], "node"),
+    ],
+)
+def test_a_server_is_named_by_what_it_runs(command: list[str], name: str):
+    assert name_of(command) == name
