@@ -19,6 +19,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("tail", "godot.cli.look", "tail", "Show the newest records; -f follows.", "LOOK"),
     Entry("query", "godot.cli.look", "query", "Find stored records.", "LOOK"),
     Entry("tap", "godot.cli.tap", "tap", "Record what an MCP server is told and says.", "LOOK"),
+    Entry("tap-report", "godot.cli.tap", "tap_report", "Tell why tools cannot be called.", "LOOK"),
     Entry("producers", "godot.cli.pipeline", "producers", "Show who sends, and what.", "PIPELINE"),
     Entry("pending", "godot.cli.pipeline", "pending", "Show what workers hold.", "PIPELINE"),
     Entry("audit", "godot.cli.audit", "audit", "Prove that nothing is lost.", "REPAIR"),

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
-from godot.cli._errors import FAILURE, fail
+from godot.cli._errors import FAILURE, FOUND, fail
 from godot.cli._group import Command
+from godot.cli._output import emit_document, note, output_options, sanitise
+from godot.cli._records import with_zone
+
+if TYPE_CHECKING:
+    from dewey_logs import LogRecordView
+    from godot.settings import Settings
 
 
 @click.command(
@@ -30,8 +39,8 @@ def tap(name: str | None, propagate: bool, spill: str | None, command: tuple[str
     """Run an MCP server and record every message that passes. [write]
 
     Everything passes byte for byte: stdin, stdout, stderr, signals, the exit code; --propagate
-    alone changes requests. Each JSON-RPC message becomes a record at TRACE with the trace id of its request; each line of stderr becomes
-    one, too. Redis may be away.
+    alone changes requests. Each JSON-RPC message becomes a record at TRACE with the trace id of its
+    request, each line of stderr becomes one, too. Redis may be away.
     """
     from godot.tap import stdio
     from godot.tap.naming import name_of
@@ -50,3 +59,68 @@ def tap(name: str | None, propagate: bool, spill: str | None, command: tuple[str
 def _shell_code(exc: OSError) -> int:
     """Return what a shell exits with for a command that it cannot run."""
     return {FileNotFoundError: 127, PermissionError: 126}.get(type(exc), FAILURE)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot tap-report                          every tapped server of the last hour
+    godot tap-report files --since 1d -o json one of them, for a program
+    godot tap-report --between gates dewey    how their tools differ in shape
+    """,
+)
+@click.argument("names", nargs=-1)
+@click.option("-s", "--since", default="1h", show_default=True, help="15m, 2h, or RFC 3339.")
+@click.option(
+    "--between", nargs=2, metavar="A B", help="Compare what two servers say of themselves."
+)
+@output_options
+@click.pass_context
+def tap_report(
+    context: click.Context,
+    names: tuple[str, ...],
+    since: str,
+    between: tuple[str, str] | None,
+    output: str,
+) -> None:
+    """Show what tapped servers were asked and answered, and which tools cannot be called. [read]
+
+    Exit code 4: a tool cannot be called as it is listed.
+    """
+    from godot.settings import load
+    from godot.tap import report
+    from godot.tap.capture import captures
+
+    names = (*names, *(between or ()))
+    found = captures(_recorded(load(), names, since))
+    known = {capture.component: capture for capture in found}
+    for name in names:
+        if name not in known:
+            note(f"nothing was recorded of {name} since {since}")
+    servers = [report.server_document(capture) for capture in found]
+    document: dict[str, object] = {"servers": servers}
+    lines = [line for capture in found for line in report.server_lines(capture)]
+    if between and all(name in known for name in between):
+        compared = report.between(known[between[0]], known[between[1]])
+        document["between"] = {
+            method: [{"path": d.path, between[0]: d.first, between[1]: d.second} for d in places]
+            for method, places in compared.items()
+        }
+        lines += report.between_lines(between, compared)
+    form = "text" if output == "plain" else output
+    emit_document(document, map(sanitise, lines), output=form, schema="godot.tap-report/1")
+    if not all(report.all_callable(server) for server in servers):
+        context.exit(FOUND)
+
+
+def _recorded(settings: Settings, names: tuple[str, ...], since: str) -> Iterator[LogRecordView]:
+    from dewey_logs import Comparison, LogFilter
+    from godot.cli._store import opened
+
+    wanted = LogFilter(
+        since=with_zone(since),
+        component=tuple(dict.fromkeys(names)),
+        where=(Comparison(("tap", "n"), "exists"),),
+    )
+    with opened(settings) as store, store.export(wanted) as records:
+        yield from records

@@ -5,7 +5,9 @@
           kind       request, notification, response, error, or not JSON-RPC
           method, id, tool, progress   as far as the message or its request has them
           bytes      the size of the message as it passed
-          duration_ms                  of a response, since its request passed
+          of         the `n` of the request that it answers, cancels, or reports progress of
+          duration_ms                  of an answer, since its request passed
+          unasked    true for an answer to nothing
           message    the message itself; `head`, its beginning, where it is too large to keep
 
 A key that sounds like a secret is masked by the client wherever it stands, so `progressToken` is
@@ -48,16 +50,16 @@ class Conversation:
             for line in self._lines_of(piece.kind, piece.channel).add(piece.payload):
                 self._line(piece.kind, piece.channel, piece.at_ns, line)
 
-    def say(self, message: str, data: Mapping[str, object]) -> None:
+    def say(self, at_ns: int, message: str, data: Mapping[str, object]) -> None:
         """Record something about the tap itself."""
-        self._log(time.monotonic_ns(), Level.INFO, message, data)
+        self._log(at_ns, Level.INFO, message, data)
 
-    def end(self, about: Mapping[str, object]) -> None:
+    def end(self, at_ns: int, about: Mapping[str, object]) -> None:
         """Record what has no end yet, and that it is over."""
         for (kind, channel), lines in self._lines.items():
             for line in lines.rest():
-                self._line(kind, channel, time.monotonic_ns(), line)
-        self.say("tap ended", {**about, "unanswered": self._pairing.unanswered})
+                self._line(kind, channel, at_ns, line)
+        self.say(at_ns, "tap ended", {**about, "unanswered": self._pairing.unanswered})
 
     def _lines_of(self, kind: Kind, channel: int) -> Lines:
         return self._lines.setdefault((kind, channel), Lines())
@@ -71,7 +73,7 @@ class Conversation:
     def message(self, kind: Kind, channel: int, at_ns: int, line: Line) -> None:
         """Record the messages of one line or body."""
         for found in read(line.text, whole=line.whole):
-            link = self._pairing.link(kind, channel, at_ns, found)
+            link = self._pairing.link(kind, channel, at_ns, found, self._count + 1)
             data = dict(_told(kind, at_ns, line, found, link))
             title = f"{found.form} {data.get('method') or ''}".rstrip()
             self._log(at_ns, Level.TRACE, title, data, link.trace_id)
@@ -106,7 +108,8 @@ def _told(
     yield "direction", DIRECTIONS[kind]
     yield "kind", found.form
     asked = link.asked
-    if method := found.method or (asked.method if asked else None):
+    method = found.method or (asked.method if asked else None)
+    if method:
         yield "method", method
     if found.id is not None:
         yield "id", found.id
@@ -122,8 +125,11 @@ def _told(
     if not line.whole:
         yield "incomplete", True
     if asked:
-        yield "duration_ms", round((at_ns - asked.at_ns) / 1e6, 3)
-    elif found.form in (Form.RESPONSE, Form.ERROR):
-        yield "unasked", True
+        yield "of", asked.number
+    if found.form in (Form.RESPONSE, Form.ERROR):
+        if asked:
+            yield "duration_ms", round((at_ns - asked.at_ns) / 1e6, 3)
+        else:
+            yield "unasked", True
     is_head = isinstance(found.shown, str) and line.size > len(found.shown.encode())
     yield ("head" if is_head else "message"), found.shown

@@ -25,12 +25,12 @@ class Asked(NamedTuple):
     tool: str | None
     trace_id: str
     at_ns: int
-    channel: int
     progress: object
+    number: int
 
 
 class Link(NamedTuple):
-    """What a message belongs to. `asked` is the request of an answer, when there was one."""
+    """What a message belongs to; `asked` is the request that it answers or speaks of."""
 
     trace_id: str | None
     asked: Asked | None = None
@@ -46,18 +46,24 @@ class Pairing:
     def unanswered(self) -> int:
         return len(self._open)
 
-    def link(self, direction: Kind, channel: int, at_ns: int, message: Envelope) -> Link:
-        """Return what a message belongs to, and remember it if it is a request."""
+    def link(
+        self, direction: Kind, channel: int, at_ns: int, message: Envelope, number: int
+    ) -> Link:
+        """Return what a message belongs to, and remember it if it is a request.
+
+        `number` is the message's own, for what will belong to it.
+        """
         if message.form is Form.REQUEST:
-            asked = _asked(message, at_ns, channel)
+            asked = _asked(message, at_ns, number)
             if len(self._open) >= MAX_OPEN:
                 del self._open[next(iter(self._open))]
             self._open[direction, channel, repr(message.id)] = asked
             return Link(asked.trace_id)
         if message.form in (Form.RESPONSE, Form.ERROR):
             found = self._answered(_OTHER_WAY[direction], channel, repr(message.id))
-            return Link(found.trace_id if found else None, found)
-        return Link(trace_id_from(message.meta) or self._about(direction, message))
+        else:
+            found = self._about(direction, message)
+        return Link(trace_id_from(message.meta) or (found.trace_id if found else None), found)
 
     def _answered(self, direction: Kind, channel: int, named: str) -> Asked | None:
         """Take the request out; over HTTP an answer may come in another exchange than its own."""
@@ -68,19 +74,19 @@ class Pairing:
                 return self._open.pop(key)
         return None
 
-    def _about(self, direction: Kind, message: Envelope) -> str | None:
-        """Return the trace of the request that a notification speaks of, by its id or progress."""
+    def _about(self, direction: Kind, message: Envelope) -> Asked | None:
+        """Return the request that a notification speaks of, by its id or progress."""
         cancelled = message.params.get("requestId")
         progress = message.params.get("progressToken")
         for (way, _, named), asked in self._open.items():
             if cancelled is not None and way == direction and named == repr(cancelled):
-                return asked.trace_id
+                return asked
             if progress is not None and way != direction and asked.progress == progress:
-                return asked.trace_id
+                return asked
         return None
 
 
-def _asked(message: Envelope, at_ns: int, channel: int) -> Asked:
+def _asked(message: Envelope, at_ns: int, number: int) -> Asked:
     tool = message.params.get("name")
     meta = message.meta
     return Asked(
@@ -88,6 +94,6 @@ def _asked(message: Envelope, at_ns: int, channel: int) -> Asked:
         tool if isinstance(tool, str) else None,
         trace_id_from(meta) or normal_trace_id(uuid.uuid4().hex),
         at_ns,
-        channel,
         meta.get("progressToken") if isinstance(meta, dict) else None,
+        number,
     )

@@ -27,10 +27,11 @@ class Recorder:
 
     def __init__(self, name: str, about: Mapping[str, object], spill: str | None) -> None:
         reading, writing = os.pipe()
+        now_ns = time.monotonic_ns()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(writing)
-            _become(reading, name, about, spill)
+            _become(reading, now_ns, name, about, spill)
         os.close(reading)
         self.feed = Feed(writing)
 
@@ -46,14 +47,16 @@ class Recorder:
                 time.sleep(0.005)
 
 
-def _become(reading: int, name: str, about: Mapping[str, object], spill: str | None) -> NoReturn:
+def _become(
+    reading: int, now_ns: int, name: str, about: Mapping[str, object], spill: str | None
+) -> NoReturn:
     try:
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         where = os.open(spill or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(where, 1)
-        _record(reading, name, about)
+        _record(reading, now_ns, name, about)
     except BaseException as exc:  # noqa: BLE001  # the outermost place of this process
         with suppress(OSError):
             os.write(2, f"godot: the tap records no more: {type(exc).__name__}: {exc}\n".encode())
@@ -61,7 +64,7 @@ def _become(reading: int, name: str, about: Mapping[str, object], spill: str | N
         os._exit(0)
 
 
-def _record(reading: int, name: str, about: Mapping[str, object]) -> None:
+def _record(reading: int, now_ns: int, name: str, about: Mapping[str, object]) -> None:
     import msgspec
 
     from clientlib import ICCMLogger
@@ -69,11 +72,11 @@ def _record(reading: int, name: str, about: Mapping[str, object]) -> None:
 
     with ICCMLogger(component=name, level="TRACE") as logger:
         conversation = Conversation(logger, os.urandom(4).hex())
-        conversation.say("tap started", about)
+        conversation.say(now_ns, "tap started", about)
         ending: dict[str, object] = {"killed": True}  # nobody said how it ended
         for piece in pieces(reading):
             if piece.kind is Kind.ABOUT:
                 ending = msgspec.json.decode(piece.payload)
             else:
                 conversation.take(piece)
-        conversation.end(ending)
+        conversation.end(time.monotonic_ns(), ending)

@@ -71,7 +71,7 @@ def test_ids_of_another_type_direction_or_channel_are_other_requests():
     pairing = Pairing()
 
     def link(kind: Kind, text: bytes, channel: int = 0):
-        return pairing.link(kind, channel, 0, read(text)[0])
+        return pairing.link(kind, channel, 0, read(text)[0], 1)
 
     asked = link(Kind.TO_SERVER, b'{"id":1,"method":"a"}')
     link(Kind.TO_CLIENT, b'{"id":1,"method":"b"}')
@@ -87,7 +87,7 @@ def test_a_trace_is_taken_from_the_request_and_given_to_all_that_belongs_to_it()
     pairing = Pairing()
 
     def trace(kind: Kind, text: str):
-        return pairing.link(kind, 0, 0, read(text.encode())[0]).trace_id
+        return pairing.link(kind, 0, 0, read(text.encode())[0], 1).trace_id
 
     meta = f'"_meta":{{"traceparent":"{PARENT}","progressToken":5}}'
     assert trace(Kind.TO_SERVER, f'{{"id":1,"method":"a","params":{{{meta}}}}}') == TRACE
