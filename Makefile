@@ -38,12 +38,12 @@ node: ## fail unless the JavaScript client can be tested
 	@$(if $(NODE),true,echo "$(NO_NODE)" >&2; exit 1)
 
 lint: $(VENV)/.dev ## ruff: style, imports, complexity, security
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff format --check src tests examples
 
 format: $(VENV)/.dev ## let ruff rewrite what it can
-	$(BIN)/ruff check --fix src tests
-	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests examples
+	$(BIN)/ruff format src tests examples
 
 types: $(VENV)/.dev $(JS_DEV) ## mypy, strict; tsc over the JavaScript client and its declarations
 	$(BIN)/mypy

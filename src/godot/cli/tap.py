@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 
 import click
 
@@ -17,12 +18,22 @@ if TYPE_CHECKING:
     from godot.settings import Settings
 
 
+def _address(_: click.Context, __: click.Parameter, given: str | None) -> SplitResult | None:
+    if given is None:
+        return None
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.BadParameter(f"{given!r} is no http:// or https:// address")
+    return parts
+
+
 @click.command(
     cls=Command,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     examples="""
     godot tap --as files -- npx -y @modelcontextprotocol/server-filesystem /srv
     godot tap -- python -m my_server          in a client's configuration, in place of the command
+    godot tap --as files --listen 9100 --to http://127.0.0.1:8000/mcp
     """,
 )
 @click.option("--as", "name", metavar="NAME", help="The component; default: what the command runs.")
@@ -34,14 +45,29 @@ if TYPE_CHECKING:
     "--spill", metavar="FILE", type=click.Path(dir_okay=False),
     help="Where records go while Redis does not take them; default: nowhere, the newest wait.",
 )  # fmt: skip
+@click.option("--listen", type=click.IntRange(1, 65_535), metavar="PORT", help="Speak HTTP here.")
+@click.option("--to", metavar="URL", callback=_address, help="The server behind --listen.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def tap(name: str | None, propagate: bool, spill: str | None, command: tuple[str, ...]) -> None:
+def tap(
+    name: str | None,
+    propagate: bool,
+    spill: str | None,
+    listen: int | None,
+    to: SplitResult | None,
+    command: tuple[str, ...],
+) -> None:
     """Run an MCP server and record every message that passes. [write]
 
     Everything passes byte for byte: stdin, stdout, stderr, signals, the exit code; --propagate
     alone changes requests. Each JSON-RPC message becomes a record at TRACE with the trace id of its
-    request, each line of stderr becomes one, too. Redis may be away.
+    request, each line of stderr becomes one, too. Redis may be away. With --listen and --to it
+    stands before a server on HTTP, until Ctrl-C.
     """
+    if listen is not None and to is not None and not command:
+        _listen(name or to.hostname or "server", listen, to, propagate, spill)
+        return
+    if listen is not None or to is not None:
+        raise click.UsageError("--listen and --to belong together, and to no command")
     from godot.tap import stdio
     from godot.tap.naming import name_of
     from godot.tap.propagation import Propagation
@@ -54,6 +80,19 @@ def tap(name: str | None, propagate: bool, spill: str | None, command: tuple[str
         stdio.run(command, recorder, Propagation() if propagate else None)
     except OSError as exc:
         fail("GD-4010", f"{command[0]} cannot be started: {exc.strerror}", "", _shell_code(exc))
+
+
+def _listen(name: str, port: int, to: SplitResult, propagate: bool, spill: str | None) -> None:
+    from godot.tap.feed import Kind
+    from godot.tap.http import Proxy
+    from godot.tap.recorder import Recorder
+
+    recorder = Recorder(name, {"to": to.geturl()}, spill)
+    with Proxy(port, to, recorder.feed, propagate=propagate) as proxy:
+        note(f"http://127.0.0.1:{proxy.server_port}{to.path} leads to {to.geturl()}")
+        proxy.serve()
+    recorder.feed.put(Kind.ABOUT, b"{}")
+    recorder.finish()
 
 
 def _shell_code(exc: OSError) -> int:

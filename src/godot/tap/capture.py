@@ -95,7 +95,7 @@ def _capture(component: str, records: list[LogRecordView]) -> Capture:
         direction = _object(record.data).get("direction")
         if direction == "stderr":
             capture.stderr[record.level] = capture.stderr.get(record.level, 0) + 1
-        elif direction is not None:
+        elif direction in ("to_server", "to_client"):
             message = _message(record)
             capture.messages.append(message)
             _place(capture, by_number, message)

@@ -8,6 +8,7 @@
           of         the `n` of the request that it answers, cancels, or reports progress of
           duration_ms                  of an answer, since its request passed
           unasked    true for an answer to nothing
+          asked, answered              of an HTTP exchange (direction http): status and headers
           message    the message itself; `head`, its beginning, where it is too large to keep
 
 A key that sounds like a secret is masked by the client wherever it stands, so `progressToken` is
@@ -19,7 +20,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from clientlib import ICCMLogger, Level, parse_level
+import msgspec
+
+from clientlib import ICCMLogger, Level, parse_level, trace_id_from
 from godot.ingest import Parser
 from godot.tap.feed import Kind, Piece, lost
 from godot.tap.jsonrpc import Envelope, Form, read
@@ -38,6 +41,8 @@ class Conversation:
         self._count = 0
         self._pairing = Pairing()
         self._lines: dict[tuple[Kind, int], Lines] = {}
+        self._http: dict[int, dict[str, object]] = {}  # exchanges that are not over
+        self._given: dict[int, str | None] = {}  # and their traces
         self._stderr = Parser(logger.component)
 
     def take(self, piece: Piece) -> None:
@@ -49,6 +54,8 @@ class Conversation:
         elif piece.kind in (Kind.TO_SERVER, Kind.TO_CLIENT, Kind.STDERR):
             for line in self._lines_of(piece.kind, piece.channel).add(piece.payload):
                 self._line(piece.kind, piece.channel, piece.at_ns, line)
+        elif piece.kind is Kind.ABOUT:
+            self._about_exchange(piece)
 
     def say(self, at_ns: int, message: str, data: Mapping[str, object]) -> None:
         """Record something about the tap itself."""
@@ -60,6 +67,21 @@ class Conversation:
             for line in lines.rest():
                 self._line(kind, channel, at_ns, line)
         self.say(at_ns, "tap ended", {**about, "unanswered": self._pairing.unanswered})
+
+    def _about_exchange(self, piece: Piece) -> None:
+        """Keep what an HTTP request says before its body; record the exchange when it is over."""
+        about = msgspec.json.decode(piece.payload)
+        if (ended := about.get("ended")) is None:
+            self._http[piece.channel] = about
+            self._given[piece.channel] = trace_id_from(about["headers"])
+            return
+        asked = self._http.pop(piece.channel)
+        for kind in (Kind.TO_SERVER, Kind.TO_CLIENT):
+            self._lines.pop((kind, piece.channel), None)
+        title = f"{asked['method']} {asked['path']} {ended.get('status', 'failed')}"
+        data = {"direction": "http", "asked": asked, "answered": ended}
+        trace_id = self._given.pop(piece.channel)
+        self._log(piece.at_ns, Level.TRACE, title, data, trace_id)
 
     def _lines_of(self, kind: Kind, channel: int) -> Lines:
         return self._lines.setdefault((kind, channel), Lines())
@@ -73,7 +95,10 @@ class Conversation:
     def message(self, kind: Kind, channel: int, at_ns: int, line: Line) -> None:
         """Record the messages of one line or body."""
         for found in read(line.text, whole=line.whole):
-            link = self._pairing.link(kind, channel, at_ns, found, self._count + 1)
+            given = self._given.get(channel)
+            link = self._pairing.link(kind, channel, at_ns, found, self._count + 1, given)
+            if channel and kind is Kind.TO_SERVER:
+                self._given[channel] = link.trace_id
             data = dict(_told(kind, at_ns, line, found, link))
             title = f"{found.form} {data.get('method') or ''}".rstrip()
             self._log(at_ns, Level.TRACE, title, data, link.trace_id)

@@ -32,7 +32,7 @@ class Kind(IntEnum):
     TO_CLIENT = 1
     STDERR = 2
     LOST = 3
-    ABOUT = 4  # a JSON object about the channel: it opened, it ended
+    ABOUT = 4  # a JSON object: how an HTTP exchange began or ended; on channel 0, how the tap did
 
 
 class Piece(NamedTuple):

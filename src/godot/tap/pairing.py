@@ -47,14 +47,21 @@ class Pairing:
         return len(self._open)
 
     def link(
-        self, direction: Kind, channel: int, at_ns: int, message: Envelope, number: int
+        self,
+        direction: Kind,
+        channel: int,
+        at_ns: int,
+        message: Envelope,
+        number: int,
+        given: str | None = None,
     ) -> Link:
         """Return what a message belongs to, and remember it if it is a request.
 
-        `number` is the message's own, for what will belong to it.
+        `number` is the message's own, for what will belong to it; `given` is the trace id in the
+        headers that it came with.
         """
         if message.form is Form.REQUEST:
-            asked = _asked(message, at_ns, number)
+            asked = _asked(message, at_ns, number, given)
             if len(self._open) >= MAX_OPEN:
                 del self._open[next(iter(self._open))]
             self._open[direction, channel, repr(message.id)] = asked
@@ -86,13 +93,13 @@ class Pairing:
         return None
 
 
-def _asked(message: Envelope, at_ns: int, number: int) -> Asked:
+def _asked(message: Envelope, at_ns: int, number: int, given: str | None) -> Asked:
     tool = message.params.get("name")
     meta = message.meta
     return Asked(
         message.method or "",
         tool if isinstance(tool, str) else None,
-        trace_id_from(meta) or normal_trace_id(uuid.uuid4().hex),
+        trace_id_from(meta) or given or normal_trace_id(uuid.uuid4().hex),
         at_ns,
         meta.get("progressToken") if isinstance(meta, dict) else None,
         number,

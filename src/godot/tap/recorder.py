@@ -75,7 +75,7 @@ def _record(reading: int, now_ns: int, name: str, about: Mapping[str, object]) -
         conversation.say(now_ns, "tap started", about)
         ending: dict[str, object] = {"killed": True}  # nobody said how it ended
         for piece in pieces(reading):
-            if piece.kind is Kind.ABOUT:
+            if piece.kind is Kind.ABOUT and not piece.channel:
                 ending = msgspec.json.decode(piece.payload)
             else:
                 conversation.take(piece)
