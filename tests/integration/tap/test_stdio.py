@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tests.integration.tap.conftest import Records, Start
+from tests.integration.worker.conftest import eventually
 
 ECHO = """
 import sys
@@ -66,12 +67,13 @@ def test_an_answer_has_its_requests_method_trace_and_duration(start: Start, reco
 
 def test_without_redis_traffic_and_exit_code_are_the_same(start: Start, tmp_path: Path):
     spill = tmp_path / "spill.jsonl"
+    spill.touch()
     tap = start(ECHO, "--spill", str(spill), GODOT_REDIS_URL="redis://127.0.0.1:1/0")
     out, _ = tap.communicate(REQUEST, timeout=60)
 
     assert out == REQUEST
     assert tap.returncode == 7
-    assert b"tools/call" in spill.read_bytes()
+    eventually(lambda: b"tools/call" in spill.read_bytes(), "the record to be spilt")
 
 
 def test_a_propagated_trace_id_is_the_one_that_is_recorded(start: Start, records: Records):
