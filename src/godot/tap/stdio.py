@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
@@ -21,7 +23,8 @@ from godot.tap.feed import Kind
 from godot.tap.pump import pump
 from godot.tap.recorder import Recorder
 
-DRAIN_S = 1.0  # for what a dead server left in its pipes, or its children hold open
+IDLE_S = 1.0  # until a pipe that outlives the server is left to the children that hold it
+DRAIN_S = 30.0  # for a client to take what a dead server left
 
 _PASSED_ON = {
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT),
@@ -52,8 +55,8 @@ def run(
     to_stderr = _thread(server.stderr.fileno(), os.dup(2), partial(put, Kind.STDERR))
     _thread(0, server.stdin.fileno(), partial(put, Kind.TO_SERVER), change)
     status = _ended(server.pid)
-    to_client.join(DRAIN_S)
-    to_stderr.join(DRAIN_S)
+    _drain(to_client, server.stdout.fileno())
+    _drain(to_stderr, server.stderr.fileno())
     put(Kind.ABOUT, f'{{"exit_status": {os.waitstatus_to_exitcode(status)}}}'.encode())
     recorder.finish()
     _end_like(status)
@@ -87,6 +90,17 @@ def _thread(
     thread = threading.Thread(target=pump, args=(source, sink, note, change), daemon=True)
     thread.start()
     return thread
+
+
+def _drain(passing: threading.Thread, source: int) -> None:
+    """Wait until everything a dead server said has passed, however busy the machine is."""
+    deadline = time.monotonic() + DRAIN_S
+    poller = select.poll()
+    poller.register(source, select.POLLIN)
+    while passing.is_alive() and time.monotonic() < deadline:
+        passing.join(IDLE_S)
+        if not poller.poll(0):  # neither bytes nor an end: its children hold it open
+            return
 
 
 def _ended(pid: int) -> int:
