@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import queue
+import signal
 import struct
 import threading
 import time
@@ -55,7 +56,10 @@ class Feed:
         self._held = 0
         self._lost: dict[tuple[Kind, int], int] = {}
         self._thread = threading.Thread(target=self._write, daemon=True)
+        # a signal that this thread did not block would end the tap instead of passing through
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         self._thread.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def put(self, kind: Kind, payload: bytes, channel: int = 0) -> None:
         """Queue a piece, stamped now; pieces are read in the order in which they were put."""
