@@ -12,12 +12,13 @@ ARGS ?=
 # compile every module anew, three times what importing takes.
 unexport PYTHONDONTWRITEBYTECODE
 JS := src/clientlib/js
+CONFORMANCE := tests/conformance
 # `yes` when Node is there and new enough. Without it everything else works, and `make test` says so.
 NODE := $(shell node -e 'console.log(parseInt(process.versions.node) >= 20 ? "yes" : "")' 2>/dev/null)
 JS_DEV := $(if $(NODE),$(JS)/node_modules/.ready)
 NO_NODE := NOT TESTED: the JavaScript client, because Node >= 20 is missing
 
-.PHONY: help up down test node lint types format lock bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress clean
+.PHONY: help up down test node lint types format lock conformance bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,12 +78,15 @@ soak: $(VENV)/.dev ## a steady load with a fault now and then, and what memory e
 stress: $(VENV)/.dev ## ten programs as fast as they may, everything must arrive; MINUTES=10
 	$(BIN)/python -m tests.chaos.stress --minutes $(or $(MINUTES),10) $(ARGS)
 
+conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready ## ask both MCP servers by the protocol's public suite and inspector; installs them, 330 MB
+	$(BIN)/python -m tests.conformance
+
 lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded pyproject.toml -o requirements.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) $(JS)/node_modules .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) $(JS)/node_modules $(CONFORMANCE)/node_modules .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .tools/bin/uv:
 	@rm -rf .tools
@@ -104,4 +108,8 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.ready
 
 $(JS)/node_modules/.ready: $(JS)/package-lock.json
 	@npm --prefix $(JS) ci --loglevel=error
+	@touch $@
+
+$(CONFORMANCE)/node_modules/.ready: $(CONFORMANCE)/package-lock.json
+	@npm --prefix $(CONFORMANCE) ci --ignore-scripts --loglevel=error
 	@touch $@
