@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import signal
 import socket
@@ -31,6 +32,7 @@ from dewey_logs.tools.strict import StrictServer
 
 PATH = "/mcp"
 STOP_S = 3  # for calls in hand; a client that never hangs up must not hold the process
+YOUNG_OBJECTS = 10_000  # as many new objects until garbage is looked for: a call makes thousands
 KEEP_ALIVE_S = 75  # a worker that has nothing to store for a while finds its connection again
 
 Checks = Callable[[], Awaitable[dict[str, bool]]]
@@ -127,6 +129,9 @@ def configured(app: ASGIApp) -> uvicorn.Config:
 def serve_http(app: ASGIApp, bound: socket.socket) -> None:
     """Answer requests until SIGTERM or SIGINT; calls in hand get STOP_S seconds."""
     tag_log_lines()
+    gc.collect()
+    gc.freeze()  # what is imported stays, and is not looked through again and again
+    gc.set_threshold(YOUNG_OBJECTS)
     web = _Web(configured(app))
     with stopping(web.stop):
         asyncio.run(web.serve(sockets=[bound]))
