@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.integration.worker.conftest import eventually
 
@@ -57,8 +61,9 @@ def run(environ: dict[str, str], *command: str) -> str:
 
 
 def test_the_readmes_lines_work_as_they_stand(running: dict[str, str]):
-    assert len(blocks("python")) >= 2
-    for code in blocks("python"):
+    programs = [code for code in blocks("python") if "import Client" not in code]
+    assert len(programs) >= 2
+    for code in programs:
         assert run(running, sys.executable, "-c", code) == "", "records must not end on stdout"
 
     def stored(text: str) -> bool:
@@ -73,6 +78,57 @@ def test_the_readmes_lines_work_as_they_stand(running: dict[str, str]):
         run(running, "bash", "-euc", block)
     for text in ("nightly backup done", "disk almost full"):
         eventually(partial(stored, text), f"{text!r} to be stored")
+
+
+def urls(environ: dict[str, str]) -> dict[str, str]:
+    """Return where what the README says to be at a default port is served here."""
+    said = json.loads((Path(environ["GODOT_DATA_DIR"]) / "endpoint.json").read_bytes())
+    return {
+        "http://127.0.0.1:9060/mcp": said["godot_mcp_url"],
+        "http://127.0.0.1:9061/mcp": said["dewey_mcp_url"],
+    }
+
+
+def test_every_hosts_configuration_starts_or_reaches_a_server(running: dict[str, str]):
+    files = [json.loads(text) for text in blocks("json")]
+    hosts = [file.get("mcpServers") or file["servers"] for file in files]
+    assert len(hosts) == 4
+    started = {
+        (entry["command"], *entry["args"]): {**running, **entry.get("env", {})}
+        for servers in hosts
+        for entry in servers.values()
+        if "command" in entry
+    }
+    reached = [entry for servers in hosts for entry in servers.values() if "url" in entry]
+    assert started
+    assert len(reached) == 3
+    for entry in reached:
+        assert entry["url"] in urls(running)
+        assert re.fullmatch(r"Bearer \$\{[\w:-]+\}", entry["headers"]["Authorization"])
+
+    async def offered() -> list[set[str]]:
+        found = []
+        for (command, *args), environ in started.items():
+            server = StdioServerParameters(command=command, args=args, env=environ)
+            async with Client(stdio_client(server)) as client:
+                found.append({tool.name for tool in (await client.list_tools()).tools})
+        for url in {entry["url"] for entry in reached}:
+            async with Client(urls(running)[url]) as client:
+                found.append({tool.name for tool in (await client.list_tools()).tools})
+        return found
+
+    tools = anyio.run(offered)
+    assert len(tools) == len(started) + 1
+    assert all("logger_query" in names for names in tools)
+
+
+def test_the_sdks_client_asks_as_the_readme_says(running: dict[str, str]):
+    (code,) = [code for code in blocks("python") if "import Client" in code]
+    for told, here in urls(running).items():
+        code = code.replace(told, here)
+    said = run(running, sys.executable, "-c", code).splitlines()
+    assert len(said) == 2
+    assert all("'returned': " in line for line in said)
 
 
 def test_make_up_is_what_the_readme_starts_with():
