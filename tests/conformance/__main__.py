@@ -80,8 +80,8 @@ def _inspect(which: str, url: str, agent: str, reader: str, here: Stack) -> None
     print(f"{which}, inspector: {len(called)} tools called, as an agent with every scope")
     given: dict[str, Any] = dict(SPOKEN) if which == "godot" else {"logs": [SPOKEN]}
     strangers: tuple[tuple[str, str | None, str, dict[str, Any], str], ...] = (
-        ("nobody", None, query, {}, "401"),
-        ("a stranger", "gdt_wrong", query, {}, "401"),
+        ("nobody", None, query, {}, "auth_required"),
+        ("a stranger", "gdt_wrong", query, {}, "auth_required"),
         ("a reader", reader, write, given, "scope"),
     )
     for who, token, tool, arguments, word in strangers:

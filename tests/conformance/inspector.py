@@ -43,7 +43,7 @@ class Inspector:
             home=self._home,
         )
         if done.returncode:
-            raise Refused(done.returncode, (done.stderr or done.stdout)[-1000:])
+            raise Refused(done.returncode, f"{done.stderr[-1000:]} {done.stdout[-1000:]}")
         return json.loads(done.stdout)["result"]
 
     def call(self, tool: str, arguments: Mapping[str, Any]) -> Any:
