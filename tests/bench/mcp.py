@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import psycopg
 
 from dewey_logs import Batch, open_store
+from tests.bench.servers import serving
 from tests.bench.stack import Stack, stack
 from tests.bench.through import rows
-from tests.conformance.servers import serving
 
 AT_ONCE = 200
 CALLS = 2_000

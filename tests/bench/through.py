@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from statistics import quantiles
 
 import redis
@@ -18,31 +11,11 @@ import redis
 from clientlib import parse_record_id
 from dewey_logs import Batch, LogFilter, LogRow, Source, Store, open_store
 from tests.bench.drain import drained_seconds, fill
-from tests.bench.stack import Stack, records, stack
+from tests.bench.servers import serving
+from tests.bench.stack import records, stack
 
 ENTRIES = 50_000
 CALLS = 200
-
-
-@contextmanager
-def dewey(here: Stack) -> Iterator[str]:
-    """Run `dewey serve`; give its URL."""
-    with (here.folder / "dewey.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dewey_logs", "serve"],
-            env={**os.environ, **here.environ, "DEWEY_MCP_PORT": "0"},
-            stderr=log,
-            stdout=log,
-        )
-        path = here.folder / "run" / f"dewey-{process.pid}.json"
-        try:
-            while not path.exists():
-                assert process.poll() is None, Path(log.name).read_text("utf-8")
-                time.sleep(0.05)
-            yield json.loads(path.read_bytes())["mcp_url"]
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
 def rows(count: int) -> tuple[LogRow, ...]:
@@ -97,7 +70,7 @@ def run() -> list[dict[str, object]]:
     def add(what: str, value: float, unit: str) -> None:
         figures.append({"what": what, "value": round(value, 2), "unit": unit})
 
-    with stack() as here, dewey(here) as url:
+    with stack() as here, serving(here, "dewey") as url:
         for way, address in (("into PostgreSQL", here.environ["DEWEY_URL"]), ("by MCP", url)):
             with open_store(address) as store:
                 for size in (1, 1_000):

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from dewey_logs.tools import ADMIN, READ, WRITE, add_token, make_token
+from tests.bench.servers import COMMANDS, serving
 from tests.bench.stack import Stack, stack
 from tests.conformance import inspector, suite
 from tests.conformance.inspector import TRACE, Inspector, Refused
-from tests.conformance.servers import COMMANDS, serving
 
 SPOKEN = {"component": "conformance", "message": "asked from outside", "trace_id": TRACE}
 STORED_S = 30.0

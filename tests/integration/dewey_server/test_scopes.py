@@ -177,6 +177,6 @@ def test_every_question_is_one_of_the_stores(store, serving):
         for name in QUESTIONS:
             assert callable(getattr(reader, name))
         with pytest.raises(AttributeError):
-            reader.no_such_thing  # noqa: B018
+            reader.no_such_thing  # noqa: B018  # looking is what raises
         with pytest.raises(DeweyError, match="postgresql://"):
             reader.export(LogFilter())
