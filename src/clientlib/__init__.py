@@ -17,7 +17,14 @@ from clientlib.cleaning import clean_data, clean_text, data_text, parse_data
 from clientlib.context import bind, current_trace_id, trace_context
 from clientlib.endpoint import default_data_dir, read_endpoint
 from clientlib.errors import ClientError, ConfigError, RecordError
-from clientlib.identity import Producer, RecordId, parse_record_id, read_record_id, record_id
+from clientlib.identity import (
+    Producer,
+    RecordId,
+    parse_record_id,
+    read_record_id,
+    read_record_ids,
+    record_id,
+)
 from clientlib.lifecycle import flush_on_sigterm
 from clientlib.logger import ICCMLogger
 from clientlib.plain import Notes
@@ -84,6 +91,7 @@ __all__ = [
     "parse_record_id",
     "read_endpoint",
     "read_record_id",
+    "read_record_ids",
     "record_id",
     "trace_context",
     "trace_headers",

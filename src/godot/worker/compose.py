@@ -59,12 +59,11 @@ class Composer:
         rows: list[LogRow] = []
         rejects: list[Reject] = []
         runs: list[EntryRun] = []
-        decode = self._decoder.decode
         for read in reads:
             present = [entry for entry in read.entries if entry.raw]
             counts = self._deliveries(read, present)
-            for entry in present:
-                decoded = decode(entry, counts.get(entry.id, 1) if counts else 1)
+            deliveries = [counts.get(e.id, 1) for e in present] if counts else [1] * len(present)
+            for decoded in self._decoder.decode_all(present, deliveries):
                 if isinstance(decoded, LogRow):
                     rows.append(decoded)
                 else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from clientlib import (
@@ -24,7 +24,7 @@ from dewey_logs import Dropped, LogRow, Reject, Source
 from godot.identity import Identity, given_id, read_identity, record_fields
 from godot.stream.ids import StreamID
 from godot.stream.replies import Entry
-from godot.worker.clean import EPOCH, LEVELS, MICROSECOND, clean_row
+from godot.worker.clean import EPOCH, LEVELS, MICROSECOND, clean_rows
 from godot.worker.payload import decode_object, stored_text
 
 WIRE_VERSION = b"1"
@@ -49,8 +49,17 @@ class Decoder:
 
     def decode(self, entry: Entry, deliveries: int = 1) -> LogRow | Reject:
         """Return the row or the reject of an entry with a payload; its content never raises."""
-        row = clean_row(entry, deliveries, self._back_us, self._ahead_us)
-        return self._with_care(entry, deliveries) if row is None else row
+        return self.decode_all([entry], [deliveries])[0]
+
+    def decode_all(
+        self, entries: Sequence[Entry], deliveries: Sequence[int]
+    ) -> list[LogRow | Reject]:
+        """Return what each entry becomes, given how often it was delivered; see `decode`."""
+        rows = clean_rows(entries, deliveries, self._back_us, self._ahead_us)
+        return [
+            row or self._with_care(entry, times)
+            for row, entry, times in zip(rows, entries, deliveries, strict=True)
+        ]
 
     def _with_care(self, entry: Entry, deliveries: int) -> LogRow | Reject:
         source = Source(str(entry.id), entry.raw, deliveries)

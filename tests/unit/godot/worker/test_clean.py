@@ -12,8 +12,9 @@ from clientlib import Producer, make_record
 from dewey_logs import LogRow
 from godot.stream.ids import StreamID
 from godot.stream.replies import Entry
-from godot.worker.clean import clean_row
+from godot.worker.clean import FEW, clean_rows
 from godot.worker.decode import Decoder
+from godot.worker.payload import all_clean
 
 DAY_US = 86_400_000_000
 WINDOW = 7 * DAY_US, DAY_US
@@ -73,22 +74,32 @@ VALUES = {
         b'{"a":"\xff"}',
         b'{"a":%b}' % (b"9" * 20),
         b'{"a":%b}' % (b"[" * 40),
+        b'{"a":1e999}',
+        b'{"a":[-1.5E+308,1E309]}',
+        b'{"a":"1e999 e000"}',
+        b'{"a":1}{"b":2}',
+        b'{"a":\n1}',
+        b' {"a":1} ',
+        b'{"a":',
+        b"1}",
     ],
 }
 
 
-def entry_of(fields: dict[bytes, bytes]) -> Entry:
+DECODER = Decoder("logs", back_s=WINDOW[0] // 1_000_000, ahead_s=WINDOW[1] // 1_000_000)
+
+
+def entry_of(fields: dict[bytes, bytes], id: StreamID = ENTRY) -> Entry:
     raw = [part for pair in fields.items() for part in pair]
-    return Entry(ENTRY, raw, sum(map(len, raw)))
+    return Entry(id, raw, sum(map(len, raw)))
 
 
 def short(entry: Entry) -> LogRow | None:
-    return clean_row(entry, 2, *WINDOW)
+    return clean_rows([entry], [2], *WINDOW)[0]
 
 
 def long(entry: Entry) -> object:
-    decoder = Decoder("logs", back_s=WINDOW[0] // 1_000_000, ahead_s=WINDOW[1] // 1_000_000)
-    return decoder._with_care(entry, 2)
+    return DECODER._with_care(entry, 2)
 
 
 def test_a_record_of_ours_goes_the_short_way():
@@ -153,3 +164,38 @@ def test_both_ways_agree(fields, missing):
     entry = entry_of({name: value for name, value in fields.items() if name not in missing})
     row = short(entry)
     assert row is None or row == long(entry)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*RECORD, ""]), st.integers(0, 30), st.integers(0, 2)),
+        max_size=60,
+    )
+)
+def test_a_batch_is_what_its_records_are_alone(choices):
+    entries = []
+    for number, (name, value, missing) in enumerate(choices):
+        fields = dict(RECORD)
+        if name:
+            fields[name] = VALUES[name][value % len(VALUES[name])]
+        if missing:
+            del fields[(b"trace_id", b"data")[missing - 1]]
+        entries.append(entry_of(fields, StreamID(ENTRY.ms, number)))
+    assert DECODER.decode_all(entries, [2] * len(entries)) == [long(entry) for entry in entries]
+
+
+def test_one_that_needs_care_leaves_nearly_all_the_others_on_the_short_way():
+    entries = [entry_of(RECORD, StreamID(ENTRY.ms, number)) for number in range(1_000)]
+    entries[500] = entry_of({**RECORD, b"level": b"LOUD"})
+    rows = clean_rows(entries, [1] * 1_000, *WINDOW)
+    assert rows[500] is None
+    assert rows.count(None) < 2 * FEW
+
+
+@pytest.mark.parametrize(
+    "column",
+    [[b"{}{}", b'{"a":', b"1}"], [b"{}\n{}", b'{"a":[{}', b"{}]}"], [b"{}", b""], [b"{} ", b"{}"]],
+)
+def test_objects_that_do_not_keep_to_their_records_are_not_clean(column):
+    assert not all_clean(column)
+    assert all_clean([b"{}"] * len(column))
