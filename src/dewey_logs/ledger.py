@@ -49,7 +49,10 @@ class Entry(NamedTuple):
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
     """Return the inclusive ranges that hold exactly these numbers."""
     found: list[tuple[int, int]] = []
-    for number in sorted(set(numbers)):
+    ordered = sorted(set(numbers))
+    if ordered and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return [(ordered[0], ordered[-1])]  # of one producer's batch, nearly always
+    for number in ordered:
         if found and found[-1][1] == number - 1:
             found[-1] = (found[-1][0], number)
         else:
@@ -62,19 +65,19 @@ def entries(kind: Kind, records: Iterable[LogRow | Reject]) -> list[Entry]:
 
     Foreign records have no numbers: the ledger of entries accounts for them.
     """
-    by_producer: defaultdict[int, list[tuple[int, bytes]]] = defaultdict(list)
+    by_producer: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
     for record in records:
         if record.producer is not None and record.sequence is not None:
-            by_producer[record.producer].append((record.sequence, record.id))
+            by_producer[record.producer][record.sequence] = record.id
     return [
-        Entry(producer, kind, _text(ranges(number for number, _ in numbered)), _ms(min(numbered)))
+        Entry(producer, kind, _text(ranges(numbered)), _ms(numbered[min(numbered)]))
         for producer, numbered in sorted(by_producer.items())
     ]
 
 
-def _ms(numbered: tuple[int, bytes]) -> int:
+def _ms(id: bytes) -> int:
     """Return when a number was given out: a record's id begins with it."""
-    return int.from_bytes(numbered[1][:6])
+    return int.from_bytes(id[:6])
 
 
 def dropped_entries(receipts: Iterable[Dropped]) -> list[Entry]:

@@ -10,7 +10,9 @@ word is remembered (3 µs).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
+from typing import cast
 
 MASK = "<*>"
 MAX_CHARS = 512  # of the first line; a traceback's kind stands in its first line too
@@ -44,6 +46,16 @@ class Patterns:
             found = self._lines[line] = int.from_bytes(digest, "big", signed=True)
         return found
 
+    def numbers(self, messages: Sequence[str]) -> list[int]:
+        """Return the number of each message; of many it costs a third of asking for each."""
+        if messages and max(map(len, messages)) <= MAX_CHARS:
+            lines = _shape_of("\n".join(messages)).split(b"\n")
+            if len(lines) == len(messages):
+                found = list(map(self._lines.get, lines))
+                if None not in found:
+                    return cast("list[int]", found)
+        return list(map(self.number, messages))
+
     def template(self, message: str) -> str:
         """Return the message with numbers, ids, paths, addresses and quoted text masked."""
         return self._masked(_shape(message).decode("utf-8"))
@@ -72,8 +84,11 @@ def _shape(message: str) -> bytes:
     So most lines were met before, whatever their numbers. Bytes, because they translate ten times
     as fast as text.
     """
-    line = message[:MAX_CHARS].partition("\n")[0]
-    return line.encode("utf-8", "replace").translate(_DIGITS)
+    return _shape_of(message[:MAX_CHARS].partition("\n")[0])
+
+
+def _shape_of(text: str) -> bytes:
+    return text.encode("utf-8", "replace").translate(_DIGITS)
 
 
 def _masked(word: str) -> str:

@@ -37,8 +37,8 @@ class Rollups:
 
     def patterns(self, rows: Sequence[LogRow]) -> dict[bytes, int]:
         """Return id → pattern."""
-        number = self._patterns.number
-        return {row.id: number(row.message) for row in rows}
+        numbers = self._patterns.numbers([row.message for row in rows])
+        return {row.id: number for row, number in zip(rows, numbers, strict=True)}
 
     def unknown(
         self, stored: Iterable[LogRow], patterns: Mapping[bytes, int], today: int
@@ -51,6 +51,8 @@ class Rollups:
         if today != self._day:
             self._day = today
             self._known.clear()
+        if self._known.issuperset(patterns.values()):
+            return []
         new = {patterns[row.id]: row for row in stored if patterns[row.id] not in self._known}
         return [
             Template(pattern, self._patterns.template(row.message), row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,15 +12,19 @@ from godot.__main__ import main
 from godot.stream.replies import Entry
 from godot.worker.decode import Decoder
 
-decode = Decoder.decode
+decode_all = Decoder.decode_all
 
 
-def late(self: Decoder, entry: Entry, deliveries: int = 1) -> LogRow | Reject:
-    found = decode(self, entry, deliveries)
-    if isinstance(found, LogRow):
-        return msgspec.structs.replace(found, created_at_us=time.time_ns() // 1000)
-    return found
+def late(
+    self: Decoder, entries: Sequence[Entry], deliveries: Sequence[int]
+) -> list[LogRow | Reject]:
+    return [
+        msgspec.structs.replace(found, created_at_us=time.time_ns() // 1000)
+        if isinstance(found, LogRow)
+        else found
+        for found in decode_all(self, entries, deliveries)
+    ]
 
 
-Decoder.decode = late  # type: ignore[method-assign]  # the mutation
+Decoder.decode_all = late  # type: ignore[method-assign]  # the mutation
 main()

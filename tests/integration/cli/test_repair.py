@@ -146,17 +146,17 @@ def test_what_kills_whoever_receives_it_is_condemned_unread(here, bench, dead_wo
 def test_what_kills_the_claim_itself_is_condemned_too_and_holds_up_no_neighbour(
     here, bench, dead_worker, monkeypatch
 ):
-    decode = Decoder.decode
+    decode_all = Decoder.decode_all
 
-    def deadly(self: Decoder, entry: Entry, deliveries: int = 1) -> LogRow | Reject:
-        if b"poison" in entry.raw:
+    def deadly(self: Decoder, entries: list[Entry], deliveries: list[int]) -> list[LogRow | Reject]:
+        if any(b"poison" in entry.raw for entry in entries):
             raise MemoryError
-        return decode(self, entry, deliveries)
+        return decode_all(self, entries, deliveries)
 
     bench.add_raw(component="c", level="INFO", message="poison")
     bench.append(bench.records(1))
     deliver(dead_worker, 2, bench.settings.max_deliveries)
-    monkeypatch.setattr(Decoder, "decode", deadly)
+    monkeypatch.setattr(Decoder, "decode_all", deadly)
     for stored in (0, 1, 1):
         with pytest.raises(MemoryError):
             here("claim", "--yes")

@@ -8,34 +8,40 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from typing import Any
 
+from dewey_logs import LogRow, Reject
 from godot.settings import load
-from godot.stream import replies
+from godot.stream import group, reclaim, replies
 from godot.stream.replies import Entry
 from godot.worker import loop
 from godot.worker.decode import Decoder
 
-decode = Decoder.decode
-received = replies.entry
+decode_all = Decoder.decode_all
+received = replies.entries
 
 
-def die(entry: Entry) -> None:
-    if entry.fields.get(b"message") == b"poison":
+def die_of_any(found: Sequence[Entry]) -> None:
+    if any(entry.fields.get(b"message") == b"poison" for entry in found):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def deadly(self: Decoder, entry: Entry, deliveries: int = 1):
-    die(entry)
-    return decode(self, entry, deliveries)
+def deadly(
+    self: Decoder, entries: Sequence[Entry], deliveries: Sequence[int]
+) -> list[LogRow | Reject]:
+    die_of_any(entries)
+    return decode_all(self, entries, deliveries)
 
 
-def deadly_received(raw: object) -> Entry:
-    entry = received(raw)
-    die(entry)
-    return entry
+def deadly_received(raw: Sequence[Any] | None) -> list[Entry]:
+    found = received(raw)
+    die_of_any(found)
+    return found
 
 
-Decoder.decode = deadly  # type: ignore[method-assign]  # the mutation
+Decoder.decode_all = deadly  # type: ignore[method-assign]  # the mutation
 if "receive" in sys.argv:
-    replies.entry = deadly_received
+    for module in (replies, group, reclaim):
+        setattr(module, "entries", deadly_received)  # noqa: B010  # a name that they only import
 sys.exit(loop.run(load()))

@@ -147,7 +147,7 @@ def test_an_exception_nobody_expects_counts_against_the_entry(bench: Bench, sett
 
     bench.append(bench.records(1))
     (poison,) = suspected(settings, 1)
-    monkeypatch.setattr(Decoder, "decode", decode)
+    monkeypatch.setattr(Decoder, "decode_all", decode)
     with pytest.raises(MemoryError):
         Worker(settings, threading.Event()).run()
     client = connect(settings)
