@@ -84,6 +84,24 @@ LEFT JOIN (pg_index x JOIN pg_class c ON c.oid = x.indexrelid)
 WHERE x.indisvalid IS NOT TRUE
 ORDER BY p.low, d.low, i.name;
 
+-- name: indexes_to_pack
+-- A partition's indexes that fill at many places at once.
+SELECT c.relname
+FROM pg_inherits h
+JOIN pg_index x ON x.indexrelid = h.inhrelid
+JOIN pg_class c ON c.oid = x.indexrelid
+WHERE h.inhparent IN ('logs_trace'::regclass, 'logs_component'::regclass, 'logs_warn_component'::regclass)
+  AND x.indrelid = %(part)s::regclass
+ORDER BY c.relname;
+
+-- name: rebuilds_cut_short
+-- What PostgreSQL leaves of a REINDEX CONCURRENTLY that did not come to its end.
+SELECT c.relname
+FROM pg_inherits h
+JOIN pg_index x ON x.indrelid = h.inhrelid
+JOIN pg_class c ON c.oid = x.indexrelid
+WHERE h.inhparent = 'logs'::regclass AND NOT x.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$';
+
 -- name: partitions_to_vacuum
 -- Those that are over, and were not vacuumed since.
 SELECT p.name

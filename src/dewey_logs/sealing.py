@@ -2,7 +2,8 @@
 
 Full text and JSON indexes cost more at ingest than all the rest together (docs/benchmarks.md), and
 built in one go they cost a fraction. So a partition is filled without them and sealed when it is
-over: indexes CONCURRENTLY, which holds no writer up, then VACUUM. One that grows beyond what a
+over: indexes CONCURRENTLY, which holds no writer up, then VACUUM. Those by trace and component
+filled in no order and are half empty, so they are built anew, too. One that grows beyond what a
 query can read in a second is sealed in parts meanwhile: indexes of a stretch of time that ends a
 little before the newest record, so that only what comes late is sorted into them. When it is over,
 the rest gets its own; nothing is indexed twice. What parts there are the catalog alone says.
@@ -73,8 +74,10 @@ def seal(owner_url: str) -> Sealed:
         if row is None or not row[0]:
             return Sealed([], [])
         connection.execute(f"SET maintenance_work_mem = '{BUILD_MEMORY}'")
+        if connection.execute(statement("old_snapshot")).fetchone():
+            return Sealed([], [])  # for nothing: the last step of each is to wait for that one
         built = _index(connection)
-        vacuumed = _vacuum(connection)
+        vacuumed = _close(connection)
         for part in sorted({part for part, _ in built} - {*vacuumed}):
             _try(connection, "ANALYZE {}", part)  # what the planner knows is of before that stretch
         return Sealed([name for _, name in built], vacuumed)
@@ -83,8 +86,6 @@ def seal(owner_url: str) -> Sealed:
 def _index(connection: Connection) -> list[tuple[str, str]]:
     """Build what is due; return partitions and names of indexes."""
     built: list[tuple[str, str]] = []
-    if connection.execute(statement("old_snapshot")).fetchone():
-        return built  # it would build for nothing: the last step is to wait for that one
     parameters = {
         "many_rows": MANY_ROWS,
         "most_share": MOST_SHARE,
@@ -105,9 +106,16 @@ def _index(connection: Connection) -> list[tuple[str, str]]:
     return built
 
 
-def _vacuum(connection: Connection) -> list[str]:
+def _close(connection: Connection) -> list[str]:
+    """Pack and vacuum what is over; return the partitions."""
+    for (index,) in connection.execute(statement("rebuilds_cut_short")).fetchall():
+        _try(connection, "DROP INDEX CONCURRENTLY {}", index)
     found = connection.execute(statement("partitions_to_vacuum"), {"over_s": OVER_S}).fetchall()
-    done = [part for (part,) in found if _try(connection, "VACUUM (FREEZE, ANALYZE) {}", part)]
+    done = [
+        part
+        for (part,) in found
+        if _packed(connection, part) and _try(connection, "VACUUM (FREEZE, ANALYZE) {}", part)
+    ]
     row = connection.execute(statement("parent_is_analysed")).fetchone()
     if done and not (row and row[0]):
         with suppress(psycopg.errors.LockNotAvailable):
@@ -115,9 +123,15 @@ def _vacuum(connection: Connection) -> list[str]:
     return done
 
 
-def _try(connection: Connection, command: LiteralString, part: str) -> bool:
+def _packed(connection: Connection, part: str) -> bool:
+    """Build its indexes by trace and component anew; say whether all could be."""
+    found = connection.execute(statement("indexes_to_pack"), {"part": part}).fetchall()
+    return all(_try(connection, "REINDEX INDEX CONCURRENTLY {}", index) for (index,) in found)
+
+
+def _try(connection: Connection, command: LiteralString, name: str) -> bool:
     try:
-        connection.execute(sql.SQL(command).format(sql.Identifier(part)))
+        connection.execute(sql.SQL(command).format(sql.Identifier(name)))
     except GONE_OR_HELD:
         return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -229,6 +230,26 @@ def test_an_index_that_was_cut_short_is_built_again(store, dewey_url, database, 
     assert indexed(dewey_url) == set()
     assert seal(dewey_url).indexed == [f"{name(-1)}_data", f"{name(-1)}_text"]
     assert database.one(broken) == 0
+
+
+def test_indexes_that_filled_in_no_order_are_packed(store, dewey_url, database, maker):
+    for n in range(20):
+        day_us = maker.now_us - DAY_US + n * 1_000
+        traces = [str(uuid.uuid4()) for _ in range(1_000)]
+        rows = [maker.row(created_at_us=day_us + i, trace_id=t) for i, t in enumerate(traces)]
+        store.write(batch(rows))
+    size = f"SELECT pg_relation_size('{name(-1)}_trace_id_created_at_idx')"
+    before = database.one(size)
+    database.connection.execute(
+        f"CREATE INDEX CONCURRENTLY cut_ccnew1 ON {name(-1)} (component, created_at)"
+    )
+    database.connection.execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'cut_ccnew1'::regclass"
+    )
+    assert seal(dewey_url).vacuumed == [name(-1)]
+    assert database.one(size) < 0.9 * before
+    assert database.one("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
+    assert database.one("SELECT to_regclass('cut_ccnew1') IS NULL")
 
 
 def test_one_process_at_a_time_seals(store, dewey_url, maker):
