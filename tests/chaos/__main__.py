@@ -7,6 +7,7 @@ import secrets
 import sys
 from functools import partial
 
+from dewey_logs.layout import SEARCH_INDEXES
 from tests.chaos.each import each
 from tests.chaos.faults import MATRIX, NOT_INJECTED
 from tests.chaos.fleet import GODOT
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--worker-module", default=GODOT, help="a mutant, to see the harness fail")
     through = "mcp: the workers store through a Dewey"
     parser.add_argument("--store", choices=("direct", "mcp"), default="direct", help=through)
+    parser.add_argument("--search-index", choices=SEARCH_INDEXES, default="sealed")
     parser.add_argument("--each", action="store_true", help="one fault after the other, a row each")
     parser.add_argument("--times", type=int, default=3, help="how often, with --each")
     parser.add_argument("--list", action="store_true", help="list the faults and end")
@@ -53,6 +55,7 @@ def main() -> int:
         module=given.worker_module,
         maxlen=given.maxlen,
         store=given.store,
+        search_index=given.search_index,
     ) as here:
         load = Load(named_rate=given.rate)
         if given.each:

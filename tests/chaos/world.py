@@ -15,6 +15,7 @@ from typing import Any, LiteralString, cast
 import psycopg
 import redis
 
+from dewey_logs.layout import Layout
 from dewey_logs.migrations import migrate
 from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
@@ -51,8 +52,10 @@ class World:
         reclaim_idle_ms: int = 2_000,
         calm: bool = False,
         store: str = "direct",
+        search_index: str = "sealed",
     ) -> None:
         self.folder = folder
+        self._layout = Layout(search_index=search_index)
         self.reclaim_s = reclaim_idle_ms / 1000
         self.book = Book()
         # entries that were settled while nothing could be kept of them, or destroyed
@@ -129,7 +132,7 @@ class World:
         self.postgres.create_database("dewey")
         if isinstance(self.volumes, Volumes):
             self.volumes.settle(self.postgres, "dewey")
-        migrate(self.postgres.url("dewey"))
+        migrate(self.postgres.url("dewey"), self._layout)
         self.sql(f"ALTER TABLE logs ADD CONSTRAINT chaos CHECK (message <> '{REFUSED}')")
         if schema:
             self.sql(schema)

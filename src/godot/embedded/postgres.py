@@ -139,7 +139,6 @@ class Postgres:
             "shared_buffers": "256MB",
             "max_wal_size": "2GB",
             "checkpoint_timeout": "15min",
-            "wal_compression": "on",
             "max_connections": "100",
             "log_min_messages": "warning",
         }
