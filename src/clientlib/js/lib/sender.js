@@ -24,49 +24,33 @@ const { AsyncResource } = require('node:async_hooks');
 const { performance } = require('node:perf_hooks');
 const timers = require('node:timers/promises');
 const { Intake } = require('./buffer.js');
+const { Dispatch, FAILURES_AT_EXIT, MAX_TAKEN } = require('./dispatch.js');
 const { say } = require('./fallback.js');
-const { Marks } = require('./flush.js');
-const { Framer } = require('./framing.js');
-const { Producer } = require('./identity.js');
 const { LastWords, standStill } = require('./lastwords.js');
 const { Levels } = require('./levels.js');
-const { Packer } = require('./packer.js');
-const { Shipping } = require('./shipping.js');
 const { run, runNow } = require('./tasks.js');
 const { Transport } = require('./transport.js');
 const { Watch } = require('./watch.js');
 
 const LINGER_MS = 20;
-const MAX_TAKEN = 500;
 const MAX_AHEAD = 2_000; // packed records, those on their way included
-const LEAST_PATIENCE_MS = 200; // for the last words of a process
 const LAST_WORDS_MS = 400; // beyond the deadline, to print what was not sent
-const FAILURES_AT_EXIT = 2;
 const STUMBLE_MS = 100;
-const UNNAMED = '-';
 
 // The loop belongs to no request: run from here it inherits no AsyncLocalStorage of a caller's.
 const nobody = new AsyncResource('godot');
 
 /** One process's (or thread's) way to one stream; shared by all loggers with the same settings. */
 class Sender {
-  producer = new Producer();
   levels = new Levels();
   intake;
-  #shipping;
+  #dispatch;
   #transport;
   #watch;
-  #framer;
-  #packer;
-  #marks = new Marks();
-  #component = UNNAMED;
   #lookUp;
   #running = false;
   #stopping = false;
-  #hurried = false; // one attempt at once for a caller who waits
   #stumbled = false;
-  #deadline = null;
-  #givenUpAt = 0; // up to this number nobody waits for delivery any more: it was tried and printed
   #ring = () => {}; // ends a pause
 
   /** `lookUp` returns the URL to use when nobody gave one, else it is null. */
@@ -74,7 +58,6 @@ class Sender {
     this.intake = new Intake(destination.bufferRecords, destination.bufferBytes, () =>
       this.#wake(),
     );
-    this.#framer = new Framer(destination.stream, destination.maxlen);
     this.#lookUp = lookUp;
     this.#transport = new Transport(destination.redisUrl, {
       lookUp,
@@ -83,17 +66,14 @@ class Sender {
       onClosed: () => this.#watch.lost(),
     });
     this.#watch = new Watch(destination.stream, this.#transport, this.levels);
-    const place = () => this.#transport.place;
-    this.#shipping = new Shipping(destination, this.producer, this.#framer, place);
-    const { drops } = this.#shipping;
-    this.#packer = new Packer(this.intake, this.producer, this.#framer, drops);
+    this.#dispatch = new Dispatch(destination, this.intake, () => this.#transport.place);
   }
 
   // -- called by callers ----------------------------------------------------------------------
 
-  /** Learn who logs: the first one names this producer; from now on levels are watched. */
+  /** Learn who logs; from now on levels are watched. */
   greet(source) {
-    if (this.#component === UNNAMED) this.#component = source.component;
+    this.#dispatch.greet(source);
     nobody.runInAsyncScope(() => this.#watch.start());
   }
 
@@ -104,20 +84,18 @@ class Sender {
    */
   flush(timeoutMs, maxFailures = Infinity) {
     if (!this.#running && !this.busy) return Promise.resolve(true);
-    const takenBefore = this.intake.length + this.intake.taken;
-    const dropped = this.#shipping.drops.total;
-    const answer = this.#marks.add(takenBefore, dropped, timeoutMs, maxFailures);
+    const answer = this.#dispatch.mark(timeoutMs, maxFailures);
     this.#wake();
     return answer;
   }
 
   /** Flush because the process ends: what is not sent in time is printed and named. */
   async finish(timeoutMs) {
-    this.#deadline = performance.now() + timeoutMs;
-    this.#transport.hurry(this.#patienceMs());
+    this.#dispatch.deadline = performance.now() + timeoutMs;
+    this.#transport.hurry(this.#dispatch.patienceMs);
     const delivered = await this.flush(timeoutMs + LAST_WORDS_MS, FAILURES_AT_EXIT);
-    this.#deadline = null;
-    if (!delivered) this.#givenUpAt = this.producer.last;
+    this.#dispatch.deadline = null;
+    if (!delivered) this.#dispatch.forgo();
     return delivered;
   }
 
@@ -141,29 +119,42 @@ class Sender {
 
   /** Say whether there is anything to send, tell or answer. */
   get busy() {
-    return this.intake.waiting || this.#shipping.busy || this.#marks.size > 0;
+    return this.#dispatch.busy;
   }
 
   /** Say whether there are records that the end of the process should wait for. */
   get holds() {
-    const isNew = this.producer.last > this.#givenUpAt;
-    return this.intake.waiting || (isNew && !this.#shipping.outbox.empty);
+    return this.#dispatch.holds;
   }
 
   /** Return the counters. */
   stats() {
-    const { outage, outbox, printer, drops, sent } = this.#shipping;
-    return {
-      state: outage.lasts ? 'outage' : this.producer.last ? 'delivering' : 'idle',
-      producer: this.producer.hex,
-      queued: this.intake.length,
-      waiting: outbox.length,
-      sent,
-      printed: printer.printed,
-      redacted: this.#framer.redacted,
-      outages: outage.count,
-      dropped: { ...drops.totals },
-    };
+    return this.#dispatch.stats();
+  }
+
+  // -- at `process.exit`, where nothing else runs any more ---------------------------------------
+
+  /** Do at once and standing still what the loop would do. */
+  finishNow(timeoutMs) {
+    if (!this.holds) {
+      this.printNow();
+      return;
+    }
+    const words = new LastWords(this.#lookUp?.() ?? this.#transport.url);
+    this.#dispatch.deadline = performance.now() + timeoutMs;
+    try {
+      runNow(this.#dispatch.last(), words);
+    } catch (error) {
+      say(`ended with ${this.intake.length} records not sent: ${bugAt(error)}`);
+    } finally {
+      words.close();
+    }
+  }
+
+  /** Print at once what is neither sent nor printed, where it was tried to send it. */
+  printNow() {
+    const { shipping } = this.#dispatch;
+    if (shipping.unprinted) runNow(shipping.printLast(), { pause: standStill });
   }
 
   // -- the loop -------------------------------------------------------------------------------
@@ -187,10 +178,10 @@ class Sender {
       exchange: (commands, patienceMs) =>
         this.#packAhead(this.#transport.exchange(commands, patienceMs)),
     };
-    if (!this.#marks.size) await this.#pause(LINGER_MS);
+    if (!this.#dispatch.marks.size) await this.#pause(LINGER_MS);
     do {
       try {
-        await run(this.#cycle(), world);
+        await run(this.#dispatch.step(), world);
         await this.#rest();
       } catch (error) {
         await this.#stumble(error);
@@ -201,51 +192,12 @@ class Sender {
     if (this.#stopping) this.#transport.close();
   }
 
-  /** Do at once and standing still what the loop would do: nothing else runs any more. */
-  finishNow(timeoutMs) {
-    if (!this.holds) {
-      this.printNow();
-      return;
-    }
-    const words = new LastWords(this.#lookUp?.() ?? this.#transport.url);
-    this.#deadline = performance.now() + timeoutMs;
-    try {
-      let failures = 0;
-      while (this.holds && failures < FAILURES_AT_EXIT && performance.now() < this.#deadline) {
-        runNow(this.#take(), words);
-        if (runNow(this.#deliver(), words)) continue;
-        failures++;
-        words.pause(STUMBLE_MS);
-      }
-      if (this.holds) runNow(this.#giveUp(), words);
-    } catch (error) {
-      say(`ended with ${this.intake.length} records not sent: ${bugAt(error)}`);
-    } finally {
-      words.close();
-    }
-  }
-
-  /** Print at once what is neither sent nor printed, where it was tried to send it. */
-  printNow() {
-    if (this.#shipping.unprinted) runNow(this.#shipping.printLast(), { pause: standStill });
-  }
-
-  *#cycle() {
-    const shipping = this.#shipping;
-    if (shipping.outage.lasts || !shipping.outbox.large) yield* this.#take();
-    if (this.#marks.size && this.#deadline !== null && performance.now() >= this.#deadline) {
-      yield* this.#giveUp();
-    } else if (this.#due()) {
-      yield* this.#deliver();
-    }
-    this.#resolve();
-  }
-
   /** Let records gather when there are few; sleep while an outage lasts. */
   async #rest() {
-    const { outage } = this.#shipping;
+    const { marks, shipping } = this.#dispatch;
+    const { outage } = shipping;
     if (this.intake.length >= MAX_TAKEN) return;
-    if (this.#marks.size) {
+    if (marks.size) {
       if (outage.lasts && !this.intake.length)
         await this.#pause(Math.min(LINGER_MS, outage.waitMs));
       return;
@@ -255,7 +207,7 @@ class Sender {
       await this.#pause(outage.waitMs);
       this.intake.idle = false;
     }
-    if (this.intake.length && !this.#marks.size && !this.#stopping) await this.#pause(LINGER_MS);
+    if (this.intake.length && !marks.size && !this.#stopping) await this.#pause(LINGER_MS);
   }
 
   #pause(ms) {
@@ -277,62 +229,16 @@ class Sender {
     await this.#pause(STUMBLE_MS);
   }
 
-  *#take() {
-    const parcels = this.#packer.take(MAX_TAKEN);
-    if (parcels.length) yield* this.#shipping.add(parcels);
-  }
-
   /** Pack what goes next while the server is busy, in turns, when there is a whole batch. */
   async #packAhead(answers) {
     let waits = true;
     void answers.then(() => (waits = false));
-    const { outage, outbox } = this.#shipping;
+    const { outage, outbox } = this.#dispatch.shipping;
     while (waits && !outage.lasts && this.intake.length >= MAX_TAKEN && outbox.length < MAX_AHEAD) {
-      runNow(this.#take(), null); // which waits for nothing when there is no outage
+      runNow(this.#dispatch.take(), null); // which waits for nothing when there is no outage
       await timers.setImmediate();
     }
     return answers;
-  }
-
-  #due() {
-    const { outage } = this.#shipping;
-    if (outage.lasts && this.#marks.size && !this.#hurried) return true;
-    return outage.lasts ? outage.waitMs === 0 : this.#shipping.busy;
-  }
-
-  *#deliver() {
-    this.#hurried = this.#marks.size > 0;
-    const patienceMs = this.#patienceMs();
-    const delivered = yield* this.#shipping.deliver(this.#component, patienceMs, this.#hurried);
-    if (!delivered) this.#marks.failed();
-    return delivered;
-  }
-
-  #patienceMs() {
-    if (this.#deadline === null) return Infinity;
-    return Math.max(LEAST_PATIENCE_MS, (this.#deadline - performance.now()) / 2);
-  }
-
-  *#giveUp() {
-    while (this.intake.waiting) yield* this.#take();
-    yield* this.#shipping.giveUp(this.#component, LEAST_PATIENCE_MS);
-    this.#marks.giveUp();
-  }
-
-  #resolve() {
-    if (!this.#marks.size) {
-      this.#hurried = false;
-      return;
-    }
-    const { outbox, drops } = this.#shipping;
-    this.#marks.resolve({
-      taken: this.intake.taken,
-      empty: !this.intake.length,
-      last: this.producer.last,
-      oldest: outbox.oldest,
-      told: !outbox.receipts.length && !drops.untold,
-      dropped: drops.total,
-    });
   }
 }
 
