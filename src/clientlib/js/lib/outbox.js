@@ -12,7 +12,6 @@ const { Fifo } = require('./fifo.js');
 
 const MAX_SENT_RECORDS = 1_000;
 const MAX_SENT_BYTES = 1_048_576;
-const NO_REPLY = 'no reply';
 
 class Outbox {
   #waiting = new Fifo();
@@ -109,28 +108,25 @@ class Outbox {
    * meanwhile. One without an answer may have been stored, so it stays exactly as it is.
    */
   settle(sent, replies) {
-    const answers = Array.from({ length: sent }, (_, i) =>
-      i < replies.length ? replies[i] : NO_REPLY,
-    );
     const receipts = this.receipts;
     this.receipts = [];
     receipts.forEach((receipt, i) => {
-      if (answers[i] === NO_REPLY) this.receipts.push(receipt);
-      else if (answers[i] !== null) this.#tellAgain(receipt);
+      if (i >= replies.length) this.receipts.push(receipt);
+      else if (replies[i] !== null) this.#tellAgain(receipt);
     });
     const kept = [];
     const printed = this.#printed;
-    answers.slice(receipts.length).forEach((answer, i) => {
-      const parcel = this.#waiting.shift();
-      if (answer === null) {
-        this.#bytes -= parcel.bytes;
-        if (i < printed) this.#printed--;
-      } else {
+    const records = this.#waiting.take(sent - receipts.length);
+    records.forEach((parcel, i) => {
+      if (replies[receipts.length + i] !== null) {
         kept.push(parcel);
+        return;
       }
+      this.#bytes -= parcel.bytes;
+      if (i < printed) this.#printed--;
     });
     this.#waiting.putBack(kept);
-    return sent - receipts.length - kept.length;
+    return records.length - kept.length;
   }
 
   #tellAgain({ parcel, reason, ranges }) {
@@ -146,4 +142,4 @@ class Outbox {
   }
 }
 
-module.exports = { Outbox, NO_REPLY };
+module.exports = { Outbox };

@@ -10,7 +10,7 @@ const { Announcement } = require('./announce.js');
 const { Drops, SHUTDOWN } = require('./buffer.js');
 const { Outage, Printer, say } = require('./fallback.js');
 const { Source } = require('./framing.js');
-const { Outbox, NO_REPLY } = require('./outbox.js');
+const { Outbox } = require('./outbox.js');
 const { STANDARD } = require('./redaction.js');
 const { command } = require('./resp.js');
 
@@ -109,7 +109,7 @@ class Shipping {
     this.sent += this.outbox.settle(parcels.length, replies);
     const refused = replies.slice(0, parcels.length).find((reply) => reply !== null);
     if (refused !== undefined) return refused;
-    if (replies.length < Math.max(1, parcels.length)) return broken ?? NO_REPLY;
+    if (replies.length < Math.max(1, parcels.length)) return broken ?? 'no reply';
     if (broken === null && replies.at(-1) !== null && !this.#unlisted) {
       this.#unlisted = true;
       say(`${this.#announcement.key} cannot be written: ${replies.at(-1)}`);
