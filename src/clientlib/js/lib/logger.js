@@ -212,11 +212,10 @@ class ICCMLogger {
   /** Take what is not text, large, made at another time, or not exact as JSON text. */
   #emitCarefully(level, message, data, encoded, traceId, given, at) {
     const notes = given ?? new Notes();
-    const errorAlone = isError(message) && (data === undefined || data === null);
     let copy = null;
     let text = encoded;
-    if (text === null || errorAlone) {
-      copy = copied(errorAlone ? message : data, notes);
+    if (text === null || isError(message)) {
+      copy = copied(isError(message) ? [message, data] : [data], notes);
       text = plainText(copy);
     }
     let words = messageText(message);
@@ -240,16 +239,24 @@ class Inheritance {
   }
 }
 
-/** Return plain data of a size that can be queued. */
-function copied(data, notes) {
+/** Return what was given of `values` as one plain object of a size that can be queued. */
+function copied(values, notes) {
+  const found = Object.create(null);
+  for (const value of values) {
+    if (value !== undefined && value !== null) Object.assign(found, plainObject(value, notes));
+  }
+  return queueable(godotRenamed(found), notes);
+}
+
+function plainObject(value, notes) {
   let found;
   try {
-    found = plain(asObject(data), notes);
+    found = plain(asObject(value), notes);
   } catch {
     notes.cleaned.add('values');
-    found = textOf(data);
+    found = textOf(value);
   }
-  return queueable(godotRenamed(typeof found === 'string' ? { value: found } : found), notes);
+  return typeof found === 'string' ? { value: found } : found;
 }
 
 /** Return a message's text; objects are shown as JSON, so that `log.info({…})` says something. */
@@ -257,7 +264,7 @@ function messageText(message) {
   if (typeof message !== 'object' || message === null || isError(message)) {
     return textOf(message);
   }
-  return ArrayBuffer.isView(message) ? textOf(message) : plainText(copied(message, new Notes()));
+  return ArrayBuffer.isView(message) ? textOf(message) : plainText(copied([message], new Notes()));
 }
 
 function redactor(settings, values) {

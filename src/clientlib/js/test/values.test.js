@@ -16,6 +16,7 @@ test('an error is logged with its stack, its causes and its own properties', () 
     log.error('failed', outer);
     log.error(outer);
     log.error('failed', { err: outer, a: 1 });
+    log.error(outer, { code: 'own', a: 1 });
   });
   for (const record of found.slice(0, 2)) {
     const data = dataOf(record);
@@ -29,6 +30,10 @@ test('an error is logged with its stack, its causes and its own properties', () 
     ['Error', 'outer', 'E1', 'inner'],
   );
   assert.match(err.stack, /^Error: outer\n/);
+  const { exception, ...own } = dataOf(found[3]);
+  assert.equal(found[3].message, 'Error: outer');
+  assert.match(exception, /^Error: outer\n {4}at .*\nCaused by: TypeError: inner\n/s);
+  assert.deepEqual(own, { code: 'own', a: 1 }); // data wins over the error's own
 });
 
 test('a secret in an error is redacted', () => {
