@@ -56,9 +56,11 @@ class Redactor {
   #search;
   #pairs;
 
-  constructor(fields = [], values = true) {
+  /** `fields` is a list of names, or one text with commas between them. */
+  constructor(/** @type {Iterable<string>} */ fields = [], values = true) {
     const names = new Map();
-    for (const name of [...DEFAULT_FIELDS, ...fields]) {
+    const own = typeof fields === 'string' ? fields.split(',') : fields;
+    for (const name of [...DEFAULT_FIELDS, ...own]) {
       const flat = flatOf(name);
       if (flat && !names.has(flat)) names.set(flat, name);
     }

@@ -36,6 +36,13 @@ test('a standard field is masked in any spelling, at any depth, whatever it hold
   }
 });
 
+test('names may be given as a list or as one text', () => {
+  for (const fields of [['ssn', 'pin code'], new Set(['ssn', 'pin_code']), 'ssn, pin-code']) {
+    const found = new Redactor(fields).data({ ssn: 'v', pinCode: 'v', s: 'v' });
+    assert.deepEqual({ ...found }, { ssn: MASK, pinCode: MASK, s: 'v' });
+  }
+});
+
 test('a name elsewhere in the key masks text but not numbers', () => {
   for (const key of [
     'tokens',
