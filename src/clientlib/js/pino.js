@@ -13,6 +13,7 @@ const { ICCMLogger } = require('./lib/logger.js');
 
 const TURN_LINES = 100;
 const FATAL = 60;
+const LEAST_MS = 1e11; // a smaller time is in seconds: these would be in 1973
 
 /** Return the stream that pino writes its lines to; `options` are those of ICCMLogger. */
 module.exports = function godotTransport(options = {}) {
@@ -52,10 +53,12 @@ function logLine(logger, line) {
     logger.info(line); // not pino's
     return;
   }
-  const { level, time, msg = '', pid, hostname, traceId, trace_id: snake, ...data } = found;
+  const { level, time, msg, pid, hostname, traceId, trace_id: snake, ...data } = found;
   const name = level >= FATAL ? 'FATAL' : level;
+  const text = msg ?? data.message ?? ''; // the other name that programs give it
+  if (msg === undefined) delete data.message;
   const hasData = Object.keys(data).length > 0;
-  logger.log(numbered(name), msg, hasData ? data : undefined, traceId ?? snake, wallMs(time));
+  logger.log(numbered(name), text, hasData ? data : undefined, traceId ?? snake, wallMs(time));
 }
 
 /** pino's numbers are ten higher than ours; a program may have it write names instead. */
@@ -63,6 +66,8 @@ function numbered(level) {
   return typeof level === 'number' ? level - 10 : level;
 }
 
+/** pino writes milliseconds unless it was told to write seconds or text. */
 function wallMs(time) {
-  return typeof time === 'string' ? Date.parse(time) : time;
+  if (typeof time === 'string') return Date.parse(time);
+  return time < LEAST_MS ? time * 1_000 : time;
 }

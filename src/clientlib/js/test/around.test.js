@@ -165,6 +165,23 @@ test('pino’s records arrive with their level, time, trace and data', async (t)
     assert.ok(Math.abs(Date.parse(record.created_at) - Date.now()) < 60_000);
 });
 
+test('pino’s seconds are no milliseconds, and its message may have the other name', async (t) => {
+  const options = { timestamp: pino.stdTimeFunctions.unixTime, messageKey: 'message' };
+  const found = await throughPino(t, options, (log) => {
+    log.info('placed');
+    log.info({ order: 7 }, 'paid');
+  });
+  assert.deepEqual(
+    found.map(({ message, data }) => [message, data]),
+    [
+      ['placed', undefined],
+      ['paid', '{"order":7}'],
+    ],
+  );
+  for (const record of found)
+    assert.ok(Math.abs(Date.parse(record.created_at) - Date.now()) < 60_000);
+});
+
 test('five thousand of pino’s records arrive', async (t) => {
   const found = await throughPino(t, {}, (log) => {
     for (let i = 0; i < 5_000; i++) log.info({ i }, 'm');
