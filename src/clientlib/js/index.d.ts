@@ -77,6 +77,7 @@ export declare class ICCMLogger {
     at?: number,
   ): void;
   isEnabled(level: LevelLike): boolean;
+  /** For this logger and its children; a level set from outside wins. */
   setLevel(level: LevelLike): void;
   /** A child whose records all carry these fields; a record's own data wins. */
   bind(fields: object): ICCMLogger;

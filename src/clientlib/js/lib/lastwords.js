@@ -5,10 +5,12 @@
 // Only what was not sent yet goes this way, with ids given already, so that what did arrive arrives
 // twice and is stored once. The thread takes about 50 ms to start.
 
+const fs = require('node:fs');
 const path = require('node:path');
 const { MessageChannel, Worker, receiveMessageOnPort } = require('node:worker_threads');
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
+const THREAD = 'lastwords-thread.js';
 const START_MS = 1_000; // beyond the patience with the server: a busy machine starts threads slowly
 
 /** A world for tasks in which everything blocks; its thread is started when it is needed. */
@@ -45,9 +47,12 @@ class LastWords {
 
   #start() {
     if (this.#worker !== null) return;
+    const file = path.join(__dirname, THREAD);
+    // the thread would say so itself, but only to an event loop
+    if (!fs.existsSync(file)) throw new Error(`${THREAD} is missing: bundlers must leave it alone`);
     const { port1, port2 } = new MessageChannel();
     const workerData = { url: this.#url, port: port2, answered: this.#answered };
-    this.#worker = new Worker(path.join(__dirname, 'lastwords-thread.js'), {
+    this.#worker = new Worker(file, {
       workerData,
       transferList: [port2],
       ...{ execArgv: [], env: {} }, // no loaders, no preloaded modules, no NODE_OPTIONS

@@ -68,4 +68,9 @@ test('what is published works from an empty folder, in both module systems', asy
   assert.equal(found[4].trace_id, '4bf92f35-77b3-4da6-a3ce-929d0e0e4736');
   assert.equal(found[0].data, '{"password":"[REDACTED]","m":{"id":5}}');
   assert.equal((await account(server, stream)).producers, 4);
+  // as in a bundle, which takes the modules along and not the thread's file
+  fs.rmSync(path.join(folder, 'node_modules/godot-logs/lib/lastwords-thread.js'));
+  const done = spawnSync(process.execPath, ['a.cjs'], { cwd: folder, env, encoding: 'utf8' });
+  assert.equal(JSON.parse(done.stdout).component, 'common');
+  assert.match(done.stderr, /lastwords-thread\.js is missing/);
 });
