@@ -12,11 +12,12 @@ const { idHead, idTail } = require('./identity.js');
 const { Notes } = require('./notes.js');
 const record = require('./record.js');
 const { MASK } = require('./redaction.js');
-const { asciiBulk, bulk } = require('./resp.js');
+const { asciiBulk, bulk, onePiece } = require('./resp.js');
 const { firstChars, isSafe, textOf } = require('./text.js');
 
 const MAX_TRACES_REMEMBERED = 1_000;
 const RECEIPT_MESSAGE = 'records dropped';
+const MAX_NAMES_REMEMBERED = 1_000;
 const CREATED_AT = '\r\n$10\r\ncreated_at\r\n$27\r\n';
 
 /**
@@ -38,14 +39,8 @@ class Source {
     this.component = component;
     this.redactor = redactor;
     this.bound = bound;
-    const name = bulk(new Notes().text('component', component, 4 * record.MAX_COMPONENT_CHARS));
-    this.ascii = isAscii(name);
-    this.heads = new Map(
-      Object.entries(record.Level).map(([level, number]) => [
-        number,
-        `$9\r\ncomponent\r\n${name}$5\r\nlevel\r\n${bulk(level)}$7\r\nmessage\r\n`,
-      ]),
-    );
+    this.heads = headsOf(component);
+    this.ascii = isAscii(this.heads.get(record.Level.INFO));
   }
 
   /** Return the fields in force: the logger's own over the context's; the last pair is kept. */
@@ -59,15 +54,32 @@ class Source {
   }
 }
 
+const heads = new Map();
+
+/** Return what stands before a message, by level. */
+function headsOf(component) {
+  let found = heads.get(component);
+  if (found === undefined) {
+    const name = bulk(new Notes().text('component', component, 4 * record.MAX_COMPONENT_CHARS));
+    found = new Map();
+    for (const [level, number] of Object.entries(record.Level)) {
+      const text = `$9\r\ncomponent\r\n${name}$5\r\nlevel\r\n${bulk(level)}$7\r\nmessage\r\n`;
+      found.set(number, onePiece(text));
+    }
+    if (heads.size < MAX_NAMES_REMEMBERED) heads.set(component, found);
+  }
+  return found;
+}
+
 /** Packs records for one stream. */
 class Framer {
-  #heads;
+  #adds; // what stands before the id, by the number of fields
   #traces = new Map();
   #tails = [];
   #tailsOf = -1;
   #ms = -1;
   #thousand = -1;
-  #idText = '';
+  #heads = [];
   #timeText = '';
   redacted = 0;
 
@@ -75,7 +87,7 @@ class Framer {
     const limit = bulk(String(maxEntries));
     const add = `$4\r\nXADD\r\n${bulk(stream)}$6\r\nMAXLEN\r\n$1\r\n~\r\n${limit}$1\r\n*\r\n`;
     const id = '$2\r\nid\r\n$36\r\n';
-    this.#heads = [5, 6, 7].map((fields) => `*${6 + 2 * fields}\r\n${add}${id}`);
+    this.#adds = [5, 6, 7].map((fields) => `*${6 + 2 * fields}\r\n${add}${id}`);
   }
 
   /** Return one parcel for each snapshot, numbered from `first`. */
@@ -144,7 +156,7 @@ class Framer {
       const notes = new Notes();
       const text = traceText(traceId, notes);
       if (!notes.empty || !isAscii(text)) return null;
-      part = text && tracePart(text);
+      part = text && onePiece(tracePart(text));
       if (typeof traceId !== 'string') return part;
       if (this.#traces.size >= MAX_TRACES_REMEMBERED) this.#traces.clear();
       this.#traces.set(traceId, part);
@@ -159,7 +171,7 @@ class Framer {
     if (ms !== this.#ms || thousand !== this.#thousand) this.#begin(ms, thousand);
     const head = this.#heads[(trace ? 1 : 0) + (data ? 1 : 0)];
     const command =
-      `${head}${this.#idText}${this.#tail(sequence, producer)}${CREATED_AT}${this.#timeText}` +
+      `${head}${this.#tail(sequence, producer)}${this.#timeText}` +
       `${MICROS[micros % 1_000]}${snapshot.source.heads.get(snapshot.level)}${ascii ? asciiBulk(message) : bulk(message)}` +
       `${trace}${data}`;
     return { sequence, command, bytes: ascii ? command.length : Buffer.byteLength(command) };
@@ -169,14 +181,15 @@ class Framer {
   #begin(ms, thousand) {
     this.#ms = ms;
     this.#thousand = thousand;
-    this.#idText = idHead(ms, thousand * 1_024);
-    this.#timeText = new Date(ms).toISOString().slice(0, -1);
+    const id = idHead(ms, thousand * 1_024);
+    this.#heads = this.#adds.map((add) => onePiece(add + id));
+    this.#timeText = onePiece(CREATED_AT + new Date(ms).toISOString().slice(0, -1));
   }
 
   #tail(sequence, producer) {
     if (producer !== this.#tailsOf) {
       this.#tailsOf = producer;
-      this.#tails = Array.from({ length: 1_024 }, (_, i) => idTail(i, producer));
+      this.#tails = Array.from({ length: 1_024 }, (_, i) => onePiece(idTail(i, producer)));
     }
     return this.#tails[sequence % 1_024];
   }

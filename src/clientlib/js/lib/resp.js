@@ -12,6 +12,24 @@ function asciiBulk(text) {
   return `$${text.length}\r\n${text}\r\n`;
 }
 
+/**
+ * Return the same text in one piece. What is put together with `+` remains a tree of its parts, and
+ * what many commands share would be climbed through again in each.
+ */
+function onePiece(text) {
+  return Buffer.from(text).toString();
+}
+
+/** Return commands as bytes; joining them as text first would copy them once more. */
+function bytesOf(commands) {
+  let length = 0;
+  for (const text of commands) length += text.length;
+  const bytes = Buffer.allocUnsafe(3 * length); // UTF-8 takes at most three for one of UTF-16
+  let end = 0;
+  for (const text of commands) end += bytes.write(text, end);
+  return bytes.subarray(0, end);
+}
+
 /** Return a whole command. */
 function command(parts) {
   return `*${parts.length}\r\n${parts.map((part) => bulk(String(part).toWellFormed())).join('')}`;
@@ -31,4 +49,4 @@ function partsOf(packed) {
   return found;
 }
 
-module.exports = { asciiBulk, bulk, command, partsOf };
+module.exports = { asciiBulk, bulk, bytesOf, command, onePiece, partsOf };

@@ -7,7 +7,7 @@
 // id is safe to repeat. These are inner modules of node-redis, so its minor version is pinned.
 
 const { MASK } = require('./redaction.js');
-const { command } = require('./resp.js');
+const { bytesOf, command } = require('./resp.js');
 const { readUrl } = require('./url.js');
 
 const CONNECT_TIMEOUT_MS = 1_000;
@@ -114,7 +114,7 @@ class Transport {
     } catch (error) {
       return { replies: [], broken: this.#reason(error), silent: error.message === SILENT };
     }
-    const { replies, broken } = await this.#send(commands.join(''), commands.length);
+    const { replies, broken } = await this.#send(bytesOf(commands), commands.length);
     return {
       replies: replies.map((reply) => (reply instanceof Error ? this.#reason(reply) : null)),
       broken: broken && this.#masked(broken),
@@ -122,7 +122,7 @@ class Transport {
     };
   }
 
-  #send(text, count) {
+  #send(packed, count) {
     return new Promise((resolve) => {
       if (this.#socket === null) {
         resolve({ replies: [], broken: 'not connected' });
@@ -130,7 +130,7 @@ class Transport {
       }
       this.#expected.push({ count, replies: [], resolve });
       this.#arm();
-      this.#socket.write([[text]]);
+      this.#socket.write([[packed]]);
     });
   }
 
