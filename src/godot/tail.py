@@ -121,11 +121,12 @@ class Tail:
 
 def unsettled_from(now: StreamSnapshot) -> StreamID:
     """Return a position before every entry that may not be stored yet."""
-    if now.last_delivered_id is None:
+    group = now.group
+    if group.last_delivered_id is None:
         return ZERO
-    if now.pending_since_ms is None:
-        return now.last_delivered_id
-    return min(now.last_delivered_id, StreamID(now.pending_since_ms - 1, 2**64 - 1))
+    if group.pending_since_ms is None:
+        return group.last_delivered_id
+    return min(group.last_delivered_id, StreamID(group.pending_since_ms - 1, 2**64 - 1))
 
 
 def view_of(row: LogRow) -> LogRecordView:

@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from godot.status import size
+from godot.wording import size
 from tests.chaos import memory
 from tests.chaos.interruption import interruptible
 from tests.chaos.programs import ProgramReport

@@ -219,14 +219,13 @@ def _showing(page: Page, order: str) -> str:
 @click.pass_context
 def status(context: click.Context, output: str) -> None:
     """Show whether records arrive: stream, group, store, producers. [read]"""
-    from godot import status as look
+    from godot import snapshot
     from godot.settings import load
+    from godot.status import as_document, as_lines
 
-    found = look.take(load())
-    emit_document(
-        look.as_document(found), look.as_lines(found), output=output, schema="godot.status/1"
-    )
+    found = snapshot.take(load())
+    emit_document(as_document(found), as_lines(found), output=output, schema="godot.status/1")
     for problem in found.problems:
         note(problem)
-    if found.unreachable:
+    if found.problems:
         context.exit(UNREACHABLE)

@@ -179,7 +179,7 @@ def pending(min_idle_ms: int, min_deliveries: int, limit: int, payload: bool, ou
 def _pending_row(item: Pending, output: str) -> Row:
     import time
 
-    from godot.status import age
+    from godot.wording import age
 
     age_ms = max(0, int(time.time() * 1000) - item.id.ms)
     row: Row = {

@@ -102,7 +102,7 @@ class Backends:
         """Ask both sides whether they answer; blocks."""
         found = {"redis": False, "group": False, "postgres": False}
         try:
-            found["group"] = snapshot.take(self._settings).group_exists
+            found["group"] = snapshot.take(self._settings).group.exists
             found["redis"] = True
         except GodotError:
             pass

@@ -15,10 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from godot.errors import GodotError
+from godot import snapshot
 from godot.settings import Settings
-from godot.stream import snapshot
-from godot.stream.rate import Rate, buffer_seconds, loss_in_seconds, rate
+from godot.snapshot import Snapshot
+from godot.stream.rate import buffer_seconds, loss_in_seconds
 from godot.stream.snapshot import StreamSnapshot
 
 LOOK_EVERY_S = 5.0
@@ -32,8 +32,7 @@ class StreamCollector(Collector):
         self._clock = clock
         self._lock = threading.Lock()
         self._due = 0.0
-        self._look: StreamSnapshot | None = None
-        self._rate: Rate | None = None
+        self._look: Snapshot | None = None
 
     def describe(self) -> Iterator[Metric]:
         """Name nothing: registering must not wait for Redis."""
@@ -42,27 +41,20 @@ class StreamCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of now."""
         with self._lock:
-            if self._clock() >= self._due:
-                self._look_again()
+            if self._look is None or self._clock() >= self._due:
+                self._look = snapshot.take(
+                    self._settings, self._look, once=True, without_store=True, clock=self._clock
+                )
                 self._due = self._clock() + LOOK_EVERY_S
-            look, found = self._look, self._rate
+            look = self._look
         up = GaugeMetricFamily(
             "godot_component_up", "1 while the component answers.", labels=["component"]
         )
-        up.add_metric(["redis"], float(look is not None))
+        up.add_metric(["redis"], float(look.stream is not None))
         yield up
-        if look is not None:
-            yield from _of_stream(look, found)
-            yield from _of_group(look)
-
-    def _look_again(self) -> None:
-        before = self._look
-        try:
-            self._look = snapshot.take(self._settings, clock=self._clock)
-        except GodotError:
-            self._look = self._rate = None
-        else:
-            self._rate = None if before is None else rate(before.reading, self._look.reading)
+        if look.stream is not None:
+            yield from _of_stream(look, look.stream)
+            yield from _of_group(look.stream)
 
 
 def _gauge(name: str, text: str, labels: dict[str, str], value: float) -> Metric:
@@ -71,7 +63,7 @@ def _gauge(name: str, text: str, labels: dict[str, str], value: float) -> Metric
     return made
 
 
-def _of_stream(look: StreamSnapshot, found: Rate | None) -> Iterator[Metric]:
+def _of_stream(found: Snapshot, look: StreamSnapshot) -> Iterator[Metric]:
     labels = {"stream": look.stream}
     added = CounterMetricFamily(
         "godot_stream_added_entries", "Entries ever added to the stream.", labels=list(labels)
@@ -84,9 +76,9 @@ def _of_stream(look: StreamSnapshot, found: Rate | None) -> Iterator[Metric]:
         ("backlog_entries", "Entries that are not settled, at most.", look.backlog),
         ("fill_ratio", "How full: of entries or of memory, whichever is higher.", look.fill_ratio),
     ]
-    if found is not None:
-        holds = buffer_seconds(look.room, found)
-        loss = loss_in_seconds(look.room, look.limit, found)
+    if found.rate is not None:
+        holds = buffer_seconds(look.room, found.rate)
+        loss = loss_in_seconds(look.room, look.limit, found.rate)
         gauges += [
             (
                 "buffer_seconds",
@@ -104,13 +96,14 @@ def _of_stream(look: StreamSnapshot, found: Rate | None) -> Iterator[Metric]:
 
 
 def _of_group(look: StreamSnapshot) -> Iterator[Metric]:
-    labels = {"stream": look.stream, "group": look.group}
+    group = look.group
+    labels = {"stream": look.stream, "group": group.name}
     pending = "Entries delivered and not acknowledged."
-    yield _gauge("group_pending_entries", pending, labels, look.pending)
-    yield _gauge("group_consumers", "Consumers of the group.", labels, look.consumers)
+    yield _gauge("group_pending_entries", pending, labels, group.pending)
+    yield _gauge("group_consumers", "Consumers of the group.", labels, len(group.consumers))
     for name, since_ms in (
-        ("undelivered", look.undelivered_since_ms),
-        ("pending", look.pending_since_ms),
+        ("undelivered", group.undelivered_since_ms),
+        ("pending", group.pending_since_ms),
     ):
         if since_ms is not None:
             text = f"When the oldest {name} entry was added; absent when there is none."

@@ -57,6 +57,6 @@ class Pace:
 
 def _why(now: StreamSnapshot) -> str:
     state = f"waiting: {now.backlog:,} of at most {now.limit:,} entries are not stored yet"
-    if not now.group_exists or not now.consumers:
+    if not now.group.consumers:
         return f"{state}, and no worker runs (start one: godot worker)"
     return state

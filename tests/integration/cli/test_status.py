@@ -8,10 +8,10 @@ from clientlib import Producer, make_record
 from godot.stream.append import Appender
 
 
-def test_nothing_sent_yet_is_empty_and_no_error(here):
+def test_nothing_sent_yet_is_no_error(here):
     done = here("status", "-o", "json")
     said = json.loads(done.stdout)
-    assert (done.returncode, said["state"], said["problems"]) == (0, "empty", [])
+    assert (done.returncode, said["state"], said["problems"]) == (0, "no-consumer", [])
     assert (said["stream"]["entries"], said["store"]["rows"]) == (0, 0)
 
 
@@ -19,7 +19,7 @@ def test_entries_without_a_worker_wait_and_it_says_so(here, settings):
     with Appender(settings) as appender:
         appender.append([make_record("t", "INFO", "m", producer=Producer()) for _ in range(3)])
     said = json.loads(here("status", "-o", "json").stdout)
-    assert said["state"] == "no worker"
+    assert said["state"] == "no-consumer"
     assert (said["group"]["undelivered"], said["group"]["exists"]) == (3, False)
     assert said["waiting_ms"] >= 0
 

@@ -57,7 +57,7 @@ def test_the_last_id_that_there_can_be_hides_nothing(bench: Bench, working, sett
     dead.release([entry.id for entry in dead.read_new(4, None)], 3_600_000)
     close(client)
     assert replay.measure(settings, ZERO, None).entries == 4
-    assert (bench.audited().total.in_stream, snapshot.take(settings).undelivered) == (3, 0)
+    assert (bench.audited().total.in_stream, snapshot.take(settings).group.undelivered) == (3, 0)
     with working(settings):
         eventually(bench.settled, "everything settled")
     found = bench.audited()

@@ -57,7 +57,8 @@ def scriptless(bench: Bench, settings: Settings) -> Iterator[Settings]:
 def looks(settings: Settings) -> list[Any]:
     """Look at the stream in all the ways that show no record."""
     found = snapshot.take(settings)
-    same = msgspec.structs.replace(found, now_ms=0, reading=None, memory_bytes=0)
+    group = msgspec.structs.replace(found.group, waiting_ms=0, consumers=())
+    same = msgspec.structs.replace(found, now_ms=0, at_s=0, bytes=0, memory_bytes=0, group=group)
     with Repair(settings) as repair:
         plan = repair.plan_claim(1)
         given_up = repair.plan_ack(plan.settle)
@@ -86,7 +87,7 @@ def test_looking_brings_no_payload_and_shows_the_same_without_scripts(
     assert after["total_net_output_bytes"] - before["total_net_output_bytes"] < 100_000
     assert found == looks(scriptless)
     shown, plan, *_, held = found
-    assert (shown.entries, shown.pending, shown.undelivered) == (3, 3, 1)
+    assert (shown.entries, shown.group.pending, shown.group.undelivered) == (3, 3, 1)
     assert (plan.settle, plan.without_payload) == ((taken[0].id, taken[2].id), (taken[1].id,))
     assert [item.sequence is not None for item in held.held] == [True, True, True]
     close(client)

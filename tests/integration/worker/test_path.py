@@ -19,7 +19,7 @@ def test_appended_records_are_stored_once_and_acknowledged(bench, working, setti
         eventually(bench.settled, "everything acknowledged")
     assert bench.stored() == 2_500
     assert bench.sql("SELECT count(DISTINCT data->>'i') FROM logs") == [(2_500,)]
-    assert take(settings).consumers == 0
+    assert take(settings).group.consumers == ()
 
 
 def test_the_ledger_says_what_became_of_every_sequence_number(bench, working, settings):
@@ -54,7 +54,7 @@ def test_sigterm_finishes_the_batch_and_leaves_nothing_behind(bench, spawn, sett
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(15) == 0
     assert bench.pending() == 0
-    assert take(settings).consumers == 0
+    assert take(settings).group.consumers == ()
     spawn()
     eventually(bench.settled, "the rest")
     assert bench.stored() == 5_000

@@ -4,9 +4,9 @@ import uuid
 
 from dewey_logs import LogRow, Source
 from godot.stream.ids import ZERO, StreamID
-from godot.stream.rate import Reading
 from godot.stream.snapshot import StreamSnapshot
 from godot.tail import unsettled_from, view_of
+from tests.unit.godot.looks import look
 
 TRACE = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
 
@@ -36,34 +36,17 @@ def test_a_row_is_shown_as_the_store_would_show_it():
     assert view.data == {"order": {"id": 8812, "tags": ["a", "b"]}, "ok": True, "n": 1}
 
 
-def look(delivered: StreamID | None, pending_since_ms: int | None) -> StreamSnapshot:
-    return StreamSnapshot(
-        stream="logs",
-        group="dewey",
-        now_ms=10_000,
-        exists=True,
-        entries=10,
-        limit=100,
-        added=10,
-        first_id=StreamID(1, 0),
-        last_id=StreamID(9_000, 0),
-        group_exists=delivered is not None,
+def waiting(delivered: StreamID | None, pending_since_ms: int | None) -> StreamSnapshot:
+    return look(
+        exists=delivered is not None,
         last_delivered_id=delivered,
-        undelivered=1,
-        undelivered_since_ms=None,
         pending=0 if pending_since_ms is None else 1,
         pending_since_ms=pending_since_ms,
-        consumers=1,
-        memory_bytes=1,
-        memory_limit_bytes=0,
-        server_version="valkey 9",
-        producers=(),
-        reading=Reading(0.0, 10, 9, 1),
     )
 
 
 def test_reading_begins_before_every_entry_that_may_not_be_stored():
-    assert unsettled_from(look(None, None)) == ZERO
-    assert unsettled_from(look(StreamID(5_000, 3), None)) == StreamID(5_000, 3)
-    assert unsettled_from(look(StreamID(5_000, 3), 4_000)) < StreamID(4_000, 0)
-    assert unsettled_from(look(StreamID(5_000, 3), 5_000)) < StreamID(5_000, 0)
+    assert unsettled_from(waiting(None, None)) == ZERO
+    assert unsettled_from(waiting(StreamID(5_000, 3), None)) == StreamID(5_000, 3)
+    assert unsettled_from(waiting(StreamID(5_000, 3), 4_000)) < StreamID(4_000, 0)
+    assert unsettled_from(waiting(StreamID(5_000, 3), 5_000)) < StreamID(5_000, 0)
