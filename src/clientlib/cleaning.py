@@ -11,7 +11,6 @@ bytes show that something may be wrong.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clientlib.errors import RecordError
+from clientlib.pattern import Pattern
 from clientlib.plain import MAX_DATA_BYTES, MAX_DEPTH, TOO_DEEP, Notes, foreign, plain, text_within
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _NOTES_ROOM = 20_480  # bytes kept free for the names of what was left out
 _encode = msgspec.json.Encoder().encode
 # A string that never ends is one match up to the end, also with a lone backslash there: were each
 # of its quotes tried as a beginning, 40 KB would keep a worker for seconds.
-_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_BRACKETS = Pattern(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def clean_text(value: str | bytes, max_bytes: int) -> tuple[str, int | None]:
@@ -128,6 +128,8 @@ def parse_data(raw: bytes, notes: Notes) -> dict[str, object]:
 
 
 def _parse_leniently(raw: bytes, notes: Notes) -> object:
+    import json  # seldom needed, and never for what the client itself encoded
+
     text = raw.decode("utf-8", "replace").removeprefix("\ufeff")
     if "\ufffd" in text:
         notes.cleaned.add("characters")

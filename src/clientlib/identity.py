@@ -9,11 +9,12 @@ the level filter, so a missing number is a lost record and can be named.
 
 from __future__ import annotations
 
-import random
-import re
+import os
 import threading
 from struct import Struct, unpack
 from typing import NamedTuple
+
+from clientlib.pattern import Pattern
 
 SEQUENCE_BITS = 36
 PRODUCER_BITS = 38
@@ -21,7 +22,7 @@ MAX_SEQUENCE = (1 << SEQUENCE_BITS) - 1
 MAX_PRODUCER = (1 << PRODUCER_BITS) - 1
 MAX_MS = (1 << 48) - 1
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID = Pattern(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _VERSION, _VARIANT = bytes(range(0x80, 0x90)), bytes(range(0x80, 0xC0))  # the bytes they stand in
 _halves = Struct(">QQ").unpack
 _tuple = tuple.__new__  # what a NamedTuple's constructor calls, without the Python around it
@@ -126,5 +127,5 @@ def read_record_ids(raw: bytes) -> tuple[list[int], list[int]] | None:
 
 
 def _random_number() -> int:
-    # SystemRandom: a program that seeds `random` in every worker must not make equal producers.
-    return random.SystemRandom().getrandbits(PRODUCER_BITS)
+    # Not from `random`: a program that seeds it in every worker must not make equal producers.
+    return int.from_bytes(os.urandom(5)) & MAX_PRODUCER

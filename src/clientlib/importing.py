@@ -6,7 +6,8 @@ Two things can happen meanwhile:
 - The program forks. Import locks held by our thread would stay held in the child for ever, so
   whoever forks waits for the import to end. The hook that waits must run before those of `logging`
   and `concurrent.futures`, which take locks that the import may need; hooks run in the reverse of
-  their order, so both are imported here first. And whatever redis would import only when it
+  their order, so both are imported here first, with what the sender itself would import otherwise
+  only when something goes wrong. And whatever redis would import only when it
   connects is imported with it.
 - The program ends, and its exit hook waits for us to send what it logged. By then
   `concurrent.futures.thread`, which redis needs, could not be imported any more.
@@ -20,7 +21,7 @@ from importlib import import_module
 from types import ModuleType
 
 FORK_PATIENCE_S = 5.0
-FIRST = ("logging", "concurrent.futures.thread")
+FIRST = ("logging", "traceback", "urllib.parse", "concurrent.futures.thread")
 WITH_REDIS = ("redis.backoff", "redis.maint_notifications", "redis.retry")
 ON_CONNECTING = ("secrets", "encodings.idna", "encodings.punycode")
 

@@ -7,16 +7,16 @@ small object that unfolds into millions can keep the caller.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import codecs
 import math
-import re
 import threading
-import traceback
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import msgspec
+
+from clientlib.pattern import Pattern
 
 MAX_DEPTH = 32
 MAX_DATA_BYTES = 262_144
@@ -27,7 +27,7 @@ MIN_INT, MAX_INT = -(1 << 63), (1 << 64) - 1
 TOO_DEEP = "[TOO DEEP]"
 
 codecs.lookup("utf-16-le")  # imported now: not in one thread while another one forks
-_UNSAFE = re.compile("[\x00\ud800-\udfff]")
+_UNSAFE = Pattern("[\x00\ud800-\udfff]")
 _encode = msgspec.json.Encoder().encode
 _inside_str = threading.local()
 
@@ -271,7 +271,7 @@ class _Walk:
     def other(self, value: object, depth: int) -> object:
         """Dataclasses, Structs, dates, UUIDs and enums as msgspec writes them; the rest as text."""
         if isinstance(value, bytes | bytearray | memoryview):
-            return base64.b64encode(value).decode()
+            return binascii.b2a_base64(value, newline=False).decode()
         try:
             simple = msgspec.to_builtins(value, str_keys=True, enc_hook=foreign)
         except Exception:  # noqa: BLE001  # RecursionError, or a property of the user's that raises
@@ -294,6 +294,8 @@ def _digits(value: int) -> str:
 
 def exception_text(exc: BaseException) -> str:
     """Return the traceback as text, its end when it is very long; no local variables."""
+    import traceback  # with `logging`, once there is a logger
+
     try:
         return "".join(traceback.format_exception(exc)).rstrip()[-MAX_TRACEBACK_CHARS:]
     except Exception:  # noqa: BLE001  # an exception may be as hostile as any data

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import enum
-import re
 import time
 from collections.abc import Mapping
 
@@ -18,6 +17,7 @@ import msgspec
 from clientlib.cleaning import as_object, clean_data, clean_text, data_text
 from clientlib.errors import RecordError
 from clientlib.identity import MAX_MS, Producer, parse_record_id, record_id
+from clientlib.pattern import Pattern
 from clientlib.plain import MAX_DATA_BYTES, MAX_DEPTH, Notes, text_of, utf8_size
 from clientlib.redaction import STANDARD, Redactor
 
@@ -42,7 +42,7 @@ MAX_COMPONENT_CHARS = 128
 MAX_MESSAGE_BYTES = 65_536
 MAX_TRACE_CHARS = 128
 
-_UUID_TEXT = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
+_UUID_TEXT = Pattern(r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 

@@ -22,6 +22,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from clientlib.pattern import Pattern
+
 MASK = "[REDACTED]"
 DEFAULT_FIELDS = (
     "password",
@@ -40,9 +42,10 @@ _LONG_NAME = 8  # a name this long is recognised inside a longer word: passwordh
 
 _KEEP, _MASK_TEXT, _MASK_ALL = 0, 1, 2
 _SEPARATORS = "-_. "
-_WORDS = re.compile(r"[^\W\d_]+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORDS = Pattern(r"[^\W\d_]+")
+_CAMEL = Pattern(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _DROP_SEPARATORS = str.maketrans("", "", _SEPARATORS)
+_BLANK_SEPARATORS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 
 # Folds ASCII upper case to lower and every digit to 0: nineteen zeros are a number that may not
 # fit 64 bits, which the sender looks for in the same pass.
@@ -53,11 +56,16 @@ _DROPPED = _SEPARATORS.encode()
 BIG_NUMBER = b"0" * 19
 
 # Shapes are looked for as they are spelled; only `bearer` comes in any case, and private keys are
-# found by the name of a standard field.
-_SHAPE_NEEDLES = (b"AKIA", b"ASIA", b"eyJ", b"github_pat_")
-_GITHUB_NEEDLES = (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")
-_BEARER = re.compile(r"(\b(?i:bearer)\s+)[A-Za-z0-9._~+/=-]{8,}")
-_SHAPES = re.compile(
+# found by the name of a standard field. A letter is found ten times as fast as a word that has it.
+_SHAPE_NEEDLES = (
+    (b"A", (b"AKIA", b"ASIA")),
+    (b"J", (b"eyJ",)),
+    (b"gh", (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_")),
+    (b"_", (b"github_pat_",)),
+    (b"@", (b"://",)),
+)
+_BEARER = Pattern(r"(\b(?i:bearer)\s+)[A-Za-z0-9._~+/=-]{8,}")
+_SHAPES = Pattern(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
@@ -66,20 +74,20 @@ _SHAPES = re.compile(
 )
 # Both take a whole run of their characters and decide afterwards: what the run as a whole lacks (a
 # dot, an @) no part of it has, and searching it again from each part is quadratic.
-_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}+(?P<dots>(?:\.[A-Za-z0-9_-]*){1,2})?")
-_URL = re.compile(
+_JWT = Pattern(r"\beyJ[A-Za-z0-9_-]{8,}+(?P<dots>(?:\.[A-Za-z0-9_-]*){1,2})?")
+_URL = Pattern(
     r"(?P<url>\b[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/:@\"'<>]*+:)"
     r"(?!\d++(?:[/?#]|\Z))(?P<run>[^\s\"'<>]++)"
 )
 # The value of a pair, and the scheme that is kept before it; up to the end when no quote closes it.
-_VALUE = re.compile(
+_VALUE = Pattern(
     r"\s{0,8}(?:(?:bearer|basic)\s+)?"
     r"(?:(?P<quote>\\?[\"'])(?P<quoted>.*?)(?:(?P=quote)|\Z)"
     r"|(?P<bare>\[REDACTED\]|[^\s\"'\\,;&}\])]+))",
     re.IGNORECASE | re.DOTALL,
 )
 # A cookie header is several pairs, and each of them is the cookie.
-_COOKIES = re.compile(
+_COOKIES = Pattern(
     r"(?i:(cookie\\?[\"']?\s{0,8}[:=]\s{0,8}\\?[\"']?))[^\s\"'\\;]+(?:;\s*[^\s\"'\\;]+)*"
 )
 
@@ -100,12 +108,12 @@ class Redactor:
         names = {_flat(name): name for name in reversed((*DEFAULT_FIELDS, *fields)) if _flat(name)}
         self.fields = tuple(reversed(names.values()))
         self.values = values
-        self._names = tuple((flat, _words(name)) for flat, name in names.items())
+        self._names = names
         self._judged: dict[str, int] = {}
         self._needles = (*_needles(self.fields), *((b"bearer",) if values else ()))
         # `password=…`, `"token": "…"`, `?api_key=…`: the name, up to where its value begins.
         loose = "|".join(_loose(name) for name in sorted(self.fields, key=len, reverse=True))
-        self._pairs = re.compile(
+        self._pairs = Pattern(
             rf"(?P<name>(?:{loose})[\w.-]{{0,40}})\\?[\"']?\s{{0,8}}(?:=>|[:=])",
             re.IGNORECASE,
         )
@@ -117,12 +125,10 @@ class Redactor:
                 return True
         if not self.values:
             return False
-        for needle in _SHAPE_NEEDLES:
-            if needle in text:
+        for letter, needles in _SHAPE_NEEDLES:
+            if letter in text and any(needle in text for needle in needles):
                 return True
-        if b"gh" in text and any(needle in text for needle in _GITHUB_NEEDLES):
-            return True
-        return b"@" in text and b"://" in text
+        return False
 
     def data(self, value: object) -> object:
         """Return a copy of plain data (dicts, lists, text, numbers) without its secrets."""
@@ -176,7 +182,7 @@ class Redactor:
     def _verdict_anew(self, key: str) -> int:
         flat, words = _flat(key), _words(key)
         # what other characters part, such as `api:key`, the search over bytes does not see
-        names = [(name, sequence) for name, sequence in self._names if name in flat]
+        names = [(name, _words(given)) for name, given in self._names.items() if name in flat]
         for name, sequence in names:
             if flat == name or _ends(words, sequence) or (len(name) > 4 and flat.endswith(name)):
                 return _MASK_ALL
@@ -274,9 +280,8 @@ def _needles(fields: Iterable[str]) -> list[bytes]:
 
 def _loose(name: str) -> str:
     """Return a pattern for the name with any separators between its words."""
-    return (
-        r"[-_. ]?".join(re.escape(word) for word in re.split(r"[-_. ]+", name) if word) or r"(?!)"
-    )
+    words = name.translate(_BLANK_SEPARATORS).split(" ")
+    return r"[-_. ]?".join(re.escape(word) for word in words if word) or r"(?!)"
 
 
 STANDARD = Redactor()

@@ -10,19 +10,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
-from clientlib.endpoint import default_data_dir, read_endpoint
+from clientlib.endpoint import default_data_path, read_endpoint
 from clientlib.errors import ConfigError, RecordError
 from clientlib.fallback import say
 from clientlib.record import MAX_COMPONENT_CHARS, Level, parse_level
 from clientlib.redaction import Redactor
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+_DESCENDING = tuple(sorted(Level, reverse=True))
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -96,7 +95,7 @@ def read_level(value: object) -> Level:
 
 def level_of_number(number: int) -> Level:
     """Return the level that a stdlib logging number falls into."""
-    for level in (Level.ERROR, Level.WARN, Level.INFO, Level.DEBUG):
+    for level in _DESCENDING:
         if number >= level:
             return level
     return Level.TRACE
@@ -107,6 +106,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _url(text: str) -> str:
+    from urllib.parse import urlsplit  # 3 ms that only a logger needs
+
     parts = urlsplit(text)
     if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
         raise ValueError(text)
@@ -179,7 +180,7 @@ def load(
             values["redis_url_given"] = value is not None
         if value is None and setting.endpoint_key:
             if endpoint is None:
-                endpoint = read_endpoint(Path(env.get("GODOT_DATA_DIR") or default_data_dir()))
+                endpoint = read_endpoint(env.get("GODOT_DATA_DIR") or default_data_path())
             found = endpoint.get(setting.endpoint_key)
             value = found if isinstance(found, str) and found else None
         values[setting.field] = setting.default if value is None else value
@@ -194,7 +195,7 @@ def load(
 def found_redis_url(environ: Mapping[str, str] | None = None) -> str:
     """Return the URL for a program that was given none: a running stack's, else the default."""
     env = os.environ if environ is None else environ
-    endpoint = read_endpoint(Path(env.get("GODOT_DATA_DIR") or default_data_dir()))
+    endpoint = read_endpoint(env.get("GODOT_DATA_DIR") or default_data_path())
     found = endpoint.get("redis_url")
     return found if isinstance(found, str) and found else DEFAULT_REDIS_URL
 
@@ -212,8 +213,10 @@ def configured_redactor(
 
 def program_name() -> str:
     """Return a component for programs that name none: the script's or package's name."""
-    path = Path(sys.argv[0] if sys.argv else "")
-    name = path.parent.name if path.stem == "__main__" else path.stem
+    folder, file = os.path.split(sys.argv[0].rstrip("/") if sys.argv else "")
+    name = os.path.splitext(file)[0]
+    if name == "__main__":
+        name = os.path.basename(folder)
     return name[:MAX_COMPONENT_CHARS] if name and name[0] != "-" else "python"
 
 
@@ -236,7 +239,8 @@ def _variable(setting: Setting, env: Mapping[str, str], complain: Callable[[str]
     try:
         if not text and (file := env.get(f"{name}_FILE")):
             name, text = f"{name}_FILE", file
-            text = Path(file).read_text("utf-8").strip()
+            with open(file, encoding="utf-8") as opened:
+                text = opened.read().strip()
         return setting.read(text) if text else None
     except (ValueError, OSError) as exc:
         shown = "(hidden)" if setting.secret and isinstance(exc, ValueError) else repr(text)[:80]

@@ -7,19 +7,19 @@ request without a trace id is logged without one. Nothing here raises for what a
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from clientlib.context import Scope, current_trace_id, trace_context
 from clientlib.lifecycle import flush_all
+from clientlib.pattern import Pattern
 from clientlib.record import MAX_TRACE_CHARS, normal_trace_id
 
 TRACE_HEADER = "X-Trace-ID"
-_TRACEPARENT = re.compile(  # later versions may say more behind it
+_TRACEPARENT = Pattern(  # later versions may say more behind it
     r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 )
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = Pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Scoped = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scoped]]
