@@ -60,14 +60,23 @@ class Dispatch:
         if not wanted:
             return
         producer, first = self.producer.claim(wanted)
-        parcels, unreadable = self.framer.frame_whole(batch, producer, first)
-        shipping.add(parcels)
+        commands, unreadable = self.framer.frame_whole(batch, producer, first)
+        shipping.add(commands)
         for sequence in unreadable:
             shipping.drops.add(UNREADABLE, sequence, sequence)
         first += len(batch)
         for reason, n in refused:
             shipping.drops.add(reason, first, first + n - 1)
             first += n
+
+    def _take_whole(self) -> None:
+        """Pack the next batch while the server works on this one, if there is a whole one.
+
+        Not at the end of a process, where another thread may be at what is queued.
+        """
+        ending = self.deadline is not None or self.shipping.ended
+        if len(self._intake.queue) >= MAX_TAKEN and not ending:
+            self._take()
 
     def _due(self) -> bool:
         outage = self.shipping.outage
@@ -81,7 +90,10 @@ class Dispatch:
         if self.deadline is not None:
             patience_s = max(LEAST_PATIENCE_S, (self.deadline - time.monotonic()) / 2)
         delivered = self.shipping.deliver(
-            self.component, patience_s=patience_s, hurried=self._hurried
+            self.component,
+            patience_s=patience_s,
+            hurried=self._hurried,
+            meanwhile=self._take_whole,
         )
         if not delivered:
             self.marks.failed()

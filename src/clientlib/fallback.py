@@ -9,7 +9,6 @@ writable takes without blocking.
 from __future__ import annotations
 
 import os
-import random
 import select
 import sys
 import time
@@ -17,7 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from clientlib.framing import Parcel, fields_of
+from clientlib.framing import fields_of
 
 PIPE_BYTES = 4_096  # PIPE_BUF: a line up to this length is not torn by another writer's
 STDOUT_PATIENCE_MS = 250
@@ -36,10 +35,10 @@ def say(text: str) -> None:
         return
 
 
-def line_of(parcel: Parcel) -> bytes:
+def line_of(command: bytes) -> bytes:
     """Return a record as one JSON line: the fields of the stream entry, `data` as an object."""
     found: dict[str, object] = {}
-    for name, value in fields_of(parcel).items():
+    for name, value in fields_of(command).items():
         found[name.decode()] = msgspec.Raw(value) if name == b"data" else value.decode()
     return _encode(found) + b"\n"
 
@@ -57,13 +56,13 @@ class Printer:
         """Wait for stdout once more, whatever it did before: these are the last words."""
         self._patience_ms = STDOUT_PATIENCE_MS
 
-    def print(self, parcels: list[Parcel]) -> int:
+    def print(self, commands: list[bytes]) -> int:
         """Print the records as JSON lines; return how many of them, the first ones, it took."""
         before = self.printed
         chunk: list[bytes] = []
         size = 0
-        for parcel in parcels:
-            line = line_of(parcel)
+        for command in commands:
+            line = line_of(command)
             if chunk and size + len(line) > PIPE_BYTES:
                 if not self._write(chunk):
                     return self.printed - before
@@ -108,8 +107,7 @@ class Outage:
         jitter: Callable[[], float] | None = None,
     ) -> None:
         self._clock = clock
-        # A generator of our own: the program's may be seeded, and its numbers are not ours to take.
-        self._jitter = jitter or random.Random().random
+        self._jitter = jitter or _random
         self._since: float | None = None
         self._retry_at = 0.0
         self._failures = 0
@@ -143,3 +141,8 @@ class Outage:
         if self._since is not None:
             lasted_s, self._since = self._clock() - self._since, None
             say(f"{place} takes records again after {lasted_s:.1f} s: {account}")
+
+
+def _random() -> float:
+    """Return a number below 1; the generator of `random` may be seeded, and is the program's."""
+    return int.from_bytes(os.urandom(4)) / (1 << 32)

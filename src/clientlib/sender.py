@@ -29,7 +29,6 @@ import _thread
 import math
 import threading
 import time
-import traceback
 import weakref
 from collections.abc import Callable
 
@@ -42,6 +41,8 @@ from clientlib.levels import Levels
 from clientlib.settings import Destination
 from clientlib.stats import ClientStats
 from clientlib.watch import Watch
+
+threads: set[int] = set()  # of all senders: what these log must not be logged
 
 LINGER_S = 0.02
 ENDING_S = 0.05  # for a thread that was given its time already
@@ -219,6 +220,7 @@ class Sender:
 
     def _run(self) -> None:
         self.thread_id = _thread.get_ident()
+        threads.add(self.thread_id)
         while not self._ended and (not self._stopping or self._dispatch):
             try:
                 self._cycle()
@@ -227,6 +229,7 @@ class Sender:
                 self._stumble(exc)
         self._watch.stop()
         self._dispatch.shipping.close()
+        threads.discard(self.thread_id)
         self.thread_id = 0
         self._running = False
         self.intake.idle = True
@@ -249,14 +252,14 @@ class Sender:
     def _rest(self) -> None:
         """Sleep as long as nothing is to be done; let records gather when there are few."""
         intake, outage = self.intake, self._dispatch.shipping.outage
-        if len(intake.queue) >= MAX_TAKEN:
+        if len(intake.queue) >= MAX_TAKEN or (self._dispatch.shipping and not outage):
             return
         if self._dispatch.marks:
             if outage and not intake.queue:
                 intake.linger(min(LINGER_S, outage.wait_s))
             return
         if not intake.queue:
-            if not outage and (self._dispatch.shipping or self._stopping):
+            if not outage and self._stopping:
                 return
             wait_s = min(outage.wait_s if outage else math.inf, self._watch.wait_s)
             intake.wait(-1 if wait_s == math.inf else wait_s)
@@ -266,6 +269,8 @@ class Sender:
     def _stumble(self, exc: Exception) -> None:
         if not self._stumbled and not self._ended:
             self._stumbled = True
+            import traceback  # there since `logging` is: nothing is loaded here
+
             at = traceback.extract_tb(exc.__traceback__)[-1]  # not what it says: that may be secret
             place = f"{at.filename}:{at.lineno}"
             say(f"the sender goes on after {type(exc).__name__} at {place} (this is a bug)")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from clientlib.announce import Announcement
 from clientlib.buffer import SHUTDOWN, Drops
 from clientlib.fallback import Outage, Printer, say
-from clientlib.framing import Framer, Parcel, Source
+from clientlib.framing import Framer, Source, sequence_of
 from clientlib.identity import Producer
 from clientlib.outbox import NO_REPLY, Outbox, Receipt
 from clientlib.redaction import STANDARD
@@ -44,21 +45,31 @@ class Shipping:
         self._announcement = Announcement(destination.stream)
         self._unlisted = False  # the producers hash is refused, and that was told
         self._highest_sent = 0
-        self._ended = False
+        self.ended = False
         self.sent = 0
 
     def __bool__(self) -> bool:
         return bool(self.outbox or self.drops)
 
-    def add(self, parcels: list[Parcel]) -> None:
+    def add(self, commands: list[bytes]) -> None:
         """Take records over; during an outage they are printed at once."""
-        self.outbox.add(parcels)
+        self.outbox.add(commands)
         if self.outage:
             self._print_and_trim()
 
-    def deliver(self, component: str, *, patience_s: float | None, hurried: bool) -> bool:
-        """Send what goes next; False when not all of it was taken."""
-        reason = self._attempt(component, patience_s)
+    def deliver(
+        self,
+        component: str,
+        *,
+        patience_s: float | None,
+        hurried: bool,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> bool:
+        """Send what goes next; False when not all of it was taken.
+
+        `meanwhile` is done while the server works; it may add records.
+        """
+        reason = self._attempt(component, patience_s, None if self.outage else meanwhile)
         if reason is not None:
             self.outage.failed(self.transport.place, reason, hurried=hurried)
             self._print_and_trim()
@@ -85,10 +96,10 @@ class Shipping:
 
         What is logged afterwards is only printed, where stdout takes it at once.
         """
-        if self._ended:
+        if self.ended:
             self._print()
             return
-        self._ended = True
+        self.ended = True
         undelivered = len(self.outbox.unprinted())
         self._print_last()
         if undelivered:
@@ -97,7 +108,12 @@ class Shipping:
     def close(self) -> None:
         self.transport.close()
 
-    def _attempt(self, component: str, patience_s: float | None) -> str | None:
+    def _attempt(
+        self,
+        component: str,
+        patience_s: float | None,
+        meanwhile: Callable[[], None] | None,
+    ) -> str | None:
         """Return None when everything was taken, else the reason."""
         if self.outage:
             # Ask first: a receipt is only worth a number when someone may take it.
@@ -105,19 +121,17 @@ class Shipping:
             if answers.broken or answers.replies[0]:
                 return answers.broken or answers.replies[0]
         self._write_receipts(component)
-        parcels = self.outbox.batch()
-        for parcel in parcels:
-            self._highest_sent = max(self._highest_sent, parcel.sequence)
+        commands = self.outbox.batch()
+        newest = [receipt.command for receipt in self.outbox.receipts] + commands[-1:]
+        self._highest_sent = max(self._highest_sent, *map(sequence_of, newest))
         listing = self._announcement.command(
             self._producer.hex, self._highest_sent, component, self.drops.total
         )
-        commands = [*(parcel.command for parcel in parcels), listing]
-        answers = self.transport.exchange(commands, patience_s)
-        self.sent += self.outbox.settle(len(parcels), answers.replies)
-        for reply in answers.replies[: len(parcels)]:
-            if reply is not None:
-                return reply
-        if len(answers.replies) < max(1, len(parcels)):
+        answers = self.transport.exchange([*commands, listing], patience_s, meanwhile)
+        self.sent += self.outbox.settle(len(commands), answers.replies)
+        if refusal := next(filter(None, answers.replies[: len(commands)]), None):
+            return refusal
+        if len(answers.replies) < max(1, len(commands)):
             return answers.broken or NO_REPLY
         if answers.broken is None and answers.replies[-1] is not None and not self._unlisted:
             self._unlisted = True
@@ -138,8 +152,8 @@ class Shipping:
                 "reason": reason,
             }
             source = Source(self.outbox.next_component() or component, STANDARD)
-            parcel = self._framer.receipt(source, time.time_ns(), number, sequence, notes)
-            self.outbox.receipts.append(Receipt(parcel, reason, ranges))
+            command = self._framer.receipt(source, time.time_ns(), number, sequence, notes)
+            self.outbox.receipts.append(Receipt(command, reason, ranges))
 
     def _print_and_trim(self) -> None:
         self._print()

@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from clientlib import importing
 from clientlib.framing import bulk
 from clientlib.redaction import MASK
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from redis.connection import ConnectionInterface
 
 CONNECT_TIMEOUT_S = 1.0
 REPLY_TIMEOUT_S = 2.0
 ASIDE_PATIENCE_S = 0.5  # for what is asked beside the records, which wait meanwhile
+_TAKEN = {bytes, int}
 
 
 class Answers(NamedTuple):
@@ -51,18 +53,27 @@ class Transport:
         }
         self.number = 0  # of connections made so far
         self.told = False  # the server has told something by itself, since this was last cleared
+        self._next_arrived: Callable[[], object] = _nothing  # of the replies read from the socket
+        self._nothing_arrived: object = None
         self._reply_error: type[Exception] = Exception
         self._timeout_error: type[Exception] = TimeoutError
 
     @property
     def place(self) -> str:
         """The server's address as it may be shown: no user, no password, no options."""
-        parts = urlsplit(self.url)
+        parts = _split(self.url)
         where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
         return f"{parts.scheme}://{where}"
 
-    def exchange(self, commands: list[bytes], patience_s: float | None = None) -> Answers:
+    def exchange(
+        self,
+        commands: list[bytes],
+        patience_s: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Answers:
         """Send packed commands, connecting first if need be, and read one reply for each.
+
+        `meanwhile` is done once they are sent, while the server works.
 
         A connection that was kept and turns out to be closed (the server restarted, or it and
         everything between close what is idle) is made anew once, and the commands are sent again:
@@ -70,12 +81,17 @@ class Transport:
         each step, for a program that is about to end.
         """
         kept = self._connection is not None
-        answers = self._exchange(commands, patience_s)
+        answers = self._exchange(commands, patience_s, meanwhile)
         if kept and answers.broken and not answers.replies and not answers.silent:
-            return self._exchange(commands, patience_s)
+            return self._exchange(commands, patience_s, None)
         return answers
 
-    def _exchange(self, commands: list[bytes], patience_s: float | None) -> Answers:
+    def _exchange(
+        self,
+        commands: list[bytes],
+        patience_s: float | None,
+        meanwhile: Callable[[], None] | None,
+    ) -> Answers:
         replies: list[str | None] = []
         try:
             connection = self._connected(patience_s)
@@ -83,16 +99,38 @@ class Transport:
             if patience_s is not None:
                 read = partial(connection.read_response, timeout=patience_s)
             connection.send_packed_command([b"".join(commands)])  # type: ignore[no-untyped-call]  # redis-py
-            for _ in commands:
+            if meanwhile is not None:
+                meanwhile()
+            while len(replies) < len(commands):
                 try:
                     read()
                     replies.append(None)
                 except self._reply_error as exc:
                     replies.append(self._reason(exc))
+                self._take_arrived(replies)
         except Exception as exc:  # noqa: BLE001  # the URL, DNS, TLS, the socket, the protocol
             self.close()
             return Answers(replies, self._reason(exc), isinstance(exc, self._timeout_error))
         return Answers(replies)
+
+    def _take_arrived(self, replies: list[str | None]) -> None:
+        """Take the replies that came with one that was read: reading each costs ten times as much.
+
+        Usually all of them say that a command was taken: an entry's id, or a number.
+        """
+        found = list(iter(self._next_arrived, self._nothing_arrived))
+        if set(map(type, found)) <= _TAKEN:
+            replies += [None] * len(found)
+            return
+        for reply in found:
+            if isinstance(reply, self._reply_error):
+                replies.append(self._reason(reply))
+            elif isinstance(reply, Exception):
+                raise reply
+            elif isinstance(reply, list):  # told by the server by itself
+                self._pushed(reply)
+            else:
+                replies.append(None)
 
     # -- beside the records: what fails here is silent, and costs at most the connection ---------
 
@@ -183,6 +221,9 @@ class Transport:
             parser = connection._parser  # type: ignore[attr-defined]  # no public way to its pushes
             if hasattr(parser, "set_pubsub_push_handler"):
                 parser.set_pubsub_push_handler(self._pushed)
+            # hiredis's, and no public way to it; without hiredis each reply is read by itself
+            reader = getattr(parser, "_reader", None)
+            self._next_arrived = _nothing if reader is None else reader.gets
             self._connection = connection
             self.number += 1
         return self._connection
@@ -190,6 +231,7 @@ class Transport:
     def _make_pool(self) -> Any:
         redis = importing.redis()
         self._reply_error, self._timeout_error = redis.ResponseError, redis.TimeoutError
+        self._nothing_arrived = redis._parsers.hiredis.NOT_ENOUGH_DATA
         return redis.ConnectionPool.from_url(
             self.url,
             **self._timeouts_s,
@@ -202,11 +244,23 @@ class Transport:
 
     def _reason(self, exc: BaseException) -> str:
         text = " ".join(str(exc).split()) or type(exc).__name__
-        password = urlsplit(self.url).password
+        from urllib.parse import unquote
+
+        password = _split(self.url).password
         for spelling in (password, unquote(password or "")):
             if spelling:
                 text = text.replace(spelling, MASK)
         return text[:200]
+
+
+def _nothing() -> None:
+    """Have no replies at hand."""
+
+
+def _split(url: str) -> SplitResult:
+    from urllib.parse import urlsplit  # there since the settings were read: nothing is loaded here
+
+    return urlsplit(url)
 
 
 def _text(value: object) -> str:

@@ -7,11 +7,11 @@ import os
 import pytest
 
 from clientlib.fallback import LAST_RETRY_S, Outage, Printer, line_of, say
-from clientlib.framing import Framer, Parcel
+from clientlib.framing import Framer
 from tests.unit.clientlib.unsent import PRODUCER, idle_logger
 
 
-def parcels(count: int, message: str = "m") -> list[Parcel]:
+def commands(count: int, message: str = "m") -> list[bytes]:
     logger = idle_logger()
     for i in range(count):
         logger.info(message, {"i": i, "token": "secret"}, "t")
@@ -30,8 +30,8 @@ def pipe():
 
 
 def test_a_line_is_the_records_fields_as_json():
-    (parcel,) = parcels(1)
-    line = line_of(parcel)
+    (command,) = commands(1)
+    line = line_of(command)
     assert line.endswith(b"\n")
     found = json.loads(line)
     assert list(found) == ["id", "created_at", "component", "level", "message", "trace_id", "data"]
@@ -41,7 +41,7 @@ def test_a_line_is_the_records_fields_as_json():
 def test_lines_are_printed_whole_and_in_order(pipe):
     reader, writer = pipe
     printer = Printer(writer)
-    assert printer.print(parcels(100)) == 100
+    assert printer.print(commands(100)) == 100
     os.close(writer)
     with os.fdopen(os.dup(reader), "rb") as stream:
         lines = stream.read().splitlines()
@@ -53,19 +53,19 @@ def test_a_pipe_that_nobody_reads_does_not_stop_the_printer(pipe):
     reader, writer = pipe
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4_096)
     printer = Printer(writer)
-    taken = printer.print(parcels(300))
+    taken = printer.print(commands(300))
     assert 0 < taken < 100
     os.read(reader, 65_536)
-    assert 0 < printer.print(parcels(300)[taken:]) < 100, "it goes on when somebody reads"
+    assert 0 < printer.print(commands(300)[taken:]) < 100, "it goes on when somebody reads"
 
 
 def test_a_line_that_was_cut_short_spoils_no_other(pipe):
     reader, writer = pipe
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4_096)
     printer = Printer(writer)
-    assert printer.print(parcels(1, "x" * 10_000)) == 0
+    assert printer.print(commands(1, "x" * 10_000)) == 0
     said = os.read(reader, 65_536)
-    assert printer.print(parcels(5)) == 5
+    assert printer.print(commands(5)) == 5
     said += os.read(reader, 65_536)
     cut, *lines = said.splitlines()
     assert cut.endswith(b"xxx")
@@ -76,7 +76,7 @@ def test_a_closed_stdout_is_no_error(pipe):
     reader, writer = pipe
     os.close(reader)
     printer = Printer(writer)
-    assert (printer.print(parcels(3)), printer.printed) == (0, 0)
+    assert (printer.print(commands(3)), printer.printed) == (0, 0)
 
 
 def test_what_we_say_about_ourselves_is_one_line_on_stderr(capfd):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientlib import Producer, bind, make_record, parse_record_id, trace_context
-from clientlib.framing import Framer, Snapshot, Source, fields_of
+from clientlib.framing import Framer, Snapshot, Source, fields_of, sequence_of
 from clientlib.redaction import STANDARD
 from tests.unit.clientlib.unsent import PRODUCER, framed, idle_logger, shipped
 
@@ -47,6 +47,33 @@ def test_a_logger_and_make_record_agree_on_every_record(message, data, trace_id)
     ]
 
 
+def nested(levels: int, shape: str) -> object:
+    value: object = {}
+    for _ in range(levels - 1):
+        value = [value] if shape == "lists" else {"": value}
+    return {"": value} if shape == "lists" else value
+
+
+@pytest.mark.parametrize("shape", ["dicts", "lists"])
+@pytest.mark.parametrize("levels", [30, 31, 32, 33, 34])
+def test_what_is_nested_too_deep_is_cut_however_short_it_is(shape, levels):
+    data = nested(levels, shape)
+    (found,) = shipped(lambda log: log.info("m", data))
+    record = make_record("api", "INFO", "m", data, producer=Producer(1))
+    assert record.data is not None
+    assert found["data"] == record.data.decode()
+
+
+def test_no_trace_is_none_again_once_many_were_seen():
+    def log(logger):
+        for i in range(1_200):
+            logger.info("m", None, f"t{i}")
+            logger.info("m")
+
+    found = [record.get("trace_id") for record in shipped(log)]
+    assert found == [name for i in range(1_200) for name in (f"t{i}", None)]
+
+
 @given(st.lists(st.tuples(st.one_of(TEXT, HINTS), DATA), max_size=8))
 def test_a_record_does_not_depend_on_its_neighbours(records):
     logger = idle_logger()
@@ -66,9 +93,10 @@ def test_the_id_put_together_from_parts_is_the_id(sequence):
     source = Source("api", STANDARD)
     now_ns = 1_795_379_708_810_814_123
     batch: list[Snapshot] = [(20, now_ns, source, None, None, "m", b"", None)]
-    (parcel,) = Framer("s", 1_000).frame(batch, PRODUCER, sequence)
-    fields = fields_of(parcel)
+    (command,) = Framer("s", 1_000).frame(batch, PRODUCER, sequence)
+    fields = fields_of(command)
     assert parse_record_id(fields[b"id"]) == (1_795_379_708_810, sequence, PRODUCER)
+    assert sequence_of(command) == sequence
     assert fields[b"created_at"] == b"2026-11-22T20:35:08.810814Z"
 
 
@@ -76,8 +104,8 @@ def test_a_batch_over_a_millisecond_boundary_has_each_records_own_time():
     source = Source("api", STANDARD)
     times = [999_999, 1_000_000, 1_000_001_000, 59_999_999_999]
     batch: list[Snapshot] = [(20, ns, source, None, None, "m", b"", None) for ns in times]
-    parcels = Framer("s", 1_000).frame(batch, PRODUCER, 1)
-    assert [fields_of(parcel)[b"created_at"][17:] for parcel in parcels] == [
+    commands = Framer("s", 1_000).frame(batch, PRODUCER, 1)
+    assert [fields_of(command)[b"created_at"][17:] for command in commands] == [
         *(b"00.000999Z", b"00.001000Z", b"01.000001Z", b"59.999999Z")
     ]
 
@@ -85,9 +113,9 @@ def test_a_batch_over_a_millisecond_boundary_has_each_records_own_time():
 def test_the_command_is_one_xadd_with_a_limit():
     logger = idle_logger()
     logger.info("m", {"a": 1}, "t")
-    (parcel,) = Framer("s", 5_000).frame(logger._intake.take(1), PRODUCER, 1)
+    (command,) = Framer("s", 5_000).frame(logger._intake.take(1), PRODUCER, 1)
     reader = hiredis.Reader()
-    reader.feed(parcel.command)
+    reader.feed(command)
     found = reader.gets()
     assert found[:6] == [b"XADD", b"s", b"MAXLEN", b"~", b"5000", b"*"]
     assert found[6::2] == [
@@ -168,8 +196,8 @@ def test_loggers_with_different_rules_share_a_batch():
     logger.info("m", {"ssn": "1"})
     other.info("m", {"ssn": "1", "token": "2"})
     batch = logger._intake.take(9) + other._intake.take(9)
-    parcels = Framer("s", 1_000).frame(batch, PRODUCER, 1)
-    assert [fields_of(parcel)[b"data"] for parcel in parcels] == [
+    commands = Framer("s", 1_000).frame(batch, PRODUCER, 1)
+    assert [fields_of(command)[b"data"] for command in commands] == [
         b'{"ssn":"[REDACTED]"}',
         b'{"ssn":"1","token":"[REDACTED]"}',
     ]
@@ -178,8 +206,8 @@ def test_loggers_with_different_rules_share_a_batch():
 def test_a_receipt_names_the_dropped_numbers_and_is_a_warning():
     framer = Framer("s", 1_000)
     notes = {"dropped": 3, "ranges": [(5, 7)], "reason": "buffer_full"}
-    parcel = framer.receipt(Source("api", STANDARD), time.time_ns(), PRODUCER, 9, notes)
-    fields = fields_of(parcel)
+    command = framer.receipt(Source("api", STANDARD), time.time_ns(), PRODUCER, 9, notes)
+    fields = fields_of(command)
     assert fields[b"component"] == b"api"
     assert fields[b"level"] == b"WARN"
     assert fields[b"message"] == b"records dropped"

@@ -338,8 +338,14 @@ def test_a_wrong_argument_raises_at_construction():
 
 
 def test_importing_the_client_imports_nothing_that_only_a_sender_needs():
-    heavy = "{'redis', 'hiredis', 'asyncio', 'logging', 'concurrent.futures', 'socket'}"
-    code = f"import clientlib, sys; print(sorted({heavy} & set(sys.modules)))"
+    heavy = (
+        "{'redis', 'hiredis', 'asyncio', 'logging', 'concurrent.futures', 'socket', 'traceback', "
+        "'json', 'random', 'pathlib', 'urllib.parse', 'base64'}"
+    )
+    code = (
+        "import sys; there = set(sys.modules); from clientlib import ICCMLogger; "
+        f"print(sorted({heavy} & (set(sys.modules) - there)))"
+    )
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

@@ -4,12 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientlib.buffer import Drops
-from clientlib.framing import Parcel
+from clientlib.framing import sequence_of
+from clientlib.identity import record_id
 from clientlib.outbox import MAX_SENT_RECORDS, Outbox, Receipt
 
 
-def parcels(first: int, last: int, size: int = 10) -> list[Parcel]:
-    return [Parcel(n, b"x" * size) for n in range(first, last + 1)]
+def command(number: int, size: int = 60) -> bytes:
+    """Return as much of a command as the outbox reads: the record's id."""
+    return b"\r\n$2\r\nid\r\n$36\r\n%b".ljust(size - 34) % record_id(1, number, 7).encode()
+
+
+def commands(first: int, last: int, size: int = 60) -> list[bytes]:
+    return [command(n, size) for n in range(first, last + 1)]
 
 
 def outbox(max_records: int = 10, max_bytes: int = 10_000) -> tuple[Outbox, Drops]:
@@ -17,13 +23,13 @@ def outbox(max_records: int = 10, max_bytes: int = 10_000) -> tuple[Outbox, Drop
     return Outbox(max_records, max_bytes, drops), drops
 
 
-def numbers(found: list[Parcel]) -> list[int]:
-    return [parcel.sequence for parcel in found]
+def numbers(found: list[bytes]) -> list[int]:
+    return [sequence_of(each) for each in found]
 
 
 def test_the_newest_are_kept_and_the_oldest_named():
     box, drops = outbox(max_records=3)
-    box.add(parcels(1, 8))
+    box.add(commands(1, 8))
     box.trim()
     assert numbers(box.batch()) == [6, 7, 8]
     assert drops.take(9) == ("buffer_full", [(1, 5)])
@@ -31,7 +37,7 @@ def test_the_newest_are_kept_and_the_oldest_named():
 
 def test_the_bound_of_bytes_holds_too():
     box, drops = outbox(max_bytes=250)
-    box.add(parcels(1, 5, size=100))
+    box.add(commands(1, 5, size=100))
     box.trim()
     assert numbers(box.batch()) == [4, 5]
     assert drops.total == 3
@@ -39,7 +45,7 @@ def test_the_bound_of_bytes_holds_too():
 
 def test_what_was_taken_leaves_and_what_was_refused_stays_in_order():
     box, _ = outbox()
-    box.add(parcels(1, 5))
+    box.add(commands(1, 5))
     assert box.settle(5, [None, "OOM", None, "OOM", None]) == 3
     assert numbers(box.batch()) == [2, 4]
     assert box.oldest == 2
@@ -47,16 +53,16 @@ def test_what_was_taken_leaves_and_what_was_refused_stays_in_order():
 
 def test_what_has_no_answer_stays():
     box, _ = outbox()
-    box.add(parcels(1, 4))
+    box.add(commands(1, 4))
     assert box.settle(4, [None]) == 1
     assert numbers(box.batch()) == [2, 3, 4]
 
 
 def test_a_batch_is_bounded_but_never_empty():
     box, _ = outbox(max_records=5_000, max_bytes=1 << 40)
-    box.add(parcels(1, 1, size=3 << 20))
+    box.add(commands(1, 1, size=3 << 20))
     assert numbers(box.batch()) == [1]
-    box.add(parcels(2, 2_000))
+    box.add(commands(2, 2_000))
     assert box.large
     box.settle(1, [None])
     assert len(box.batch()) == MAX_SENT_RECORDS
@@ -64,8 +70,8 @@ def test_a_batch_is_bounded_but_never_empty():
 
 def test_receipts_go_first_and_come_apart_when_refused():
     box, drops = outbox()
-    box.add(parcels(1, 2))
-    box.receipts.append(Receipt(Parcel(9, b"r"), "full", [(3, 8)]))
+    box.add(commands(1, 2))
+    box.receipts.append(Receipt(command(9), "full", [(3, 8)]))
     assert numbers(box.batch()) == [9, 1, 2]
     assert box.settle(3, ["OOM", None, None]) == 2
     assert drops.take(9) == ("full", [(3, 8)])
@@ -76,7 +82,7 @@ def test_receipts_go_first_and_come_apart_when_refused():
 
 def test_a_receipt_without_an_answer_stays_as_it_is():
     box, drops = outbox()
-    receipt = Receipt(Parcel(9, b"r"), "full", [(3, 8)])
+    receipt = Receipt(command(9), "full", [(3, 8)])
     box.receipts.append(receipt)
     box.settle(1, [])
     assert list(box.receipts) == [receipt]
@@ -104,7 +110,7 @@ def test_whatever_happens_each_record_is_printed_at_most_once_and_none_is_forgot
     taken: set[int] = set()
     for step, argument in steps:
         if step == "add":
-            box.add(parcels(added + 1, added + argument))
+            box.add(commands(added + 1, added + argument))
             added += argument
         elif step == "print":
             shown = numbers(box.unprinted())[:argument]

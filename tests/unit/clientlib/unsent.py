@@ -39,10 +39,10 @@ def idle_logger(component: str = "api", level: str = "TRACE", **more: Any) -> IC
 def framed(logger: ICCMLogger) -> list[dict[str, str]]:
     """Return the fields of everything queued, as the sender would have packed it."""
     batch = logger._intake.take(100_000)
-    parcels = Framer("s", 100_000).frame(batch, PRODUCER, 1)
+    commands = Framer("s", 100_000).frame(batch, PRODUCER, 1)
     return [
-        {name.decode(): value.decode() for name, value in fields_of(parcel).items()}
-        for parcel in parcels
+        {name.decode(): value.decode() for name, value in fields_of(command).items()}
+        for command in commands
     ]
 
 
