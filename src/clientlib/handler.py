@@ -14,19 +14,20 @@ import logging
 from collections.abc import Iterable
 
 from clientlib.fallback import say
-from clientlib.lifecycle import is_sender_thread
 from clientlib.logger import ICCMLogger
 from clientlib.plain import Notes, exception_text, text_of
+from clientlib.sender import threads as sender_threads
 from clientlib.settings import level_of_number
 
 _IGNORED = ("redis", "clientlib", "push_response")
 _ORDINARY = frozenset(("DEBUG", "INFO", "WARNING", "ERROR", "TRACE", "WARN"))
 _MARK = "_godot_seen"
-LAST_S = 253_402_300_800  # the end of the year 9999
+LAST_S = 253_402_300_800.0  # the end of the year 9999
 
-_BLANK = vars(logging.LogRecord("", 0, "", 0, "", None, None))
+_LEVELS = {number: int(level_of_number(number)) for number in (5, 10, 20, 30, 40, 50)}
+
+_BLANK = tuple(vars(logging.LogRecord("", 0, "", 0, "", None, None)))
 _STANDARD = frozenset((*_BLANK, "message", "asctime", "taskName", _MARK))
-_PLAIN_SIZE = len(_BLANK) + 1  # and our mark
 
 
 class GodotHandler(logging.Handler):
@@ -69,19 +70,22 @@ class GodotHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the record over; never raises, also when `%` formatting or an attribute fails."""
         try:
-            if _MARK in record.__dict__ or _is_ours(record):
+            values = record.__dict__
+            if _MARK in values or _is_ours(record):
                 return
-            record.__dict__[_MARK] = True  # a second handler above must not send it again
-            level = level_of_number(record.levelno)
-            if not self._godot.is_enabled(level):
+            values[_MARK] = True  # a second handler above must not send it again
+            level = _LEVELS.get(record.levelno) or int(level_of_number(record.levelno))
+            godot = self._godot
+            if not godot.passes(level):
                 return
-            notes = None
-            if record.levelname not in _ORDINARY:
-                notes = Notes({"level": record.levelname})
-            data = _data_of(record)
+            data = _data_of(record, values)
             trace_id = data.pop("trace_id", None)
-            at_ns = _time_ns(record.created)
-            self._godot.emit_at(at_ns, int(level), _message_of(record), data, trace_id, notes)
+            message, at_ns = _message_of(record), _time_ns(record.created)
+            if record.levelname in _ORDINARY:
+                godot.emit(level, message, data, trace_id, at_ns)
+            else:
+                notes = Notes({"level": record.levelname})
+                godot.emit_at(at_ns, level, message, data, trace_id, notes)
         except Exception as exc:  # noqa: BLE001  # a log call must not fail
             # not handleError: it prints the message and its arguments, secrets and all
             name, kind = text_of(record.name)[:80], type(exc).__name__
@@ -97,7 +101,10 @@ class GodotHandler(logging.Handler):
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    return record.name.partition(".")[0] in _IGNORED or is_sender_thread(record.thread)
+    name = record.name
+    if name.startswith(_IGNORED) and name.partition(".")[0] in _IGNORED:
+        return True
+    return record.thread in sender_threads
 
 
 def _message_of(record: logging.LogRecord) -> str:
@@ -109,23 +116,30 @@ def _message_of(record: logging.LogRecord) -> str:
 
 def _time_ns(created: object) -> int:
     """Return a record's time; 0, which is now, for what no stream entry can say."""
-    if isinstance(created, int | float) and 0 < created < LAST_S:
-        return int(created * 1_000_000) * 1_000
+    if type(created) is int:
+        created = float(created) if 0 < created < LAST_S else 0.0
+    if isinstance(created, float) and 0.0 < created < LAST_S:
+        return int(created * 1e6) * 1_000
     return 0
 
 
-def _data_of(record: logging.LogRecord) -> dict[str, object]:
+def _data_of(record: logging.LogRecord, values: dict[str, object]) -> dict[str, object]:
+    """Return what `extra` brought, which usually stands behind what every record has."""
     found: dict[str, object] = {"logger": record.name}
-    values = record.__dict__
-    if len(values) > _PLAIN_SIZE:
-        found.update((name, value) for name, value in values.items() if name not in _STANDARD)
-    exc: object = record.exc_info
-    if isinstance(exc, tuple) and len(exc) == 3:
-        exc = exc[1]
-    if isinstance(exc, BaseException):
-        found["exception"] = exception_text(exc)
-    elif record.exc_text:
-        found["exception"] = record.exc_text
+    names = tuple(values)
+    if names[: len(_BLANK)] == _BLANK:
+        names = names[len(_BLANK) :]
+    for name in names:
+        if name not in _STANDARD:
+            found[name] = values[name]
+    if record.exc_info is not None or record.exc_text:
+        exc: object = record.exc_info
+        if isinstance(exc, tuple) and len(exc) == 3:
+            exc = exc[1]
+        if isinstance(exc, BaseException):
+            found["exception"] = exception_text(exc)
+        elif record.exc_text:
+            found["exception"] = record.exc_text
     if record.stack_info:
         found["stack"] = record.stack_info
     return found

@@ -25,6 +25,7 @@ from types import FrameType
 
 from clientlib import importing, wakeup
 from clientlib.sender import FAILURES_AT_EXIT, Sender
+from clientlib.sender import threads as sender_threads
 from clientlib.settings import Destination
 
 _senders: dict[Destination, Sender] = {}
@@ -79,11 +80,6 @@ def _flush_and_end(number: int, frame: FrameType | None) -> None:
     os.kill(os.getpid(), number)
 
 
-def is_sender_thread(ident: int | None) -> bool:
-    """Say whether a thread is one of ours: what it logs must not be logged."""
-    return any(sender.thread_id == ident for sender in _senders.values())
-
-
 def _register_finalizer() -> None:
     """Flush at the end of a multiprocessing child; called with a process's first record."""
     global _finalized_pid
@@ -99,6 +95,7 @@ def _register_finalizer() -> None:
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
+    sender_threads.clear()  # numbers that threads of the child may be given
     for sender in _senders.values():
         sender.forked()
 

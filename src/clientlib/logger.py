@@ -162,6 +162,10 @@ class ICCMLogger:
         except Exception:  # noqa: BLE001  # a level may be as hostile as any data
             return False
 
+    def passes(self, level: int) -> bool:
+        """Say the same of the number of one of our own levels: for handlers of other libraries."""
+        return self._gate.level <= level
+
     def set_level(self, level: str | int) -> None:
         """Change the lowest level that is logged, for this logger and its children.
 
@@ -218,8 +222,10 @@ class ICCMLogger:
     ) -> None:
         self.close()
 
-    def emit(self, level: int, message: object, data: object, trace_id: object) -> None:
-        """Log at a level that was compared already: for handlers of other libraries."""
+    def emit(
+        self, level: int, message: object, data: object, trace_id: object, now_ns: int = 0
+    ) -> None:
+        """Log at a level that was compared already; `now_ns` 0 is now."""
         try:
             payload = b"" if data is None else encode(data)
             intake = self._intake
@@ -233,7 +239,7 @@ class ICCMLogger:
                     intake.queue.append(
                         (
                             level,
-                            _now_ns(),
+                            now_ns or _now_ns(),
                             self._source,
                             _context(),
                             trace_id,
@@ -245,9 +251,9 @@ class ICCMLogger:
                     if intake.idle:
                         intake.wake()
                     return
-            put_carefully(self._intake, self._source, level, message, data, payload, trace_id)
+            put_carefully(intake, self._source, level, message, data, payload, trace_id, now_ns)
         except Exception:  # noqa: BLE001  # hostile data must not reach the program
-            put_hostile(self._intake, self._source, level, message, data, trace_id)
+            put_hostile(self._intake, self._source, level, message, data, trace_id, now_ns)
 
     def emit_at(
         self,
@@ -258,7 +264,7 @@ class ICCMLogger:
         trace_id: object,
         notes: Notes | None = None,
     ) -> None:
-        """Do the same for what happened at another time; `now_ns` 0 is now."""
+        """Do the same for what has notes already."""
         intake, source = self._intake, self._source
         try:
             payload = b"" if data is None else encode(data)

@@ -16,18 +16,19 @@ from clientlib.logger import ICCMLogger
 from clientlib.plain import Notes, exception_text
 from clientlib.record import Level
 
+_TRACE, _DEBUG, _INFO, _WARN, _ERROR = (int(level) for level in Level)
 _LEVELS = {
-    "trace": Level.TRACE,
-    "debug": Level.DEBUG,
-    "info": Level.INFO,
-    "msg": Level.INFO,
-    "warning": Level.WARN,
-    "warn": Level.WARN,
-    "error": Level.ERROR,
-    "err": Level.ERROR,
-    "exception": Level.ERROR,
-    "critical": Level.ERROR,
-    "fatal": Level.ERROR,
+    "trace": _TRACE,
+    "debug": _DEBUG,
+    "info": _INFO,
+    "msg": _INFO,
+    "warning": _WARN,
+    "warn": _WARN,
+    "error": _ERROR,
+    "err": _ERROR,
+    "exception": _ERROR,
+    "critical": _ERROR,
+    "fatal": _ERROR,
 }
 _REDUNDANT = ("level", "timestamp")
 
@@ -59,25 +60,26 @@ class GodotProcessor:
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> Mapping[str, Any]:
-        level = _LEVELS.get(method_name, Level.INFO)
-        if self._godot.is_enabled(level):
+        level = _LEVELS.get(method_name, _INFO)
+        if self._godot.passes(level):
             self._emit(level, method_name, dict(event_dict) if self._pass_on else event_dict)
         if self._pass_on:
             return event_dict
         raise self._drop
 
-    def _emit(self, level: Level, method_name: str, data: MutableMapping[str, Any]) -> None:
+    def _emit(self, level: int, method_name: str, data: MutableMapping[str, Any]) -> None:
         message = data.pop("event", "")
         trace_id = data.pop("trace_id", None)
         for name in _REDUNDANT:
-            data.pop(name, None)
-        if exc_info := data.pop("exc_info", None):
+            if name in data:
+                del data[name]
+        if "exc_info" in data and (exc_info := data.pop("exc_info")):
             data["exception"] = _exception(exc_info)
         if method_name in ("critical", "fatal"):
             notes = Notes({"level": method_name.upper()})
-            self._godot.emit_at(0, int(level), message, data or None, trace_id, notes)
+            self._godot.emit_at(0, level, message, data or None, trace_id, notes)
         else:
-            self._godot.emit(int(level), message, data or None, trace_id)
+            self._godot.emit(level, message, data or None, trace_id)
 
 
 def _exception(exc_info: object) -> str:

@@ -64,6 +64,15 @@ def test_arguments_are_formatted_extra_is_data_and_the_trace_id_its_own_field(lo
     assert data_of(record) == {"logger": log.name, "order": 17, "password": "[REDACTED]"}
 
 
+def test_extra_is_found_wherever_it_stands_among_what_every_record_has(log, godot):
+    record = log.makeRecord(log.name, 20, "f", 1, "m", (), None)
+    every = dict(vars(record))
+    record.__dict__.clear()
+    record.__dict__.update({"order": 17, **every, "asctime": "now"})
+    log.handle(record)
+    assert data_of(framed(godot)[0]) == {"logger": log.name, "order": 17}
+
+
 def test_an_exception_is_the_tracebacks_text(log, godot):
     try:
         raise KeyError("k")
@@ -98,6 +107,13 @@ def test_a_call_that_cannot_be_formatted_is_logged_all_the_same(log, godot, argu
 def test_a_second_handler_above_does_not_send_the_record_again(log, godot):
     log.addHandler(GodotHandler(logger=godot))
     log.info("once")
+    assert len(framed(godot)) == 1
+
+
+def test_a_logger_whose_name_begins_like_ours_is_not_ours(godot):
+    logger = logging.Logger("redistribution", 1)
+    logger.addHandler(GodotHandler(logger=godot))
+    logger.info("m")
     assert len(framed(godot)) == 1
 
 
