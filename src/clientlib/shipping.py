@@ -123,7 +123,7 @@ class Shipping:
         self._write_receipts(component)
         commands = self.outbox.batch()
         newest = [receipt.command for receipt in self.outbox.receipts] + commands[-1:]
-        self._highest_sent = max(self._highest_sent, *map(sequence_of, newest))
+        self._highest_sent = max([self._highest_sent, *map(sequence_of, newest)])
         listing = self._announcement.command(
             self._producer.hex, self._highest_sent, component, self.drops.total
         )
