@@ -968,7 +968,7 @@ LEFT JOIN LATERAL (
     LIMIT 1) s ON true;
 
 -- name: pattern_samples
--- The newest record of each pattern within its stretch of time, in their order; NULLs where there is none.
+-- The first record of each pattern within its stretch of time, newest or oldest; NULLs where there is none.
 SELECT w.pattern, s.*
 FROM unnest(%(patterns)s::bigint[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
      w(pattern, low, high)
@@ -977,7 +977,7 @@ LEFT JOIN LATERAL (
            octet_length(message) + coalesce(octet_length(data::text), 0)
     FROM logs
     WHERE created_at >= w.low AND created_at < w.high AND logs.pattern = w.pattern AND {matching}
-    ORDER BY logs.created_at DESC, logs.id DESC
+    ORDER BY logs.created_at {order}, logs.id {order}
     LIMIT 1) s ON true;
 
 -- name: facets_rollup

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dewey_logs.answers import (
+    Answer,
     Arrivals,
     Bucket,
     ComponentCounts,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accounts",
+    "Answer",
     "Arrivals",
     "BadAddress",
     "BadChoice",

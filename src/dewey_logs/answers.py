@@ -1,8 +1,7 @@
 """What the questions besides a page of records are answered with.
 
-Each answer says how it was found (`strategy`), how long that took, and whether it is all there is:
-`truncated` when a list was cut at a limit, `scan_incomplete` when counting ran out of its budget,
-and then it is complete from `reached` on. Times are RFC 3339, UTC.
+All of them say the same things of themselves, and a page says them too: see `Answer`. Times are RFC
+3339, UTC.
 """
 
 from __future__ import annotations
@@ -12,21 +11,40 @@ import msgspec
 from dewey_logs.rows import LogRecordView
 
 
-class Context(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer says of itself.
+
+    `returned` is the length of its list, `truncated` that this was cut at the limit. `next_cursor`
+    is where the rest begins, None where there is none, or no pages: then a higher limit will do.
+    `matched` counts the records that the answer is about; `matched_capped`: there are more.
+    `scan_incomplete`: the time was up before all was looked at, and what is told is complete from
+    `reached` on, where the order is one of time. `strategy` is how it was found, `took_ms` how long
+    that took.
+    """
+
+    returned: int
+    truncated: bool
+    next_cursor: str | None = None
+    matched: int
+    matched_capped: bool = False
+    scan_incomplete: bool = False
+    reached: str | None = None
+    strategy: str
+    took_ms: float
+
+
+class Context(Answer, frozen=True, kw_only=True):
     """A record and those around it, oldest first; `rows[position]` is the record itself.
 
     `strategy` is how it was found: by its `time`, by the time in its `id`, as a `moved` record, or
     by a `scan`. `truncated`: there are more before or after; also where a side came to 16 MB.
+    `matched` are those shown.
     """
 
     rows: tuple[LogRecordView, ...]
     position: int
-    returned: int
-    truncated: bool
     more_before: bool
     more_after: bool
-    strategy: str
-    took_ms: float
 
 
 class TraceRecord(msgspec.Struct, frozen=True):
@@ -37,28 +55,21 @@ class TraceRecord(msgspec.Struct, frozen=True):
     gap_ms: float
 
 
-class Trace(msgspec.Struct, frozen=True):
+class Trace(Answer, frozen=True, kw_only=True):
     """A trace in order. All but `rows` is about the whole of it, also when `truncated`.
 
-    `total` counts up to 100,000 records, the oldest ones, and `components` are those of them;
-    `total_capped` says that there are more. `scan_incomplete`: there was no time to look through
-    all of it for a `first_error`; otherwise None says that there is none.
+    `matched` goes up to 100,000 records, the oldest ones, and `components` are those of them.
+    `next_cursor` is for a query with this trace_id and order=asc. `scan_incomplete`: there was no
+    time to look through all of it for a `first_error`; otherwise None says that there is none.
     """
 
     trace_id: str
     rows: tuple[TraceRecord, ...]
-    returned: int
-    truncated: bool
-    total: int
-    total_capped: bool
     started: str
     ended: str
     duration_ms: float
     components: tuple[str, ...]
     first_error: LogRecordView | None
-    scan_incomplete: bool
-    strategy: str
-    took_ms: float
 
 
 class LevelCounts(msgspec.Struct, frozen=True):
@@ -82,8 +93,8 @@ class Bucket(msgspec.Struct, frozen=True):
     counts: LevelCounts
 
 
-class Histogram(msgspec.Struct, frozen=True):
-    """Counts over time, oldest first and without gaps.
+class Histogram(Answer, frozen=True, kw_only=True):
+    """Counts over time, oldest first and without gaps; `matched` is their sum.
 
     `since` and `until` are those asked for, widened to whole intervals.
     """
@@ -92,13 +103,6 @@ class Histogram(msgspec.Struct, frozen=True):
     until: str | None
     interval_s: int
     buckets: tuple[Bucket, ...]
-    total: int
-    returned: int
-    truncated: bool
-    scan_incomplete: bool
-    reached: str | None
-    strategy: str
-    took_ms: float
 
 
 class ComponentCounts(msgspec.Struct, frozen=True):
@@ -121,15 +125,14 @@ class DayCounts(msgspec.Struct, frozen=True):
     disk_bytes: int
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """How much there is of what, most frequent component first.
+class Summary(Answer, frozen=True, kw_only=True):
+    """How much there is of what, most frequent component first; `matched` is the sum.
 
     `since` and `until` are those asked for, widened to whole minutes.
     """
 
     since: str | None
     until: str | None
-    total: int
     bytes: int
     disk_bytes: int
     oldest: str | None
@@ -137,10 +140,6 @@ class Summary(msgspec.Struct, frozen=True):
     levels: LevelCounts
     components: tuple[ComponentCounts, ...]
     days: tuple[DayCounts, ...]
-    returned: int
-    truncated: bool
-    strategy: str
-    took_ms: float
 
 
 class PatternCount(msgspec.Struct, frozen=True):
@@ -159,22 +158,18 @@ class PatternCount(msgspec.Struct, frozen=True):
     sample: LogRecordView | None
 
 
-class PatternTable(msgspec.Struct, frozen=True):
-    """The most frequent patterns; `distinct` is how many there are."""
+class PatternTable(Answer, frozen=True, kw_only=True):
+    """The most frequent patterns; `distinct` is how many there are, `matched` their records."""
 
     patterns: tuple[PatternCount, ...]
     distinct: int
-    total: int
-    returned: int
-    truncated: bool
-    scan_incomplete: bool
-    reached: str | None
-    strategy: str
-    took_ms: float
 
 
 class PatternChange(msgspec.Struct, frozen=True):
-    """One pattern in two windows; `ratio` is of its rates, None where it was not there before."""
+    """One pattern in two windows; `ratio` is of its rates, None where it was not there before.
+
+    `sample` is the first record of what is new, the last of what is gone or grew.
+    """
 
     pattern: int
     template: str
@@ -184,10 +179,11 @@ class PatternChange(msgspec.Struct, frozen=True):
     sample: LogRecordView | None
 
 
-class WindowComparison(msgspec.Struct, frozen=True):
+class WindowComparison(Answer, frozen=True, kw_only=True):
     """What two windows differ in, each list with the greatest difference first.
 
-    The lists are cut at the limit; the three numbers are those of all.
+    The lists are cut at the limit; the three numbers are those of all. `matched` are the records
+    of both windows.
     """
 
     new: tuple[PatternChange, ...]
@@ -198,10 +194,6 @@ class WindowComparison(msgspec.Struct, frozen=True):
     grew_count: int
     total_before: int
     total_after: int
-    returned: int
-    truncated: bool
-    strategy: str
-    took_ms: float
 
 
 class FacetValue(msgspec.Struct, frozen=True):
@@ -214,8 +206,8 @@ class FacetValue(msgspec.Struct, frozen=True):
     n: int
 
 
-class Facets(msgspec.Struct, frozen=True):
-    """The most frequent values of a field among the `scanned` records.
+class Facets(Answer, frozen=True, kw_only=True):
+    """The most frequent values of a field among the `matched` records.
 
     `sampled`: it stopped at so many, the newest that match. `missing` counts those without the
     field.
@@ -225,24 +217,14 @@ class Facets(msgspec.Struct, frozen=True):
     values: tuple[FacetValue, ...]
     distinct: int
     missing: int
-    scanned: int
     sampled: bool
-    returned: int
-    truncated: bool
-    scan_incomplete: bool
-    reached: str | None
-    strategy: str
-    took_ms: float
 
 
-class Arrivals(msgspec.Struct, frozen=True):
+class Arrivals(Answer, frozen=True, kw_only=True):
     """The records that were stored since a cursor, oldest first; `next_cursor` goes on behind them.
 
-    `truncated`: more have arrived already.
+    There always is one. `truncated`: more have arrived already.
     """
 
     rows: tuple[LogRecordView, ...]
-    returned: int
-    truncated: bool
     next_cursor: str
-    took_ms: float

@@ -94,6 +94,9 @@ def arrivals(connection: Connection, wanted: LogFilter) -> Arrivals:
         returned=len(rows),
         truncated=truncated,
         next_cursor=_written(following),
+        matched=len(rows),
+        matched_capped=truncated,
+        strategy="arrivals",
         took_ms=(time.perf_counter() - began) * 1000,
     )
 

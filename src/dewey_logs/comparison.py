@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from dewey_logs.answers import PatternChange, WindowComparison
 from dewey_logs.budget import ask, ask_by_partition, asking, only_time
@@ -23,9 +24,12 @@ from dewey_logs.pattern_counts import (
     NARROW,
     SAMPLES_TIMEOUT_MS,
     Described,
+    Seen,
     count_within,
     describe,
     hour_of,
+    stretch_of,
+    summed,
 )
 
 MIN_RATIO = 1.5
@@ -44,9 +48,10 @@ def compare(
 ) -> WindowComparison:
     """Return what is new, gone and grown in `after`, each list cut at `limit`.
 
-    Both filters need `since`; `until` is now where it is left out. Rates are compared, so the
-    windows may differ in length: `min_ratio` is how many times more often is grown. Raises
-    BadFilter, QueryTimeout, Unavailable or SchemaProblem.
+    The sample of what is new is the first of it, of what is gone or grown the last, or any other
+    where that is not found in time. Both filters need `since`; `until` is now where it is left out.
+    Rates are compared, so the windows may differ in length: `min_ratio` is how many times more
+    often is grown. Raises BadFilter, QueryTimeout, Unavailable or SchemaProblem.
     """
     began = time.perf_counter()
     check_limit(limit)
@@ -58,20 +63,23 @@ def compare(
         if only_time(before) and only_time(after):
             edges = _Edges(connection, moment)
             old, new = (edges.between(*window) for window in windows)
+            seen = [_by_hour(connection, *window) for window in windows]
             strategy = "rollup"
         else:
-            old = _counted(connection, before, windows[0])
-            new = _counted(connection, after, windows[1])
+            asked = zip((before, after), windows, strict=True)
+            seen = [_counted(connection, *one) for one in asked]
+            old, new = ({pattern: one.n for pattern, one in found.items()} for found in seen)
             strategy = "count"
         scale = (windows[1][1] - windows[1][0]) / (windows[0][1] - windows[0][0])
         lists = _differences(old, new, scale, min_ratio)
         shown = [found[:limit] for found in lists]
         new_ones, gone, grown = shown
-        there = sorted([*new_ones, *grown], key=lambda p: -new[p])  # the frequent are soon found
-        described = {
-            **_described(connection, before, windows[0], gone),
-            **_described(connection, after, windows[1], there),
-        }
+        kinds = [
+            _Shown(after, windows[1], seen[1], new_ones, "asc"),
+            _Shown(before, windows[0], seen[0], gone, "desc"),
+            _Shown(after, windows[1], seen[1], grown, "desc"),
+        ]
+        described = _described(connection, kinds)
 
     def change(pattern: int) -> PatternChange:
         a, b = old.get(pattern, 0), new.get(pattern, 0)
@@ -95,6 +103,7 @@ def compare(
         total_after=sum(new.values()),
         returned=sum(map(len, shown)),
         truncated=any(len(found) > limit for found in lists),
+        matched=sum(old.values()) + sum(new.values()),
         strategy=strategy,
         took_ms=(time.perf_counter() - began) * 1000,
     )
@@ -129,24 +138,59 @@ def _differences(
     )
 
 
-def _counted(connection: Connection, wanted: LogFilter, window: Span) -> Counts:
-    """Return the counts of the records that match; half of a window is none."""
+def _counted(connection: Connection, wanted: LogFilter, window: Span) -> dict[int, Seen]:
+    """Return the patterns of the records that match; half of a window is none."""
     counted = ask_by_partition(connection, "patterns_counted", wanted, window, lambda _: {})
     if counted.reached is not None:
         raise QueryTimeout(f"the question ran out of time: {NARROW}")
-    found: Counts = {}
-    for pattern, n, *_ in counted.rows:
-        found[pattern] = found.get(pattern, 0) + n
+    return summed(counted.rows, True)
+
+
+def _by_hour(connection: Connection, low: datetime, high: datetime) -> dict[int, Seen]:
+    """Return the patterns of all hours that a window touches."""
+    return summed(ask(connection, "pattern_hours", low=hour_of(low), high=high), False)
+
+
+class _Shown(NamedTuple):
+    """Patterns of one window, when they came in it, and whose record in `order` is their sample."""
+
+    wanted: LogFilter
+    window: Span
+    seen: Mapping[int, Seen]
+    patterns: list[int]
+    order: str
+
+    def stretches(self, patterns: list[int]) -> dict[int, Span]:
+        """Return where these have their sample; an hour may have its records beyond the window."""
+        return {
+            pattern: stretch_of(self.seen[pattern], *self.window, self.order)
+            for pattern in patterns
+            if pattern in self.seen
+        }
+
+
+def _described(connection: Connection, kinds: list[_Shown]) -> dict[int, Described]:
+    """Return what patterns stand for, and records of them that their window's filter lets in.
+
+    Each is looked for where the counts say; then, for those that are missing, in all of the window;
+    in the end the record that a pattern was first met in will do.
+    """
+    found: dict[int, Described] = {}
+    until = time.monotonic() + SAMPLES_TIMEOUT_MS / 1000
+    for narrow, any_will_do in ((True, False), (False, False), (False, True)):
+        for kind in kinds:
+            missing = [p for p in kind.patterns if p not in found or found[p].sample is None]
+            whole = dict.fromkeys(missing, kind.window)
+            if missing:
+                found |= describe(
+                    connection,
+                    kind.stretches(missing) if narrow else whole,
+                    conditions(kind.wanted, None, None),
+                    int((until - time.monotonic()) * 1000),
+                    order=kind.order,
+                    any_will_do=any_will_do,
+                )
     return found
-
-
-def _described(
-    connection: Connection, wanted: LogFilter, window: Span, patterns: list[int]
-) -> dict[int, Described]:
-    """Return what patterns stand for, and records of them that the window's own filter lets in."""
-    matching = conditions(wanted, None, None)
-    stretches = dict.fromkeys(patterns, window)
-    return describe(connection, stretches, matching, SAMPLES_TIMEOUT_MS // 2)
 
 
 class _Edges:

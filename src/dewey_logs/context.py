@@ -72,6 +72,8 @@ def around(
         position=len(left),
         returned=len(left) + 1 + len(right),
         truncated=more_before or more_after,
+        matched=len(left) + 1 + len(right),
+        matched_capped=more_before or more_after,
         more_before=more_before,
         more_after=more_after,
         strategy=strategy,

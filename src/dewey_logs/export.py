@@ -10,12 +10,16 @@ its snapshot, so whoever does not fetch for ten minutes is cut off.
 from __future__ import annotations
 
 import contextlib
+import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
+from uuid import UUID
 
+from dewey_logs.answers import Answer
 from dewey_logs.budget import ask, asking, part_of, walk
+from dewey_logs.cursors import make_cursor
 from dewey_logs.database import Connection
 from dewey_logs.errors import DeweyError
 from dewey_logs.filters import LogFilter, bounds, check_paging, conditions
@@ -45,7 +49,11 @@ class Export:
         check_paging(wanted)
         between = bounds(wanted, now or datetime.now(UTC))
         conditions(wanted, *between)  # says what is wrong with it
+        self._wanted, self._between = wanted, between
         self._session = _Session(connect, released)
+        self._began = time.perf_counter()
+        self._returned = 0
+        self._last: LogRecordView | None = None
         self._rows = _read(self._session, wanted, between)
         # neither knows of the export: one that nobody holds any more is gone, read or not
         weakref.finalize(self, self._session.end)
@@ -54,7 +62,29 @@ class Export:
         return self
 
     def __next__(self) -> LogRecordView:
-        return next(self._rows)
+        self._last = next(self._rows)
+        self._returned += 1
+        return self._last
+
+    def answer(self) -> Answer:
+        """Return what is to say of it so far; it is `truncated` until it was read to its end.
+
+        `next_cursor` is for a query with the same filter, which goes on where this one was left.
+        """
+        count, last, more = self._returned, self._last, not self._session.complete
+        cursor = None
+        if last is not None and more:
+            key = datetime.fromisoformat(last.created_at), UUID(last.id).bytes
+            cursor = make_cursor(self._wanted, key, self._between, count, matched_capped=True)
+        return Answer(
+            returned=count,
+            truncated=more,
+            next_cursor=cursor,
+            matched=count,
+            matched_capped=more,
+            strategy="export",
+            took_ms=(time.perf_counter() - self._began) * 1000,
+        )
 
     def close(self) -> None:
         """End the query and its connection; from another thread, too, and again does nothing."""
@@ -79,13 +109,17 @@ class Export:
 
 
 class _Session:
-    """The connection of an export, made when it is first read; it ends once."""
+    """The connection of an export, made when it is first read; it ends once.
+
+    `complete`: everything was read.
+    """
 
     def __init__(self, connect: Callable[[], Connection], released: Callable[[], None]) -> None:
         self._connect = connect
         self._released = released
         self._connection: Connection | None = None
         self._ended = False
+        self.complete = False
 
     def begin(self) -> Connection:
         self._connection = self._connect()
@@ -121,5 +155,6 @@ def _read(
                 ) as found:
                     for row in found:
                         yield LogRecordView(*row)
+        session.complete = True
     finally:
         session.end()

@@ -73,7 +73,8 @@ def facets(
     sums: dict[Any, int] = {}
     for one, n in counted.rows:
         sums[one] = sums.get(one, 0) + n
-    scanned = sum(sums.values())
+    matched = sum(sums.values())
+    sampled = strategy == "newest" and matched >= scan
     missing = sums.pop(None, 0)
     top = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
     return Facets(
@@ -81,10 +82,11 @@ def facets(
         values=tuple(FacetValue(*item) for item in top[: wanted.limit]),
         distinct=len(sums),
         missing=missing,
-        scanned=scanned,
-        sampled=strategy == "newest" and scanned >= scan,
+        sampled=sampled,
         returned=len(top[: wanted.limit]),
         truncated=len(top) > wanted.limit,
+        matched=matched,
+        matched_capped=sampled or counted.reached is not None,
         scan_incomplete=counted.reached is not None,
         reached=None if counted.reached is None else rfc3339(counted.reached),
         strategy=strategy,

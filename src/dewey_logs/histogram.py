@@ -75,16 +75,18 @@ def histogram(
     if counted.reached is not None:
         low = max(low, EPOCH - (EPOCH - counted.reached) // step * step)
     buckets = _buckets(counted.rows, low, high, step)
+    cut = counted.reached is not None
     return Histogram(
         since=rfc3339(low),
         until=rfc3339(high),
         interval_s=step_s,
         buckets=buckets,
-        total=sum(bucket.counts.total for bucket in buckets),
         returned=len(buckets),
         truncated=False,
-        scan_incomplete=counted.reached is not None,
-        reached=None if counted.reached is None else rfc3339(low),
+        matched=sum(bucket.counts.total for bucket in buckets),
+        matched_capped=cut,
+        scan_incomplete=cut,
+        reached=rfc3339(low) if cut else None,
         strategy=strategy,
         took_ms=(time.perf_counter() - began) * 1000,
     )

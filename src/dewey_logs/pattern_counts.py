@@ -64,16 +64,17 @@ def patterns(
             counted = ask_by_partition(
                 connection, "patterns_counted", wanted, (since, until), lambda _: {}
             )
-            found, reached, strategy = _sum(counted.rows, True), counted.reached, "count"
+            found, reached, strategy = summed(counted.rows, True), counted.reached, "count"
         top = sorted(found.items(), key=lambda item: (-item[1].n, item[0]))[: wanted.limit]
-        stretches = {pattern: _stretch(seen, since, until) for pattern, seen in top}
+        stretches = {pattern: stretch_of(seen, since, until) for pattern, seen in top}
         described = describe(connection, stretches, conditions(wanted, None, None))
     return PatternTable(
         patterns=tuple(_shown(pattern, seen, described[pattern]) for pattern, seen in top),
         distinct=len(found),
-        total=sum(seen.n for seen in found.values()),
         returned=len(top),
         truncated=len(found) > len(top),
+        matched=sum(seen.n for seen in found.values()),
+        matched_capped=reached is not None,
         scan_incomplete=reached is not None,
         reached=None if reached is None else rfc3339(reached),
         strategy=strategy,
@@ -98,22 +99,26 @@ def describe(
     stretches: Mapping[int, tuple[datetime, datetime]],
     matching: Conditions,
     samples_ms: int = SAMPLES_TIMEOUT_MS,
+    *,
+    order: str = "desc",
+    any_will_do: bool = True,
 ) -> dict[int, Described]:
     """Return the template of each pattern and a record of it within its stretch of time.
 
-    Without another filter than time the record that a pattern was first met in will do, if it is
-    still there; else the newest one is looked for, all of them within `samples_ms`. Where samples
-    come to 16 MB, the other patterns have none.
+    If any will do, and without another filter than time, that is the record which the pattern was
+    first met in, so long as it is still there; else the first one in `order` is looked for, all of
+    them within `samples_ms`. Where samples come to 16 MB, the other patterns have none.
     """
+    known = any_will_do and not matching.clauses
     found: dict[int, Described] = {}
     left = sizes.MAX_BYTES
     with closing(walk(connection, "pattern_templates", **_arrays(stretches))) as rows:
         for pattern, template, *sample, n_bytes in rows:
-            usable = sample[0] is not None and not matching.clauses and n_bytes <= left
+            usable = known and sample[0] is not None and n_bytes <= left
             left -= n_bytes if usable else 0
             found[pattern] = Described(template or "", LogRecordView(*sample) if usable else None)
     missing = {p: stretch for p, stretch in stretches.items() if found[p].sample is None}
-    for pattern, view, n_bytes in _samples(connection, missing, matching, samples_ms):
+    for pattern, view, n_bytes in _samples(connection, missing, matching, samples_ms, order):
         if n_bytes <= left:
             left -= n_bytes
             found[pattern] = found[pattern]._replace(sample=view)
@@ -125,8 +130,9 @@ def _samples(
     missing: Mapping[int, tuple[datetime, datetime]],
     matching: Conditions,
     samples_ms: int,
+    order: str,
 ) -> Iterator[tuple[int, LogRecordView, int]]:
-    """Yield the newest record of each pattern that one is found of in time, and its bytes.
+    """Yield the first record, in `order`, of each pattern that one is found of in time; its bytes.
 
     A pattern that came once at the beginning of a full hour takes a walk through all of it. So the
     rows are taken as they come, a statement has a quarter of the time left, and the pattern that
@@ -135,7 +141,7 @@ def _samples(
     until = time.monotonic() + samples_ms / 1000
     waiting = dict(missing)
     while waiting and (left_ms := int((until - time.monotonic()) * 1000 / 4)) > 0:
-        query = filled("pattern_samples", matching)
+        query = filled("pattern_samples", matching, order=order)
         try:
             with limited(connection, left_ms), connection.cursor() as cursor:
                 for pattern, *sample, n_bytes in cursor.stream(
@@ -168,18 +174,19 @@ def _by_hours(
     low, high = since or oldest, until or newest
     first, last = hour_of(low + HOUR - MICROSECOND), hour_of(high)
     if first >= last:
-        return _sum(count_within(connection, low, high), True)
-    whole = _sum(ask(connection, "pattern_hours", low=first, high=last), False)
+        return summed(count_within(connection, low, high), True)
+    whole = summed(ask(connection, "pattern_hours", low=first, high=last), False)
     ends = (
         *count_within(connection, max(low, oldest), first),
         *count_within(connection, last, min(high, newest)),
     )
-    return _sum(ends, True, whole)
+    return summed(ends, True, whole)
 
 
-def _sum(
+def summed(
     rows: Iterable[Row], exactly: bool, known: Mapping[int, Seen] | None = None
 ) -> dict[int, Seen]:
+    """Return what rows of (pattern, count, first, last) say together."""
     found = dict(known or {})
     for pattern, n, first, last in rows:
         seen = found.get(pattern)
@@ -195,13 +202,14 @@ def _sum(
     return found
 
 
-def _stretch(
-    seen: Seen, since: datetime | None, until: datetime | None
+def stretch_of(
+    seen: Seen, since: datetime | None, until: datetime | None, order: str = "desc"
 ) -> tuple[datetime, datetime]:
-    """Return where to look for a record: at its very time, or in the last hour that had one."""
+    """Return where the last record is, or in ascending order the first: a moment, or an hour."""
+    at = seen.last if order == "desc" else seen.first
     if seen.exactly:
-        return seen.last, seen.last + MICROSECOND
-    low, high = hour_of(seen.last), hour_of(seen.last) + HOUR
+        return at, at + MICROSECOND
+    low, high = hour_of(at), hour_of(at) + HOUR
     return max(low, since or low), min(high, until or high)
 
 

@@ -48,7 +48,6 @@ def summary(connection: Connection, wanted: LogFilter, now: datetime | None = No
     return Summary(
         since=None if low is None else rfc3339(low),
         until=None if high is None else rfc3339(high),
-        total=sum(row[3] for row in rows),
         bytes=sum(row[4] for row in rows),
         disk_bytes=sum(disk.values()),
         oldest=oldest,
@@ -58,6 +57,7 @@ def summary(connection: Connection, wanted: LogFilter, now: datetime | None = No
         days=_days(rows, disk),
         returned=len(components[: wanted.limit]),
         truncated=len(components) > wanted.limit,
+        matched=sum(row[3] for row in rows),
         strategy="rollup",
         took_ms=(time.perf_counter() - began) * 1000,
     )

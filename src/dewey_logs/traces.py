@@ -10,12 +10,14 @@ import time
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 import psycopg
 
 from dewey_logs.answers import Trace, TraceRecord
 from dewey_logs.budget import ask, asking, limited, walk
 from dewey_logs.cancellation import give_up_if_cancelled
+from dewey_logs.cursors import make_cursor
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import LogFilter, check_limit, conditions
@@ -60,6 +62,7 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
             components = dict.fromkeys(record.component for record in records)
             first_error = next((record for record in records if record.level == "ERROR"), None)
             scan_incomplete = False
+    matched, capped = min(total, MAX_COUNTED), total > MAX_COUNTED
     moments = [datetime.fromisoformat(record.created_at) for record in records]
     gaps = [timedelta(), *(later - earlier for earlier, later in pairwise(moments))]
     return Trace(
@@ -70,8 +73,9 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
         ),
         returned=len(records),
         truncated=truncated,
-        total=min(total, MAX_COUNTED),
-        total_capped=total > MAX_COUNTED,
+        next_cursor=following(found, records[-1], matched, capped) if truncated else None,
+        matched=matched,
+        matched_capped=capped,
         started=records[0].created_at,
         ended=ended,
         duration_ms=(datetime.fromisoformat(ended) - moments[0]) / MILLISECOND,
@@ -81,6 +85,13 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
         strategy="trace",
         took_ms=(time.perf_counter() - began) * 1000,
     )
+
+
+def following(trace_id: str, last: LogRecordView, matched: int, capped: bool) -> str:
+    """Return where a query for the rest of the trace, the oldest first, goes on behind a record."""
+    wanted = LogFilter(trace_id=trace_id, order="asc")
+    key = datetime.fromisoformat(last.created_at), UUID(last.id).bytes
+    return make_cursor(wanted, key, (None, None), matched, capped)
 
 
 def _first_error(connection: Connection, trace_id: str) -> tuple[LogRecordView | None, bool]:

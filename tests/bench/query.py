@@ -132,15 +132,15 @@ def others(
     def trace(_: int) -> Callable[[], bool]:
         g = rng.randrange(corpus.rows // 10) * 10
         found = store.trace(made.trace_of(g))
-        return lambda: _same(found.total if found else 0, 10)
+        return lambda: _same(found.matched if found else 0, 10)
 
     def totals(_: int) -> Callable[[], bool]:
         found = store.summary(week)
-        return lambda: _same((found.total, found.levels.error), (corpus.rows, 0))
+        return lambda: _same((found.matched, found.levels.error), (corpus.rows, 0))
 
     def histogram(_: int) -> Callable[[], bool]:
         found = store.histogram(week)
-        return lambda: _same(found.total, corpus.rows)
+        return lambda: _same(found.matched, corpus.rows)
 
     def comparison(_: int) -> Callable[[], bool]:
         found = store.compare(before, after)

@@ -39,7 +39,7 @@ async def when_empty(ask: Ask, names: Names, wanted: LogFilter) -> list[str]:
         known = await ask(lambda store: store.summary(LogFilter(limit=NAMES_KNOWN)))
         hints += _reach(known)
         hints += _near(known, wanted)
-        if known.total:
+        if known.matched:
             async for part in _obstacles(ask, wanted):
                 hints.append(f"without {part} there are records that match")
     if not hints and wanted != _NOTHING:

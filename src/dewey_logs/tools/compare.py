@@ -55,7 +55,7 @@ def offer_compare(server: StrictServer, names: Names, ask: Ask) -> None:
             )
         )
         payload = await told(found, before, after)
-        if not found.total_after + found.total_before:
+        if not found.matched:
             payload["hints"] = await when_empty(ask, names, after.of(wanted))
         return answer(payload)
 

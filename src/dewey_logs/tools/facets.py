@@ -37,7 +37,7 @@ def offer_facets(server: StrictServer, names: Names, ask: Ask) -> None:
     ) -> CallToolResult:
         found = await ask(lambda store: store.facets(field, wanted))
         payload = await told(found)
-        if not found.scanned:
+        if not found.matched:
             payload["hints"] = await when_empty(ask, names, wanted)
         return answer(payload)
 
@@ -53,7 +53,7 @@ async def told(found: Facets) -> Payload:
         return {
             "untrusted": UNTRUSTED,
             "field": cut(found.field, MESSAGE_CHARS),
-            "scanned": f"{found.scanned}+" if found.sampled else found.scanned,
+            "scanned": f"{found.matched}+" if found.sampled else found.matched,
             "missing": found.missing,
             "distinct": found.distinct,
             "columns": ["value", "n"],

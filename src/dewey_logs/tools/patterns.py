@@ -39,7 +39,7 @@ def offer_patterns(server: StrictServer, names: Names, ask: Ask) -> None:
         window = window_of(wanted)
         found = await ask(lambda store: store.patterns(window.of(wanted)))
         payload = await told(found, window)
-        if not found.total:
+        if not found.matched:
             payload["hints"] = await when_empty(ask, names, window.of(wanted))
         return answer(payload)
 
@@ -55,7 +55,7 @@ async def told(found: PatternTable, window: Window) -> Payload:
         return {
             "untrusted": UNTRUSTED,
             **window.told(),
-            "total": found.total,
+            "total": found.matched,
             "distinct": found.distinct,
             **columns_of([_row(one, chars) for one in first]),
             "returned": len(first),

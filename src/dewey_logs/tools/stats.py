@@ -81,7 +81,7 @@ async def counted(ask: Ask, wanted: LogFilter, interval: str) -> Payload:
 
 def _of_summary(summary: Summary) -> Payload:
     return {
-        "total": summary.total,
+        "total": summary.matched,
         "levels": _levels(summary.levels),
         "oldest": None if summary.oldest is None else short_time(summary.oldest),
         "newest": None if summary.newest is None else short_time(summary.newest),
@@ -92,10 +92,10 @@ def _of_summary(summary: Summary) -> Payload:
 def _of_histogram(histogram: Histogram, facets: Facets) -> Payload:
     sums = [sum(getattr(b.counts, name.lower()) for b in histogram.buckets) for name in LEVELS]
     return {
-        "total": histogram.total,
+        "total": histogram.matched,
         "levels": {name: n for name, n in zip(LEVELS, sums, strict=True) if n},
         **({"counted_back_to": histogram.reached} if histogram.scan_incomplete else {}),
-        **({"components_of_newest": facets.scanned} if facets.sampled else {}),
+        **({"components_of_newest": facets.matched} if facets.sampled else {}),
         "truncated": facets.truncated or histogram.scan_incomplete,
     }
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 from mcp.types import CallToolResult
 from pydantic import Field
 
 from dewey_logs.answers import Trace
-from dewey_logs.cursors import make_cursor
-from dewey_logs.filters import LogFilter
 from dewey_logs.rows import LogRecordView
 from dewey_logs.tools.answer import answer
 from dewey_logs.tools.arguments import Fields, MaxBytes, MessageChars
@@ -31,6 +28,7 @@ from dewey_logs.tools.table import (
 )
 from dewey_logs.tools.texts import cut, quoted
 from dewey_logs.tools.threads import Ask
+from dewey_logs.traces import following
 
 MAX_RECORDS = 1_000
 ABOUT = """\
@@ -75,13 +73,17 @@ async def told(found: Trace, names: Names, shape: Shape, max_bytes: int) -> Payl
             "started": short_time(found.started),
             "duration_ms": short_ms(found.duration_ms),
             "longest_gap_ms": short_ms(max(row.gap_ms for row in found.rows)),
-            "total": f"{found.total}+" if found.total_capped else found.total,
+            "total": f"{found.matched}+" if found.matched_capped else found.matched,
             "components": [cut(name, MESSAGE_CHARS) for name in found.components[:20]],
             "first_error": None if error is None else _error(error, found, chars),
             **table(first, shape._replace(message_chars=chars), ("ms", lambda r: offsets[r.id])),
             "returned": len(first),
             "truncated": truncated,
-            "next_cursor": _cursor(found, first[-1]) if truncated else None,
+            "next_cursor": (
+                following(found.trace_id, first[-1], found.matched, found.matched_capped)
+                if truncated
+                else None
+            ),
         }
         without(payload, "trace_id", payload["trace_id"])
         if truncated:
@@ -102,13 +104,6 @@ def _error(error: LogRecordView, found: Trace, chars: int) -> Payload:
         "message": cut(error.message, chars),
         "id": error.id,
     }
-
-
-def _cursor(found: Trace, last: LogRecordView) -> str:
-    """Return where a query for the rest of the trace goes on."""
-    wanted = LogFilter(trace_id=found.trace_id, order="asc")
-    key = datetime.fromisoformat(last.created_at), UUID(last.id).bytes
-    return make_cursor(wanted, key, (None, None), found.total, found.total_capped)
 
 
 def _none(names: Names, trace_id: str) -> Payload:

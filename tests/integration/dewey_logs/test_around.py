@@ -155,16 +155,18 @@ def test_a_trace_is_told_from_its_beginning(store, maker, monkeypatch):
     assert found.components == ("web", "api", "bank")
     assert found.first_error.id == key(made[3])
     assert found.duration_ms == DAY_US / 1000
-    assert (found.total, found.total_capped, found.truncated) == (5, False, False)
+    assert (found.matched, found.matched_capped, found.truncated) == (5, False, False)
     with monkeypatch.context() as patch:
         patch.setattr("dewey_logs.traces.MAX_COUNTED", 2)
         capped = store.trace("checkout-0001", limit=2)
-    assert (capped.total, capped.total_capped, capped.components) == (2, True, ("web", "api"))
+    assert (capped.matched, capped.matched_capped, capped.components) == (2, True, ("web", "api"))
     assert (capped.first_error, capped.ended) == (found.first_error, found.ended)
     assert (capped.scan_incomplete, found.scan_incomplete) == (False, False)
     cut = store.trace("checkout-0001", limit=2)
     assert (cut.returned, cut.truncated) == (2, True)
-    for name in ("total", "duration_ms", "components", "first_error", "started", "ended"):
+    rest = LogFilter(trace_id="checkout-0001", order="asc", cursor=cut.next_cursor)
+    assert ids(store.query(rest).rows) == [key(row) for row in made[2:]]
+    for name in ("matched", "duration_ms", "components", "first_error", "started", "ended"):
         assert getattr(cut, name) == getattr(found, name)
 
 
@@ -174,7 +176,7 @@ def test_an_error_that_is_not_found_in_time_is_not_said_to_be_missing(store, mak
     monkeypatch.setattr(budget, "statement", lambda name: slow.get(name) or statement(name))
     monkeypatch.setattr("dewey_logs.traces.ERROR_TIMEOUT_MS", 50)
     found = store.trace("checkout-0003", limit=1)
-    assert (found.first_error, found.scan_incomplete, found.total) == (None, True, 3)
+    assert (found.first_error, found.scan_incomplete, found.matched) == (None, True, 3)
 
 
 def test_a_trace_that_is_too_big_is_cut_and_still_told_as_a_whole(store, maker, monkeypatch):
@@ -190,7 +192,7 @@ def test_a_trace_that_is_too_big_is_cut_and_still_told_as_a_whole(store, maker, 
         monkeypatch.setattr("dewey_logs.traces.MAX_BYTES", max_bytes)
         found = store.trace("checkout-0002")
         assert (found.returned, found.truncated) == (returned, returned < 5)
-        assert (found.total, found.components) == (5, ("c0", "c1", "c2", "c3", "c4"))
+        assert (found.matched, found.components) == (5, ("c0", "c1", "c2", "c3", "c4"))
 
 
 def test_the_beginning_of_one_trace_will_do_and_that_of_several_will_not(store, maker):
@@ -221,6 +223,23 @@ def test_an_export_is_everything_once_and_in_order_while_rows_arrive(store, rows
         seen += export
     expected = [key(row) for row in rows if row.component == "api"]
     assert ids(seen) == (expected if order == "asc" else expected[::-1])
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_an_export_that_was_left_goes_on_in_pages(filled, order):
+    store, rows = filled
+    wanted = LogFilter(component=("api",), order=order)
+    expected = [key(row) for row in rows if row.component == "api"]
+    with store.export(wanted) as export:
+        none = export.answer()
+        seen = ids(itertools.islice(export, 70))
+    left = export.answer()
+    assert (none.returned, none.truncated, none.next_cursor) == (0, True, None)
+    assert (left.returned, left.matched, left.matched_capped) == (70, 70, True)
+    assert list(export) == []
+    assert export.answer().truncated, "closed is not read to its end"
+    rest = store.query(msgspec.structs.replace(wanted, cursor=left.next_cursor, limit=1_000))
+    assert seen + ids(rest.rows) == (expected if order == "asc" else expected[::-1])
 
 
 def exporting(database) -> int:

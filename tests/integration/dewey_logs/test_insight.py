@@ -156,7 +156,7 @@ def test_a_histogram_counts_what_is_there(filled, interval, more, strategy):
         if low <= row.created_at_us < high and matches(row, more):
             expected[text(floor(row.created_at_us, step))][row.level] += 1
     assert {b.start: levels_of(b.counts) for b in found.buckets} == expected
-    assert found.total == sum(sum(counts.values()) for counts in expected.values()) > 0
+    assert found.matched == sum(sum(counts.values()) for counts in expected.values()) > 0
     assert (found.since, found.until, found.strategy) == (text(low), text(high), strategy)
     assert (found.returned, found.scan_incomplete) == (len(expected), False)
 
@@ -175,7 +175,7 @@ def matches(row: LogRow, wanted: dict) -> bool:
 def test_an_automatic_interval_covers_everything_in_few_columns(filled):
     store, rows = filled.store, filled.rows
     found = store.histogram(LogFilter())
-    assert found.total == len(rows)
+    assert found.matched == len(rows)
     assert 20 <= found.returned <= 62
     assert found.interval_s == 10_800
     seconds = store.histogram(LogFilter(search="bank", since="2m"))
@@ -183,8 +183,8 @@ def test_an_automatic_interval_covers_everything_in_few_columns(filled):
 
 
 def test_an_empty_store_has_answers_too(store):
-    assert store.histogram(LogFilter()).total == 0
-    assert store.histogram(LogFilter(search="x", since="1h")).total == 0
+    assert store.histogram(LogFilter()).matched == 0
+    assert store.histogram(LogFilter(search="x", since="1h")).matched == 0
     assert store.summary(LogFilter()).oldest is None
     assert store.patterns(LogFilter()).patterns == ()
     assert store.facets("user", LogFilter()).values == ()
@@ -192,6 +192,42 @@ def test_an_empty_store_has_answers_too(store):
     assert list(store.export(LogFilter())) == []
     assert store.trace("trace-0000") is None
     assert store.context("0193e5a1-0000-8000-8000-000000000000") is None
+
+
+def test_every_answer_says_the_same_things_of_itself(filled):
+    store, rows = filled.store, filled.rows
+    of_trace = [row for row in rows if row.trace_id == rows[0].trace_id]
+    hour, now = text(rows[-1].created_at_us - HOUR_US), text(rows[-1].created_at_us + 1)
+    in_hour = sum(row.created_at_us >= rows[-1].created_at_us - HOUR_US for row in rows)
+    middle, every = rows[100], len(rows)
+    with store.export(LogFilter()) as export:
+        assert len(list(export)) == every
+    for answer, *expected in (
+        # matched, capped, truncated, goes on
+        (store.query(LogFilter(limit=7)), 1_000, True, True, True),
+        (store.context(str(UUID(bytes=middle.id)), before=3, after=4), 8, True, True, False),
+        (store.trace(rows[0].trace_id), len(of_trace), False, False, False),
+        (store.trace(rows[0].trace_id, limit=1), len(of_trace), False, True, True),
+        (store.histogram(LogFilter()), every, False, False, False),
+        (store.summary(LogFilter(limit=1)), every, False, True, False),
+        (store.patterns(LogFilter(limit=1)), every, False, True, False),
+        (store.facets("user", LogFilter(limit=3)), every, False, True, False),
+        (
+            store.compare(LogFilter(since=hour, until=now), LogFilter(since=hour, until=now)),
+            2 * in_hour,
+            False,
+            False,
+            False,
+        ),
+        (store.arrivals(LogFilter()), 0, False, False, True),
+        (export.answer(), every, False, False, False),
+    ):
+        goes_on = answer.next_cursor is not None
+        assert [answer.matched, answer.matched_capped, answer.truncated, goes_on] == expected
+        assert answer.strategy
+        assert answer.took_ms > 0
+        assert answer.scan_incomplete is False
+    assert facets_of_newest(filled).matched_capped is True
 
 
 # --------------------------------------------------------------------------------------- summary
@@ -210,7 +246,7 @@ def test_a_summary_says_how_much_there_is_of_what(filled, more, bounded):
         for row in rows
         if matches(row, more) and (not bounded or low <= row.created_at_us < high)
     ]
-    assert found.total == len(there) > 0
+    assert found.matched == len(there) > 0
     assert found.bytes == sum(len(row.message.encode()) for row in there)
     assert (found.oldest, found.newest) == (
         text(there[0].created_at_us),
@@ -242,7 +278,7 @@ def test_the_oldest_record_is_found_where_a_clear_emptied_its_minute(store, data
         (UUID(bytes=old.id),),
     )
     found = store.summary(LogFilter())
-    assert (found.total, found.oldest, found.newest) == (
+    assert (found.matched, found.oldest, found.newest) == (
         1,
         text(new.created_at_us),
         text(new.created_at_us),
@@ -286,7 +322,7 @@ def test_patterns_are_counted_exactly(filled, minutes_ago, more):
         and (search is None or any(word in row.message.split() for word in ("twice", "slept")))
     ]
     groups = by_pattern(there)
-    assert (found.total, found.distinct) == (len(there), len(groups))
+    assert (found.matched, found.distinct) == (len(there), len(groups))
     assert len(there) > 0
     expected = sorted(groups, key=lambda p: (-len(groups[p]), p))[:4]
     assert [(one.pattern, one.n) for one in found.patterns] == [
@@ -385,6 +421,38 @@ def test_each_window_shows_a_sample_that_its_own_filter_lets_in(store, maker):
     assert (grew.sample.component, grew.sample.message) == ("api", "both")
 
 
+@pytest.mark.parametrize("more", [{}, {"component": ("shop.api",)}])
+def test_samples_show_how_the_new_began_and_how_the_gone_ended(store, maker, more):
+    """The hour at an edge of a window may have its records of a pattern beyond the edge."""
+    start = maker.now_us // HOUR_US * HOUR_US - 24 * HOUR_US
+
+    def said(message: str, *minutes: int) -> list[LogRow]:
+        return [
+            maker.row(created_at_us=start + minute * MINUTE_US, message=f"{message} {minute}")
+            for minute in minutes
+        ]
+
+    begins, ends = said("begins with", 5, 305, 370, 400, 570), said("ends with", 40, 100, 230, 290)
+    grows = said("grows by", 50, 320, 400, 560, 580)
+    noise = [row for minute in range(0, 600, 5) for row in said("goes on for", minute)]
+    store.write(batch([*begins, *ends, *grows, *noise]))
+
+    def window(*minutes: int) -> LogFilter:
+        since, until = (text(start + minute * MINUTE_US) for minute in minutes)
+        return LogFilter(since=since, until=until, **more)
+
+    found = store.compare(window(30, 285), window(315, 575))
+    shown = [
+        [(one.template.split()[0], one.sample.id) for one in kind]
+        for kind in (found.new, found.gone, found.grew)
+    ]
+    assert shown == [
+        [("begins", str(UUID(bytes=begins[2].id)))],
+        [("ends", str(UUID(bytes=ends[2].id)))],
+        [("grows", str(UUID(bytes=grows[3].id)))],
+    ]
+
+
 def store_rows(store, more) -> list[tuple[int, str]]:
     return [
         (int(datetime.fromisoformat(r.created_at).timestamp() * 1_000_000 + 0.5), r.message)
@@ -464,7 +532,7 @@ def test_facets_are_the_most_frequent_values(filled, field, more, strategy):
 
     found = store.facets(field, LogFilter(limit=7, **more))
     there = Counter(value(row) for row in rows if matches(row, more))
-    assert found.scanned == there.total() > 0
+    assert found.matched == there.total() > 0
     assert found.missing == there.pop(None, 0)
     expected = sorted(there.items(), key=lambda item: (-item[1], item[0]))
     assert [(one.value, one.n) for one in found.values] == expected[:7]
@@ -472,11 +540,15 @@ def test_facets_are_the_most_frequent_values(filled, field, more, strategy):
     assert (found.sampled, found.strategy, found.scan_incomplete) == (False, strategy, False)
 
 
-def test_facets_of_more_than_may_be_looked_at_are_of_the_newest(filled):
+def facets_of_newest(filled):
     with connect(filled.reader_url) as connection:
-        found = facets(connection, "user", LogFilter(limit=1_000), scan=700)
+        return facets(connection, "user", LogFilter(limit=1_000), scan=700)
+
+
+def test_facets_of_more_than_may_be_looked_at_are_of_the_newest(filled):
+    found = facets_of_newest(filled)
     newest = [json.loads(row.data or b"{}").get("user") for row in filled.rows[-700:]]
-    assert (found.sampled, found.scanned) == (True, 700)
+    assert (found.sampled, found.matched) == (True, 700)
     assert {one.value: one.n for one in found.values} == Counter(filter(None, newest))
 
 
@@ -575,7 +647,7 @@ def test_a_count_that_runs_out_of_time_says_what_to_narrow(writer_url, reader_ur
                 ask()
             assert "\n" not in str(caught.value)
         database.connection.execute("ROLLBACK")
-        assert store.patterns(LogFilter(search="message")).total == 10
+        assert store.patterns(LogFilter(search="message")).matched == 10
 
 
 def test_what_was_counted_until_the_time_ran_out_is_told(writer_url, reader_url, database, maker):
@@ -591,8 +663,7 @@ def test_what_was_counted_until_the_time_ran_out_is_told(writer_url, reader_url,
     with open_store(writer_url, reader_url=reader_url, query_timeout_s=0.4) as store:
         for found in (store.patterns(wanted), store.histogram(wanted), store.facets("i", wanted)):
             assert (found.scan_incomplete, found.reached) == (True, reached)
-        assert store.patterns(wanted).total == store.histogram(wanted).total == 10
-        assert store.facets("i", wanted).scanned == 10
+            assert (found.matched, found.matched_capped) == (10, True)
         with pytest.raises(QueryTimeout):  # half of a window can be compared with nothing
             store.compare(
                 msgspec.structs.replace(wanted, since="3d", until="1h"),
