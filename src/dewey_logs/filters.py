@@ -20,6 +20,7 @@ from dewey_logs.copydata import LEVELS
 from dewey_logs.errors import BadFilter
 from dewey_logs.substring import substring_sql
 from dewey_logs.times import parse_time
+from dewey_logs.words import search_sql
 
 MAX_LIMIT = 1_000
 MAX_TEXT_CHARS = 1_000
@@ -35,12 +36,6 @@ _ESCAPED = re.compile(r"\\([^1-9])", re.DOTALL)  # an escape that is no back-ref
 _BACK_REFERENCE = re.compile(r"\\[1-9]")
 _HEXADECIMAL = re.compile(r"[0-9a-f-]{8,36}")
 _GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 36))  # of a UUID's digits
-_OR = re.compile(r"\bor\b", re.IGNORECASE)
-_BETWEEN_WORDS = re.compile(r"[ \t\r\n\f\v\"]+")
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9]*|[0-9]+(?:(?![eE][0-9])[A-Za-z][A-Za-z0-9]*)?")
-_HYPHENATED = re.compile(r"-?[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*")
-_RUN = re.compile(r"[A-Za-z]{2,}|[0-9]{2,}")
-_LEFT_OUT = re.compile(r"&|://")
 
 
 class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,36 +211,8 @@ def _comparisons(where: tuple[Comparison, ...], found: Conditions) -> None:
 def _search(text: str, found: Conditions) -> None:
     if not any(character.isalnum() for character in text):
         raise BadFilter(f"search={text!r:.60} contains no word")
-    found.add(
-        "to_tsvector('simple', left(message, 8192)) @@ websearch_to_tsquery('simple', %(search)s)",
-        search=text,
-    )
-    word = required_word(text)
-    if word is not None:  # a tenth of the cost of to_tsvector, and PostgreSQL looks at it first
-        clause, values = substring_sql(word, "search_word")
+    for clause, values in search_sql(text):
         found.add(clause, **values)
-
-
-def required_word(search: str) -> str | None:
-    """Return the longest plain word that every match must contain, None when that is not certain.
-
-    Plain is what the text parser makes exactly one lexeme of: ASCII letters and digits, unless they
-    begin like a number with an exponent, which 48e25b does: 48e25 and b. Of what is put together,
-    as /api/orders or user-7, a run of letters or of digits will do: it is a part of some lexeme.
-    In a phrase the parser leaves out tags, entities and protocols. With an OR no word is required,
-    and a minus that stands otherwise than before or inside of a word is left to PostgreSQL.
-    """
-    if _OR.search(search) or "<" in search:
-        return None
-    words = [""]
-    for token in _BETWEEN_WORDS.split(search):
-        if _PLAIN.fullmatch(token):
-            words.append(token)
-        elif "-" in token and not _HYPHENATED.fullmatch(token):
-            return None
-        elif token.isascii() and not token.startswith("-") and not _LEFT_OUT.search(token):
-            words += _RUN.findall(token)
-    return max(words, key=len) or None
 
 
 def _regex(text: str) -> str:

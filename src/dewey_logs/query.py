@@ -37,6 +37,7 @@ from dewey_logs.sizes import fitting
 from dewey_logs.statements import statement
 from dewey_logs.times import rfc3339
 from dewey_logs.whereabouts import FEW, LEAST, Bounds, Whereabouts, bounded, whereabouts
+from dewey_logs.words import required_words
 
 COUNT_TIMEOUT_MS = 1_000
 REGEX_TIMEOUT_MS = 1_000
@@ -73,6 +74,7 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
                 following,
                 cursor.at if cursor else None,
                 indexable=_indexable(connection, wanted),
+                quick=wanted.search is None or bool(required_words(wanted.search)),
             ).run()
         else:
             found = _walked(connection, wanted, between, cursor, following, now)

@@ -256,6 +256,52 @@ def test_the_records_are_such_that_filters_find_some_and_not_all(corpus, wanted)
     assert 3 < len(corpus.in_sql(parse_filter(wanted))) < RECORDS
 
 
+RAGGED = {
+    "8000": "8000.0", "8001": "8001", "more": "8000.000000000000000000001", "7": "-7e3",
+    "text": '"8001"', "9": '"9"', "true": "true", "null": "null", "in": '{"order":9000}',
+    "list": "[9000]", "empty": '""',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("data.order>8000", "8001 more"),
+        ("data.order>=8000", "8000 8001 more"),
+        ("data.order<8000.5", "8000 more 7"),
+        ("data.order=8000", "8000"),
+        ("data.order!=8000", "8001 more 7 text 9 true null in list empty absent none"),
+        ('data.order>"8000"', "text 9"),
+        ('data.order<"9"', "text empty"),
+        ('data.order="8001"', "text"),
+        ("data.order~00", "text"),
+        ("data.order=true", "true"),
+        ("data.order=null", "null"),
+        ("data.order=*", " ".join(RAGGED)),
+        ("data.order!=*", "absent none"),
+        ("data.order.order>8000", "in"),
+        ("data.order.0>8000", "list"),
+    ],
+)
+def test_a_number_is_compared_with_numbers_and_a_string_with_strings(corpus, wanted, found):
+    """Whatever else stands at that place of the data neither matches nor fails."""
+    data: dict[str, str | None] = {name: f'{{"order":{v}}}' for name, v in RAGGED.items()}
+    data |= {"absent": '{"Order":8000}', "none": None}
+    clauses, fits = conditions(parse_filter(wanted), None, None), matcher(parse_filter(wanted))
+    rows = corpus._connection.execute(
+        f"SELECT name FROM unnest(%(names)s::text[], %(texts)s::jsonb[]) logs(name, data)"
+        f" WHERE {clauses.where}",
+        {**clauses.values, "names": list(data), "texts": list(data.values())},
+    )
+    assert [name for (name,) in rows] == found.split()
+    row = corpus.rows[0]
+    assert found.split() == [
+        name
+        for name, text in data.items()
+        if fits(msgspec.structs.replace(row, data=text and text.encode()))
+    ]
+
+
 letters = st.sampled_from(("a", "b", "A", "é", "ж", "_", " ", r"\.", r"\\", r"\(", "%", "x", "1"))
 atoms = letters | st.sampled_from((".", r"\d", "[a-c]", "[^a]", "[é%_]"))
 regexes = st.recursive(
@@ -338,6 +384,43 @@ def test_words_and_phrases_find_the_same_in_sql_and_in_python(corpus):
         assert corpus.in_python(wanted) & ids == expected
 
     held()
+
+
+PIECES = (
+    "card", "Declined", "kiKi", "K\u212a", "\u0130x", "1e5", "42", "b-c", "é", "a", "or", "OR", "-",
+    "-", '"', '"', "<", ">", "<b", "</b>", "<b card>", "&amp;", "&", "http://", "a.example/x", "|",
+    "!", "(", ")", ":", "_", ".", "\\", "'", "\xa0", "x" * 2_048,
+)  # fmt: skip
+joined = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(("", " ", " "))), max_size=7)
+BARE = "to_tsvector('simple', left(message, 8192)) @@ websearch_to_tsquery('simple', %(whole)s)"
+
+
+def test_what_is_looked_at_before_the_words_changes_nothing(corpus):
+    chance = random.Random(3)
+    messages = [
+        "".join(chance.choice(PIECES) + chance.choice(("", " ", " ")) for _ in range(n % 9 + 1))
+        for n in range(400)
+    ]
+    hits = 0
+
+    @settings(max_examples=300)
+    @given(joined.map(lambda parts: "".join(map("".join, parts))))
+    def held(search):
+        nonlocal hits
+        try:
+            found = conditions(LogFilter(search=search), None, None)
+        except BadFilter:
+            return
+        values = {**found.values, "whole": search, "messages": messages}
+        rows = corpus._connection.execute(
+            f"SELECT message, {BARE}, {found.where} FROM unnest(%(messages)s::text[]) message",
+            values,
+        ).fetchall()
+        assert [row for row in rows if row[1] != row[2]] == []
+        hits += sum(row[1] for row in rows)
+
+    held()
+    assert hits > 1_000
 
 
 def test_pages_of_a_store_indexed_in_parts_show_what_sql_finds(corpus):

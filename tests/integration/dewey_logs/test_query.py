@@ -26,8 +26,9 @@ from dewey_logs import (
     parse_filter,
     sizes,
 )
-from dewey_logs.filters import conditions, required_word
+from dewey_logs.filters import conditions
 from dewey_logs.patience import PatientConnection
+from dewey_logs.words import required_words
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, eventually
 
 
@@ -278,7 +279,7 @@ def test_the_prefilter_never_hides_what_the_search_alone_finds(store, maker, dat
 
 def test_a_word_for_the_prefilter_is_one_lexeme(database):
     words = ["".join(word) for n in range(1, 7) for word in itertools.product("4eEb", repeat=n)]
-    plain = [word for word in words if required_word(word) == word]
+    plain = [word for word in words if required_words(word) == ((word,),)]
     assert {"4bb4", "4e", "44eb4", "b4e4", "444444"} <= set(plain) < set(words)
     several = database.rows(
         "SELECT w FROM unnest(%s::text[]) w"
@@ -290,7 +291,7 @@ def test_a_word_for_the_prefilter_is_one_lexeme(database):
 
 def test_a_run_for_the_prefilter_is_a_part_of_a_lexeme(database):
     words = ["".join(word) for n in range(2, 6) for word in itertools.product("ae1-./@", repeat=n)]
-    runs = [(word, run) for word in words if (run := required_word(word))]
+    runs = [(word, run) for word in words for way in required_words(word) for run in way]
     assert {("ae-1", "ae"), ("1.ae", "ae"), ("11/a", "11"), ("a@ea", "ea")} <= set(runs)
     elsewhere = database.rows(
         "SELECT w, r FROM unnest(%s::text[], %s::text[]) t(w, r) WHERE NOT EXISTS ("
