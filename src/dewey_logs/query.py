@@ -30,7 +30,7 @@ from dewey_logs.filters import (
     level_name,
     trace_forms,
 )
-from dewey_logs.plans import BITMAPS_ONLY, fetch_few, without
+from dewey_logs.plans import BITMAPS_ONLY, SLICES_ONLY, fetch_few, without
 from dewey_logs.rows import Page
 from dewey_logs.search import MAX_MATCHED, Found, Row, Search
 from dewey_logs.sizes import fitting
@@ -163,7 +163,8 @@ def _walked(
 ) -> Found:
     """Return the rows of a page in the order of an index, on one snapshot with the counts."""
     with connection.transaction():
-        if only_counts(wanted) and (wanted.component or wanted.level):
+        own_index = only_counts(wanted) and _has_own_index(wanted)
+        if only_counts(wanted) and (wanted.component or wanted.level) and not own_index:
             return _by_counts(connection, wanted, between, cursor, following, now)
         matching = conditions(wanted, *between)
         # PostgreSQL takes any beginning to be frequent and would walk through the records of others
@@ -171,7 +172,8 @@ def _walked(
         rows = _rows(connection, wanted, matching, following, few=beginning)
         matched, capped = len(rows), False
         if cursor is None and len(rows) > wanted.limit:
-            with without(connection, BITMAPS_ONLY if beginning else ()):
+            avoided = BITMAPS_ONLY if beginning else SLICES_ONLY if own_index else ()
+            with without(connection, avoided):
                 matched, capped = _count(connection, matching, wanted.limit)
         return Found(rows, matched, capped, None, "trace" if wanted.trace_id else "walk")
 
@@ -204,7 +206,7 @@ def _by_counts(
     if near is None:
         return Found([], 0, False, None, "counts")
     matching = bounded(near, alike)
-    few = near.rows <= FEW and (_has_index(wanted) or bool(near.minutes))
+    few = near.rows <= FEW and bool(wanted.component or near.minutes)
     if few and near.components:
         matching.add("component = ANY (%(met)s)", met=list(near.components))
     rows = _rows(connection, wanted, matching, following, few=few, minutes=near.minutes)
@@ -216,8 +218,12 @@ def _by_counts(
     return Found(rows, matched, capped, None, "index" if few else "walk")
 
 
-def _has_index(wanted: LogFilter) -> bool:
-    return bool(wanted.component) or level_name(wanted.level or "TRACE") in ("WARN", "ERROR")
+def _has_own_index(wanted: LogFilter) -> bool:
+    """Say whether an index holds what matches and nothing else, in the order of a page.
+
+    PostgreSQL takes it by itself, because any other one makes it look at more.
+    """
+    return not wanted.component and level_name(wanted.level or "TRACE") in ("WARN", "ERROR")
 
 
 def _beyond(cursor: Cursor | None, between: Bounds, order: str) -> Bounds:

@@ -142,7 +142,21 @@ def test_what_is_not_there_is_answered_without_a_look_at_the_log(silent, plans):
     for wanted in NONE:
         page = silent.query(wanted)
         assert (page.returned, page.matched, page.matched_capped) == (0, 0, False)
-        assert (page.strategy, looked_at(plans)) == ("counts", 0), wanted
+        by_its_index = wanted == LogFilter(level="ERROR")
+        assert page.strategy == ("walk" if by_its_index else "counts"), wanted
+        assert looked_at(plans) == 0, wanted
+
+
+def test_a_level_with_an_index_of_its_own_is_read_there(silent, database, plans):
+    database.connection.execute(
+        "UPDATE logs SET level = 'ERROR' WHERE message IN ('n 77', 'n 7777', 'n 7779')"
+    )
+    for order in ("desc", "asc"):
+        for limit in (2, 100):
+            plans.clear()
+            page = silent.query(LogFilter(level="ERROR", order=order, limit=limit))
+            assert (page.returned, page.matched) == (min(limit, 9), 9)
+            assert 0 < looked_at(plans) <= 20
 
 
 def test_the_neighbours_of_a_component_that_fell_silent(silent, plans):
