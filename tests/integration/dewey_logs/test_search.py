@@ -388,12 +388,12 @@ def test_a_slice_that_is_too_much_is_cut_down_and_every_page_comes_further(
     monkeypatch.setattr(engine, "SLICE_S", 0.02)
     start = maker.now_us - 3_600_000_000
     rows = [
-        maker.row(created_at_us=start + n * 200, message=f"x {n} " + "word " * 100)
+        maker.row(created_at_us=start + n * 200, message="word " * 100 if n != 432 else "other")
         for n in range(1_000)
     ]
     store.write(batch(rows))
     for order in ("desc", "asc"):
-        ids, pages = every_page(store, LogFilter(search="absentx OR 432", order=order))
+        ids, pages = every_page(store, LogFilter(search="-word", order=order))
         assert [one.replace("-", "") for one in ids] == [rows[432].id.hex()]
         reached = [page.scanned_to for page in pages if page.scan_incomplete]
         assert len(reached) == len(set(reached)) > 0
