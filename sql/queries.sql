@@ -291,6 +291,31 @@ FROM dewey_stretches() s JOIN pg_class c ON c.oid = s.part
 GROUP BY s.name, c.oid, c.reltuples
 ORDER BY low;
 
+-- name: diagnosis
+SELECT split_part(current_setting('server_version'), ' ', 1),
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+       pg_database_size(current_database()),
+       (SELECT jsonb_object_agg(name, setting) FROM pg_settings
+        WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')),
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+       current_setting('max_connections')::int;
+
+-- name: diagnosis_partitions
+-- Where the last one ends, which are over and not indexed, which indexes of theirs are not valid.
+SELECT count(*), dewey_text(max(p.high)), extract(epoch FROM max(p.high) - now()),
+       array(SELECT DISTINCT s.name FROM dewey_stretches() s
+             WHERE NOT s.indexed AND s.high < now() - interval '1 hour'
+               AND pg_relation_size(s.part) > 0 ORDER BY 1),
+       array(SELECT x.indexrelid::regclass::text FROM pg_index x
+             JOIN dewey_partitions() q ON q.part = x.indrelid WHERE NOT x.indisvalid ORDER BY 1)
+FROM dewey_partitions() p;
+
+-- name: diagnosis_login
+SELECT current_user::text,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+       pg_has_role((SELECT relowner FROM pg_class WHERE oid = 'logs'::regclass), 'USAGE'),
+       current_setting('statement_timeout');
+
 -- name: window
 SELECT back_seconds, ahead_seconds FROM dewey_window();
 

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from dewey_logs.clearing import Cleared, ClearPlan
     from dewey_logs.contents import Contents, Held
     from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
+    from dewey_logs.diagnosis import Diagnosis
     from dewey_logs.export import Export
     from dewey_logs.levels import LevelChange, LevelSetting
     from dewey_logs.opening import open_store
@@ -96,6 +97,7 @@ __all__ = [
     "DeadLetterFilter",
     "DeadLetterReason",
     "DeweyError",
+    "Diagnosis",
     "Dropped",
     "EntryRun",
     "Epoch",
@@ -151,6 +153,7 @@ _LATE = {
     "DeadLetter": "dewey_logs.deadletters",
     "DeadLetterFilter": "dewey_logs.deadletters",
     "DeadLetterReason": "dewey_logs.deadletters",
+    "Diagnosis": "dewey_logs.diagnosis",
     "Epoch": "dewey_logs.accounts",
     "Export": "dewey_logs.export",
     "Held": "dewey_logs.contents",

@@ -9,7 +9,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import click
@@ -111,13 +112,41 @@ def migrate(check: bool) -> None:
     def remark(line: str) -> None:
         click.echo(f"note: {line}", err=True)
 
-    names = migrations.check(url) if check else migrations.migrate(url, layout, remark=remark)
+    if check:
+        names = migrations.check(url)
+    else:
+        with _bar() as step:
+            names = migrations.migrate(url, layout, remark=remark, step=step)
     for name in names:
         click.echo(name)
     if check:
         click.echo("up to date" if not names else f"{len(names)} missing", err=True)
         raise click.exceptions.Exit(4 if names else 0)
     click.echo(f"applied {len(names)}" if names else "nothing to do", err=True)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int], None]]:
+    """Give what shows on a terminal's stderr how far it came; elsewhere nothing is shown."""
+    if not sys.stderr.isatty():
+        yield lambda name, left: None
+        return
+    with ExitStack() as shown:
+        bars: list[Any] = []
+
+        def step(name: str, left: int) -> None:
+            if bars:
+                bars[0].update(1, name)
+                return
+            made = click.progressbar(
+                length=left, file=sys.stderr, item_show_func=lambda item: item or name
+            )
+            bars.append(shown.enter_context(made))
+            made.render_progress()
+
+        yield step
+        if bars:
+            bars[0].update(1, "")
 
 
 @dewey.command()

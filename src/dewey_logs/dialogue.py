@@ -63,7 +63,7 @@ def _question(name: str, *scopes: str) -> Question:
 
 _READERS = (
     "query arrivals context trace histogram summary patterns compare facets totals accounts"
-    " neighbours active_producers contents dead_letters dead_letter_reasons ping"
+    " neighbours active_producers contents dead_letters dead_letter_reasons ping diagnosis"
 )
 _WORKERS = "window levels balanced_producers"
 _DELIVERERS = "check stream_gone set_back"

@@ -55,12 +55,14 @@ def migrate(
     *,
     where: Path | None = None,
     remark: Callable[[str], None] = lambda line: None,
+    step: Callable[[str, int], None] = lambda name, left: None,
 ) -> list[str]:
     """Apply what is missing, make the partitions ahead; return the names of what was applied.
 
     `url` is the owner's. `where` is a folder of other files; then nothing but those is applied.
     `remark` is called with a line for each thing that this login may not do and that is not
-    necessary: make the roles, hand the tables over, grant them the schema. Raises SchemaProblem for
+    necessary: make the roles, hand the tables over, grant them the schema. `step` is told the name
+    of each migration before it runs, and how many are left with it. Raises SchemaProblem for
     an edited migration, one that fails, a server that is too old or a missing right, Unavailable
     for an outage or a full disk; nothing of the failed migration stays.
     """
@@ -69,16 +71,22 @@ def migrate(
             schema = _schema(connection)
             connection.execute("SELECT pg_advisory_lock(hashtext('dewey'), hashtext('migrate'))")
             connection.execute(statement("make_migrations_table"))
-            missing = _missing(available(where), _applied(connection))
+            lacking = _missing(available(where), _applied(connection))
             connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
-        for migration in missing:
+        for done, migration in enumerate(lacking):
+            step(migration.name, len(lacking) - done)
             _apply(connection, migration, schema)
         for line in _grant(connection):
             remark(line)
         if where is None:
             choose(connection, layout)
             partitions.ensure(connection)
-    return [migration.name for migration in missing]
+    return [migration.name for migration in lacking]
+
+
+def missing(connection: Connection) -> list[str]:
+    """Return the names of the migrations that a database lacks, for a login that may read them."""
+    return [migration.name for migration in _missing(available(), _applied(connection))]
 
 
 def check(url: str, *, where: Path | None = None) -> list[str]:

@@ -7,10 +7,14 @@ batches at a time: while one is being committed the other is copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from queue import LifoQueue
 from types import TracebackType
 
+from msgspec.structs import replace
+
+from dewey_logs import diagnosis
 from dewey_logs.accounts import Accounts, Neighbours
 from dewey_logs.answers import (
     Arrivals,
@@ -27,6 +31,8 @@ from dewey_logs.comparison import MIN_RATIO
 from dewey_logs.contents import Contents
 from dewey_logs.context import Same
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
+from dewey_logs.diagnosis import Diagnosis
+from dewey_logs.errors import DeweyError
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.levels import LevelChange, LevelSetting, LevelTable
@@ -187,6 +193,13 @@ class PostgresStore:
     def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
         """Return the open dead letters by reason; see Store.dead_letter_reasons."""
         return self._readers.dead_letter_reasons()
+
+    def diagnosis(self) -> Diagnosis:
+        """Return facts about the database; see Store.diagnosis."""
+        found = self._readers.diagnosis()
+        with suppress(DeweyError):  # who cannot write may still look
+            found = replace(found, writer=self._writer.asked(diagnosis.login))
+        return found
 
     def drop_dead_letters(self, ids: Sequence[str]) -> int:
         """Give open dead letters up; see Store.drop_dead_letters."""

@@ -11,7 +11,16 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from dewey_logs import accounts as ledger_accounts
-from dewey_logs import arrivals, comparison, context, deadletters, histogram, pattern_counts, traces
+from dewey_logs import (
+    arrivals,
+    comparison,
+    context,
+    deadletters,
+    diagnosis,
+    histogram,
+    pattern_counts,
+    traces,
+)
 from dewey_logs import contents as log_contents
 from dewey_logs import facets as field_facets
 from dewey_logs import summary as summaries
@@ -30,6 +39,7 @@ from dewey_logs.cancellation import watched
 from dewey_logs.contents import Contents
 from dewey_logs.database import Connection, apply_settings, connect, errors_translated
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
+from dewey_logs.diagnosis import Diagnosis
 from dewey_logs.errors import Unavailable
 from dewey_logs.export import FETCH_TIMEOUT_MS, IDLE_TIMEOUT_MS, Export
 from dewey_logs.filters import LogFilter
@@ -201,6 +211,10 @@ class Readers:
     def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
         """Return the open dead letters by reason."""
         return self._read(deadletters.reasons)
+
+    def diagnosis(self) -> Diagnosis:
+        """Return facts about the database; see Store.diagnosis."""
+        return self._read(diagnosis.read)
 
     def hang_up(self) -> None:
         """Wait for no answer any longer; see Store.hang_up."""

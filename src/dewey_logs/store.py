@@ -23,6 +23,7 @@ from dewey_logs.comparison import MIN_RATIO
 from dewey_logs.contents import Contents
 from dewey_logs.context import Same
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
+from dewey_logs.diagnosis import Diagnosis
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.levels import LevelChange, LevelSetting
@@ -156,6 +157,10 @@ class Store(Protocol):
 
     def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
         """Return the open dead letters by reason, the most frequent first."""
+        ...
+
+    def diagnosis(self) -> Diagnosis:
+        """Return facts about the database for whoever looks after it; see dewey_logs.diagnosis."""
         ...
 
     def drop_dead_letters(self, ids: Sequence[str]) -> int:

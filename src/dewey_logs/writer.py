@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import psycopg
 
@@ -32,6 +32,7 @@ from dewey_logs.sqlstates import Verdict, first_line, translated, verdict_on
 from dewey_logs.statements import statement
 
 DAY_US = 86_400_000_000
+Answer = TypeVar("Answer")
 _key = attrgetter("created_at_us", "id")
 ATTEMPTS = 9  # known row, missing day, bad row, copy resent, group anew, bound, clear; two to spare
 
@@ -137,6 +138,11 @@ class Writer:
         """Connect if need be; raises NotDurable, Unavailable or SchemaProblem."""
         with self._ready():
             pass
+
+    def asked(self, question: Callable[[Connection], Answer]) -> Answer:
+        """Ask something as the login that writes; raises like `check`."""
+        with self._ready() as connection:
+            return question(connection)
 
     @contextmanager
     def _ready(self) -> Iterator[Connection]:

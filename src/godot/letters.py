@@ -161,6 +161,7 @@ def as_document(letter: DeadLetter) -> dict[str, object]:
     """Return a letter for programs; bytes that are no UTF-8 stand there as {"base64": …}."""
     return {
         **{name: getattr(letter, name) for name in letter.__struct_fields__ if name != "fields"},
+        "producer": None if letter.producer is None else f"{letter.producer:010x}",
         "fields": [[as_text(name), as_text(value)] for name, value in letter.fields],
     }
 

@@ -212,6 +212,10 @@ class Repair:
             if not held:
                 consumer.leave()
 
+    def prune(self, group: str, min_idle_ms: int) -> int:
+        """Delete a group's consumers that hold nothing and were silent so long; return how many."""
+        return Consumer(self._client, self._stream, group, _name()).bury(min_idle_ms)
+
     def close(self) -> None:
         close(self._client)
 

@@ -233,17 +233,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     data_dir = Path(env.get("GODOT_DATA_DIR") or default_data_dir()).absolute()
-    endpoint = read_endpoint(data_dir)
-    if env.get("DEWEY_URL") or env.get("DEWEY_URL_FILE"):  # another store than the stack's
-        endpoint = {key: value for key, value in endpoint.items() if not key.startswith("dewey_")}
+    endpoint = endpoint_of(env, data_dir)
     values: dict[str, Any] = {"data_dir": data_dir}
     origins = {"data_dir": "variable" if env.get("GODOT_DATA_DIR") else "default"}
     for setting in TABLE:
         if setting.field == "data_dir":
             continue
-        text, origin = _text_of(setting, env, endpoint)
+        text, origin = text_of(setting, env, endpoint)
         origins[setting.field] = origin
-        values[setting.field] = None if text is None else _value_of(setting, text, origin)
+        values[setting.field] = None if text is None else value_of(setting, text, origin)
     if (values["dewey_url"] or "").startswith("http"):
         for field in ("dewey_reader_url", "dewey_owner_url"):
             if values[field] is not None:
@@ -258,9 +256,18 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values, origins=origins)
 
 
-def _text_of(
+def endpoint_of(env: Mapping[str, str], data_dir: Path) -> Mapping[str, object]:
+    """Return what a running stack announces, as far as it is meant."""
+    endpoint = read_endpoint(data_dir)
+    if env.get("DEWEY_URL") or env.get("DEWEY_URL_FILE"):  # another store than the stack's
+        return {key: value for key, value in endpoint.items() if not key.startswith("dewey_")}
+    return endpoint
+
+
+def text_of(
     setting: Setting, env: Mapping[str, str], endpoint: Mapping[str, object]
 ) -> tuple[str | None, str]:
+    """Return what a setting is set to, as text, and by what."""
     if env.get(setting.variable):
         return env[setting.variable], "variable"
     file = env.get(f"{setting.variable}_FILE")
@@ -275,7 +282,8 @@ def _text_of(
     return setting.default, "default"
 
 
-def _value_of(setting: Setting, text: str, origin: str) -> object:
+def value_of(setting: Setting, text: str, origin: str) -> object:
+    """Read a value; raise SettingsError for one that is not allowed."""
     try:
         return setting.read(text)
     except ValueError:

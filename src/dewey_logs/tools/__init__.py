@@ -7,7 +7,7 @@ that all of them keep, `listen` the ways to be reached.
 
 from __future__ import annotations
 
-from dewey_logs.tools.answer import answer
+from dewey_logs.tools.answer import answer, written
 from dewey_logs.tools.caller import (
     ADMIN,
     DELIVER,
@@ -94,6 +94,7 @@ __all__ = [
     "serve_http",
     "serve_stdio",
     "url_of",
+    "written",
 ]
 
 _READING = (

@@ -8,6 +8,7 @@ rest, silence for a reader that closed the pipe.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -104,8 +105,14 @@ def _silence_stdout() -> None:
 
 
 def write_examples(formatter: click.HelpFormatter, examples: str) -> None:
-    """Write a section of examples, each line as it stands."""
-    if examples:
-        with formatter.section("Examples"):
-            for line in examples.strip().splitlines():
-                formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
+    """Write a section of examples: commands as they stand, with their remarks beside or below."""
+    if not examples:
+        return
+    with formatter.section("Examples"):
+        blanks = " " * formatter.current_indent
+        for line in examples.strip().splitlines():
+            command, *remark = re.split(r"\s{2,}", line.strip(), maxsplit=1)
+            if remark and len(blanks) + len(line.strip()) > formatter.width:
+                formatter.write(f"{blanks}{command}\n{blanks}    {remark[0]}\n")
+            else:
+                formatter.write(f"{blanks}{line.strip()}\n")

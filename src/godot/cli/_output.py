@@ -16,10 +16,11 @@ For the author of a command::
         emit_rows(rows, ("created_at", "level", "message"), output=output, truncated=True)
         note("showing 200 of 18,304; more with --cursor ...")
 
-emit_rows(rows, columns, *, output, schema="godot.rows/1", truncated=False, **about) -> None
+emit_rows(rows, columns, *, output, schema="godot.rows/1", truncated=False, numbers=(), **about)
     rows are mappings; text aligns, plain joins with tabs (no header), csv has a header, jsonl is a
     row a line with every key, json is one document {schema, generated_at, truncated, **about,
-    items}. Everything but text, and json's items, is written row by row.
+    items}. Everything but text, and json's items, is written row by row. Columns in `numbers` are
+    right-aligned in text, in groups of three, and `?` where unknown.
 emit_document(document, lines, *, output, schema) -> None
     for a single answer (status, version): `lines` on a terminal, the mapping in every other form
     (plain: dotted key, tab, value).
@@ -40,7 +41,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -66,6 +67,7 @@ __all__ = [
     "UNCONFIRMED",
     "UNREACHABLE",
     "USAGE",
+    "aligned",
     "cell",
     "color_option",
     "colour_allowed",
@@ -193,6 +195,7 @@ def emit_rows(
     output: str,
     schema: str = "godot.rows/1",
     truncated: bool = False,
+    numbers: Collection[str] = (),
     **about: object,
 ) -> None:
     """Write rows in the form asked for; `about` (next_cursor, matched …) joins a JSON document."""
@@ -206,15 +209,18 @@ def emit_rows(
         }
         write_line(json_text(document, indent=2))
         return
-    for line in _lines(rows, columns, output):
+    for line in _lines(rows, columns, output, numbers):
         write_line(line)
 
 
 def _lines(
-    rows: Iterable[Mapping[str, object]], columns: Sequence[str], output: str
+    rows: Iterable[Mapping[str, object]],
+    columns: Sequence[str],
+    output: str,
+    numbers: Collection[str],
 ) -> Iterator[str]:
     if output == "text":
-        yield from _aligned([[cell(row.get(name)) for name in columns] for row in rows], columns)
+        yield from aligned(rows, columns, numbers)
     elif output == "csv":
         yield from _csv_lines(rows, columns)
     elif output == "jsonl":
@@ -225,14 +231,29 @@ def _lines(
             yield "\t".join(cell(row.get(name)) for name in columns)
 
 
-def _aligned(table: list[list[str]], columns: Sequence[str]) -> Iterator[str]:
-    heads = [name.replace("_", "-").upper() for name in columns]
-    columns_wide = [max(map(width, column)) for column in zip(heads, *table, strict=True)]
-    for row in (heads, *table):
-        padded = [
-            text + " " * (wide - width(text)) for text, wide in zip(row, columns_wide, strict=True)
-        ]
+def aligned(
+    rows: Iterable[Mapping[str, object]], columns: Sequence[str], numbers: Collection[str]
+) -> Iterator[str]:
+    """Yield a table's lines, its head first."""
+    table = [[name.replace("_", "-").upper() for name in columns]]
+    table += [
+        [_figure(row.get(name)) if name in numbers else cell(row.get(name)) for name in columns]
+        for row in rows
+    ]
+    columns_wide = [max(map(width, column)) for column in zip(*table, strict=True)]
+    for texts in table:
+        padded = []
+        for name, text, wide in zip(columns, texts, columns_wide, strict=True):
+            blanks = " " * (wide - width(text))
+            padded.append(blanks + text if name in numbers else text + blanks)
         yield "  ".join(padded).rstrip()
+
+
+def _figure(value: object) -> str:
+    """Return a number for a person; what is not known is no 0."""
+    if value is None:
+        return "?"
+    return f"{value:,}" if isinstance(value, int) else cell(value)
 
 
 def _csv_lines(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> Iterator[str]:
@@ -269,7 +290,7 @@ def emit_document(
             write_line(line)
     elif output == "plain":
         for key, value in _flat(document):
-            write_line(f"{key}\t{cell(value)}")
+            write_line(f"{cell(key)}\t{cell(value)}")
     elif output == "csv":
         emit_rows([dict(_flat(document))], [key for key, _ in _flat(document)], output="csv")
     else:

@@ -54,9 +54,13 @@ def confirmed(
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Give what shows progress on stderr: a bar on a terminal, a line now and then elsewhere."""
-    if not sys.stderr.isatty():
+def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """Give what shows progress on stderr: a bar on a terminal, a line now and then elsewhere.
+
+    `total` is None where nobody knows it: then there is data on stdout while it goes on, and no bar
+    where that is the same terminal.
+    """
+    if not sys.stderr.isatty() or (total is None and sys.stdout.isatty()):
         yield _spoken(total, what)
         return
     from rich.console import Console
@@ -68,7 +72,7 @@ def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
         yield lambda done: bars.advance(task, done)
 
 
-def _spoken(total: int, what: str) -> Callable[[int], None]:
+def _spoken(total: int | None, what: str) -> Callable[[int], None]:
     so_far, next_at = 0, time.monotonic() + SAY_EVERY_S
 
     def advance(done: int) -> None:
@@ -76,6 +80,6 @@ def _spoken(total: int, what: str) -> Callable[[int], None]:
         so_far += done
         if time.monotonic() >= next_at:
             next_at = time.monotonic() + SAY_EVERY_S
-            note(f"{what}: {so_far:,} of {total:,}")
+            note(f"{what}: {so_far:,}" + ("" if total is None else f" of {total:,}"))
 
     return advance

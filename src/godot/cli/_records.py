@@ -158,7 +158,7 @@ def show_records(
                 write_line(line)
         return
     rows = map(row_of, records)
-    emit_rows(rows, COLUMNS, output=output, schema=SCHEMA, truncated=truncated, **about)
+    emit_rows(rows, COLUMNS, output=output, schema=SCHEMA, truncated=truncated, numbers=(), **about)
 
 
 def row_of(record: LogRecordView) -> Mapping[str, object]:

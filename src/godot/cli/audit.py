@@ -9,7 +9,7 @@ import click
 
 from godot.cli._errors import fail
 from godot.cli._group import Command
-from godot.cli._output import FOUND, emit_rows, json_text, note, output_options, write_line
+from godot.cli._output import FOUND, aligned, emit_rows, json_text, note, output_options, write_line
 from godot.cli._times import moment
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ NUMBERS = (
     """,
 )
 @click.option("-s", "--since", metavar="TIME", help="Only producers active since: 24h, today.")
-@click.option("-p", "--producer", metavar="HEX", help="Only this producer, or what begins so.")
+@click.option(
+    "-p", "--producer", metavar="PRODUCER", help="Only this one (hex as shown, or what begins so)."
+)
 @click.option("--deep", is_flag=True, help="Also hold the rows against the ledger; reads them all.")
 @output_options
 @click.pass_context
@@ -48,6 +50,7 @@ def audit(
     from godot import accounting
     from godot.cli._store import opened
     from godot.settings import load
+    from godot.stream.producers import is_named
 
     settings = load()
     since_at = None if since is None else moment("since", since)
@@ -61,7 +64,7 @@ def audit(
             if since_at is not None:
                 kept &= accounting.active_since(examined, store, since_at)
             if producer is not None:
-                kept = {name for name in kept if name.startswith(producer.lower())}
+                kept = {name for name in kept if is_named(name, producer)}
                 if not kept:
                     fail(
                         "GD-1005",
@@ -126,26 +129,11 @@ def _lines(found: Audit, deep: DeepAudit | None, narrowed: bool) -> Iterator[str
     columns = [
         name for name in NUMBERS if name not in quiet or any(row[name] for row in rows)
     ]  # fmt: skip
-    yield from _table(rows, ("producer", "component", *columns))
+    yield from aligned(rows, ("producer", "component", *columns), columns)
     if len(shown) < len(everybody):
         yield f"{len(everybody) - len(shown):,} more producers have nothing missing"
     yield from _range_lines(found.ranges)
     yield from _verdict(found, deep, narrowed)
-
-
-def _table(rows: list[dict[str, object]], columns: tuple[str, ...]) -> Iterator[str]:
-    from godot.cli._text import cell, width
-
-    texts = [[name.replace("_", "-").upper() for name in columns]]
-    texts += [
-        [f"{v:,}" if isinstance(v := row[name], int) else cell(v) for name in columns]
-        for row in rows
-    ]
-    wide = [max(map(width, column)) for column in zip(*texts, strict=True)]
-    for row in texts:
-        left = [text + " " * (w - width(text)) for text, w in zip(row[:2], wide[:2], strict=True)]
-        right = [" " * (w - width(text)) + text for text, w in zip(row[2:], wide[2:], strict=True)]
-        yield "  ".join([*left, *right]).rstrip()
 
 
 def _range_lines(ranges: Iterable[LostRange]) -> Iterator[str]:

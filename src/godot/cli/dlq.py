@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from godot.cli._group import Command, Entry, LazyGroup
+from godot.cli._letters import selection, wanted_letters
 from godot.cli._output import (
     FAILURE,
-    FOUND,
     emit_document,
     emit_rows,
     fail,
@@ -20,20 +20,19 @@ from godot.cli._output import (
     sanitise,
     write_line,
 )
-from godot.cli._plan import confirmed, plan_options
+from godot.cli._plan import progress
 
 if TYPE_CHECKING:
-    from dewey_logs import DeadLetter, DeadLetterFilter, Store
+    from dewey_logs import DeadLetter
 
 STATES = ("open", "retried", "dropped", "all")
 COLUMNS = ("id", "at", "state", "reason", "stream", "entry", "deliveries")
-SHOWN_REASONS = 10
 
 ENTRIES = (
     Entry("ls", "godot.cli.dlq", "ls", "List dead letters, newest first.", "DEAD LETTERS"),
     Entry("show", "godot.cli.dlq", "show", "Show one with its raw fields.", "DEAD LETTERS"),
-    Entry("retry", "godot.cli.dlq", "retry", "Store them after all.", "DEAD LETTERS"),
-    Entry("drop", "godot.cli.dlq", "drop", "Give them up.", "DEAD LETTERS"),
+    Entry("retry", "godot.cli.dlq_settle", "retry", "Store them after all.", "DEAD LETTERS"),
+    Entry("drop", "godot.cli.dlq_settle", "drop", "Give them up.", "DEAD LETTERS"),
     Entry("export", "godot.cli.dlq", "export", "Write them as JSON lines.", "DEAD LETTERS"),
 )
 
@@ -67,12 +66,6 @@ def dlq(context: click.Context, output: str) -> None:
         note("no dead letter is open")
 
 
-def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the ways of saying which letters: IDs or --reason."""
-    reason = click.option("--reason", metavar="TEXT", help="Those whose reason holds this text.")
-    return click.argument("ids", nargs=-1, metavar="[ID]...")(reason(command))
-
-
 @click.command(
     cls=Command,
     examples="""
@@ -81,7 +74,7 @@ def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
     godot dlq ls -o json | jq '.items[].id'   for a script
     """,
 )
-@_selection
+@selection
 @click.option("--state", type=click.Choice(STATES), default="open", show_default=True)
 @click.option("-n", "--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
 @output_options
@@ -93,7 +86,7 @@ def ls(ids: tuple[str, ...], reason: str | None, state: str, limit: int, output:
     from godot.settings import load
 
     wanted = msgspec.structs.replace(
-        _wanted(ids, reason, state),
+        wanted_letters(ids, reason, state),
         newest_first=True,
         payload=False,
         limit=min(limit + 1, 1_000),
@@ -124,7 +117,7 @@ def show(record_id: str, output: str) -> None:
     from godot.settings import load
 
     with opened(load()) as store:
-        found = store.dead_letters(_wanted((record_id,), None, "all"))
+        found = store.dead_letters(wanted_letters((record_id,), None, "all"))
     if not found:
         fail("GD-3002", f"there is no dead letter {record_id}", "see: godot dlq ls", FAILURE)
     if len(found) > 1:
@@ -158,111 +151,12 @@ def _escaped(raw: bytes) -> str:
 @click.command(
     cls=Command,
     examples="""
-    godot dlq retry --reason level            how many that would be; nothing is done yet
-    godot dlq retry 019b2f3c --yes            one of them
-    godot dlq retry --all --yes               every open one
-    """,
-)
-@_selection
-@click.option("--all", "everything", is_flag=True, help="Every open letter.")
-@plan_options
-@output_options
-@click.pass_context
-def retry(
-    context: click.Context,
-    ids: tuple[str, ...],
-    reason: str | None,
-    everything: bool,
-    yes: bool,
-    no_input: bool,
-    output: str,
-) -> None:
-    """Store open dead letters after all, once the cause is mended. [write]
-
-    One that fails again stays open, with its new reason; the exit code is 4 then. One that was
-    condemned unread is read from the stream again, or stays as it is when its entry is gone there.
-    """
-    import msgspec
-
-    from godot.cli._store import opened
-    from godot.letters import every
-    from godot.letters import retry as retried
-    from godot.settings import load
-
-    wanted = _chosen(ids, reason, everything)
-    settings = load()
-    with opened(settings) as store:
-        n = _plan(
-            *(store, wanted, "stored again", "godot.dlq.retry/1", yes, no_input, output), read=True
-        )
-        done = retried(settings, store, every(store, wanted)) if n else None
-    if done is None:
-        return
-    text = (
-        f"{done.stored:,} stored, {done.duplicates:,} already there, {done.failed:,} failed again"
-    )
-    if done.expired:
-        text += f", {done.expired:,} past retention"
-    document = {"done": True, **msgspec.to_builtins(done)}
-    emit_document(document, [text], output=output, schema="godot.dlq.retry/1")
-    if done.gone:
-        note(
-            f"{done.gone:,} condemned unread stay open: their entries are gone from the stream,"
-            " and with them all but the id"
-        )
-    if done.failed or done.expired or done.gone:
-        context.exit(FOUND)
-
-
-@click.command(
-    cls=Command,
-    examples="""
-    godot dlq drop 019b2f3c                   what it would do; nothing is done yet
-    godot dlq drop --reason "kills" --yes     those with such a reason
-    godot dlq drop --all --yes                every open one
-    """,
-)
-@_selection
-@click.option("--all", "everything", is_flag=True, help="Every open letter.")
-@plan_options
-@output_options
-def drop(
-    ids: tuple[str, ...],
-    reason: str | None,
-    everything: bool,
-    yes: bool,
-    no_input: bool,
-    output: str,
-) -> None:
-    """Give open dead letters up: they are kept, but no longer wait for anybody. [destroys]"""
-    import msgspec
-
-    from godot.cli._store import opened
-    from godot.letters import every
-    from godot.settings import load
-
-    wanted = msgspec.structs.replace(_chosen(ids, reason, everything), payload=False)
-    with opened(load()) as store:
-        if not _plan(store, wanted, "given up", "godot.dlq.drop/1", yes, no_input, output):
-            return
-        dropped = store.drop_dead_letters([letter.id for letter in every(store, wanted)])
-    emit_document(
-        {"done": True, "dropped": dropped},
-        [f"{dropped:,} given up"],
-        output=output,
-        schema="godot.dlq.drop/1",
-    )
-
-
-@click.command(
-    cls=Command,
-    examples="""
     godot dlq export > letters.jsonl          open ones, a JSON object a line
     godot dlq export --state all | gzip > all.jsonl.gz
     godot dlq export --reason json | jq -r '.fields[] | @tsv'
     """,
 )
-@_selection
+@selection
 @click.option("--state", type=click.Choice(STATES), default="open", show_default=True)
 def export(ids: tuple[str, ...], reason: str | None, state: str) -> None:
     """Write dead letters as JSON lines, oldest first. [read]
@@ -274,72 +168,7 @@ def export(ids: tuple[str, ...], reason: str | None, state: str) -> None:
     from godot.letters import as_document, every
     from godot.settings import load
 
-    with opened(load()) as store:
-        for letter in every(store, _wanted(ids, reason, state)):
+    with opened(load()) as store, progress(None, "letters written") as advance:
+        for letter in every(store, wanted_letters(ids, reason, state)):
             write_line(json_text(as_document(letter)))
-
-
-def _wanted(ids: tuple[str, ...], reason: str | None, state: str) -> DeadLetterFilter:
-    from dewey_logs import DeadLetterFilter
-
-    return DeadLetterFilter(
-        ids=ids,
-        reason=reason,
-        state=None if state == "all" else state,  # type: ignore[arg-type]  # click checked it
-    )
-
-
-def _chosen(ids: tuple[str, ...], reason: str | None, everything: bool) -> DeadLetterFilter:
-    if sum(map(bool, (ids, reason, everything))) != 1:
-        raise click.UsageError("say which: either IDs, or --reason TEXT, or --all")
-    return _wanted(ids, reason, "open")
-
-
-def _plan(
-    store: Store,
-    wanted: DeadLetterFilter,
-    what: str,
-    schema: str,
-    yes: bool,
-    no_input: bool,
-    output: str,
-    *,
-    read: bool = False,
-) -> int:
-    """Show how many letters are meant and why they are there; return how many.
-
-    With `read`, also how many of them have to be read from the stream, and what that may do.
-    """
-    from collections import Counter
-
-    import msgspec
-
-    from godot.letters import every, is_unread
-
-    reasons: Counter[str] = Counter()
-    unread = 0
-    for letter in every(store, msgspec.structs.replace(wanted, payload=False)):
-        reasons[letter.reason] += 1
-        unread += is_unread(letter)
-    n = sum(reasons.values())
-    if not n:
-        if wanted.ids:
-            fail("GD-3002", "no open dead letter has such an id", "see: godot dlq ls --state all")
-        emit_document(
-            {"done": True, "letters": 0}, ["no dead letter is open"], output=output, schema=schema
-        )
-        return 0
-    lines = [f"{n:,} dead letters to be {what}"]
-    lines += [f"  {m:,}  {sanitise(text)}" for text, m in reasons.most_common(SHOWN_REASONS)]
-    if len(reasons) > SHOWN_REASONS:
-        lines.append(f"  and {len(reasons) - SHOWN_REASONS:,} more reasons")
-    about = {"letters": n}
-    if read:
-        about["unread"] = unread
-        if unread:
-            lines.append(
-                f"{unread:,} of them killed every worker that only received it: read from the"
-                " stream now, it may kill this process, too"
-            )
-    confirmed(about, lines, yes=yes, no_input=no_input, output=output, schema=schema)
-    return n
+            advance(1)

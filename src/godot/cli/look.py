@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from godot.cli._group import Command
-from godot.cli._output import UNREACHABLE, USAGE, emit_document, fail, note, output_options
+from godot.cli._output import (
+    UNREACHABLE,
+    USAGE,
+    emit_document,
+    fail,
+    note,
+    output_options,
+    sanitise,
+)
 from godot.cli._records import filter_options, search_filter, search_options, show_records
 
 if TYPE_CHECKING:
@@ -224,8 +232,9 @@ def status(context: click.Context, output: str) -> None:
     from godot.status import as_document, as_lines
 
     found = snapshot.take(load())
-    emit_document(as_document(found), as_lines(found), output=output, schema="godot.status/1")
+    lines = map(sanitise, as_lines(found))
+    emit_document(as_document(found), lines, output=output, schema="godot.status/1")
     for problem in found.problems:
-        note(problem)
+        note(sanitise(problem))
     if found.problems:
         context.exit(UNREACHABLE)

@@ -116,6 +116,14 @@ def token(name: str, scopes: tuple[str, ...], file: str | None) -> None:
 @output_options
 def version(output: str) -> None:
     """Print versions: godot's, Python's, and those of what it is built on. [read]"""
+    found = versions()
+    lines = [f"godot {found['godot']}"]
+    lines += [f"  {name:<10} {text or '-'}" for name, text in found.items() if name != "godot"]
+    emit_document(found, lines, output=output, schema="godot.version/1")
+
+
+def versions() -> dict[str, object]:
+    """Return versions by name; None for what is not installed."""
     import platform
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
@@ -128,6 +136,4 @@ def version(output: str) -> None:
             found[name] = installed(name)
         except PackageNotFoundError:
             found[name] = None
-    lines = [f"godot {godot.__version__}"]
-    lines += [f"  {name:<10} {text or '-'}" for name, text in found.items() if name != "godot"]
-    emit_document(found, lines, output=output, schema="godot.version/1")
+    return found

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from godot.cli._entries import entry_id
 from godot.cli._group import Command
-from godot.cli._output import FAILURE, emit_document, fail, note, output_options
+from godot.cli._output import FAILURE, emit_document, fail, note, output_options, sanitise
 from godot.cli._plan import confirmed, plan_options, progress
 from godot.cli._times import Rate, Span, moment
 
 if TYPE_CHECKING:
-    from godot.stream.ids import StreamID
     from godot.worker.assemble import Tally
 
 
@@ -115,7 +115,7 @@ def replay(
 
     if (first is None) == (since is None):
         raise click.UsageError("give either --from ID or --since TIME")
-    start = StreamID(_ms("since", since), 0) if since else _stream_id(first or "")
+    start = StreamID(_ms("since", since), 0) if since else entry_id(first or "")
     end = StreamID(_ms("until", until) - 1, 2**64 - 1) if until else None
     settings = load()
     with opened(settings) as store:
@@ -166,7 +166,7 @@ def ack(ids: tuple[str, ...], reason: str, yes: bool, no_input: bool, output: st
 
     if not reason.strip():
         raise click.BadParameter("say why", param_hint="--reason")
-    wanted = [_stream_id(text) for text in ids]
+    wanted = [entry_id(text) for text in ids]
     settings = load()
     with Repair(settings) as repair, opened(settings) as store:
         plan = repair.plan_ack(wanted)
@@ -182,7 +182,7 @@ def ack(ids: tuple[str, ...], reason: str, yes: bool, no_input: bool, output: st
         lines = [f"{len(plan.entries):,} entries to become dead letters and be acknowledged"]
         lines += [
             f"  {item.id}  idle {item.idle_ms / 1000:,.1f} s  {item.deliveries} deliveries"
-            f"  {item.consumer}"
+            f"  {sanitise(item.consumer)}"
             for item in plan.entries
         ]
         if plan.without_payload:
@@ -199,20 +199,6 @@ def ack(ids: tuple[str, ...], reason: str, yes: bool, no_input: bool, output: st
 
 def _ms(name: str, text: str | None) -> int:
     return int(moment(name, text or "").timestamp() * 1000)
-
-
-def _stream_id(text: str) -> StreamID:
-    from godot.stream.ids import StreamID
-
-    try:
-        found = StreamID.parse(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is no entry id: write 1795353551832-0", param_hint="ENTRY"
-        ) from None
-    if min(found) < 0 or max(found) >= 2**64:
-        raise click.BadParameter(f"{text!r} is no entry id", param_hint="ENTRY")
-    return found
 
 
 def _tally(tally: Tally) -> dict[str, int]:

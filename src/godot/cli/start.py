@@ -120,7 +120,7 @@ def up(
     wait_s: float,
     demo_rate: float | None,
 ) -> None:
-    """Run the whole system here: servers, schema, workers, tools for agents, metrics.
+    """Run the whole system here: servers, schema, workers, tools for agents, metrics. [write]
 
     Valkey and PostgreSQL come from wheels and keep everything in one folder; with GODOT_REDIS_URL
     or DEWEY_URL set, those servers are used instead and not touched beyond our keys and schema.
@@ -162,14 +162,18 @@ def up(
     cls=Command,
     examples="""
     godot down                           stop what runs, keep its data
-    godot down --wipe --yes              and remove the data
+    godot down --wipe                    and remove the data, once you have said yes
+    godot down --wipe --yes              the same for a script
     """,
 )
 @data_dir_option
 @click.option("--wipe", is_flag=True, help="Remove the data as well.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def down(data_dir: Path | None, wipe: bool, yes: bool) -> None:
-    """Stop what `up` started over a data folder, and wait until all of it has ended."""
+    """Stop what `up` started over a data folder, and wait until all of it has ended. [destroys]
+
+    Data goes with --wipe alone.
+    """
     from godot.embedded import background, folder
 
     where = _or_default(data_dir)
@@ -187,8 +191,9 @@ def down(data_dir: Path | None, wipe: bool, yes: bool) -> None:
 @click.command(
     cls=Command,
     examples="""
-    eval "$(godot env)"                  this shell and its programs use the running stack
+    eval "$(godot env)"                  this shell and its programs use what runs
     godot env -o env > .env              for tools that read such files
+    godot env -o json | jq -r .redis_url
     """,
 )
 @data_dir_option
@@ -200,7 +205,7 @@ def down(data_dir: Path | None, wipe: bool, yes: bool) -> None:
     show_default=True,
 )
 def env(data_dir: Path | None, output: str) -> None:
-    """Print how to connect to what runs: variables, or everything as JSON."""
+    """Print how to connect to what runs: variables, or everything as JSON. [read]"""
     from godot.embedded import endpoint as endpoints
 
     where = _or_default(data_dir)

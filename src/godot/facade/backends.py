@@ -18,9 +18,11 @@ from clientlib import LogRecord
 from dewey_logs import DeweyError, LevelChange, LevelSetting, Store, open_store
 from dewey_logs.tools import asked
 from godot import levels
+from godot import snapshot as whole
 from godot.delivery import Delivery
 from godot.errors import GodotError, StoreUnavailable
 from godot.settings import Settings
+from godot.snapshot import Snapshot
 from godot.stream import snapshot
 
 Answer = TypeVar("Answer")
@@ -90,6 +92,11 @@ class Backends:
         """Take a level back and make running programs follow."""
         clear = functools.partial(levels.clear_levels, self._settings)
         return await self.do(lambda store: clear(store, component, change=change))
+
+    async def look(self) -> Snapshot:
+        """Look at the whole path; a server that is away is part of the answer."""
+        look = functools.partial(whole.take, self._settings, store=self._store)
+        return await anyio.to_thread.run_sync(look, limiter=self._reading)
 
     @property
     def store(self) -> Store:

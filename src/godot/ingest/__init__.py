@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from godot.ingest.line import Line
-from godot.ingest.lines import RawLine, read_lines
+from godot.ingest.lines import RawLine, Splitter, read_lines
 from godot.ingest.pace import Pace
 from godot.ingest.parser import Format, Parser
 from godot.ingest.shipment import Shipment, Tally
 
-__all__ = ["Format", "Line", "Pace", "Parser", "RawLine", "Shipment", "Tally", "read_lines"]
+__all__ = [
+    "Format",
+    "Line",
+    "Pace",
+    "Parser",
+    "RawLine",
+    "Shipment",
+    "Splitter",
+    "Tally",
+    "read_lines",
+]

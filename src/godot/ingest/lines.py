@@ -30,7 +30,7 @@ def read_lines(
     The empty list lets a caller send what it has while a pipe is quiet. The last line counts even
     without a line end. Cost: one copy of each line.
     """
-    splitter = _Splitter(max_bytes)
+    splitter = Splitter(max_bytes)
     while True:
         if not select.select([fd], [], [], idle_s)[0]:
             yield []
@@ -46,7 +46,7 @@ def read_lines(
         yield rest
 
 
-class _Splitter:
+class Splitter:
     """Holds the beginning of a line whose end has not been read yet."""
 
     def __init__(self, max_bytes: int) -> None:

@@ -37,6 +37,15 @@ class ProducerInfo(msgspec.Struct, frozen=True):
         return f"{self.producer:010x}"
 
 
+def is_named(field: str, text: str) -> bool:
+    """Say whether a person means this producer: by its ten digits, their beginning, or in decimal.
+
+    One form is shown everywhere, but a record's id taken apart elsewhere gives the decimal number.
+    """
+    wanted = text.strip().lower()
+    return field.startswith(wanted) or (wanted.isdecimal() and int(wanted) == int(field, 16))
+
+
 def read(client: redis.Redis, stream: str) -> tuple[list[ProducerInfo], int]:
     """Return the announcements, and how many could not be understood."""
     raw: dict[bytes, bytes] = ask(client, "HGETALL", producers_key(stream))

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from godot.tap.feed import Feed, Kind, pieces
+
+Record: TypeAlias = Callable[[int, int, str, Mapping[str, object]], None]
 
 HANDOVER_S = 30.0  # takes as long as the other process needs to parse, and never waits for Redis
 DELIVERY_S = 2.5
@@ -25,13 +27,20 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 class Recorder:
     """The passing side's handle: where to put what passes, and whether the other one is done."""
 
-    def __init__(self, name: str, about: Mapping[str, object], spill: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        about: Mapping[str, object],
+        spill: str | None,
+        record: Record | None = None,
+    ) -> None:
+        """Fork; `record` is what the other process does, by default what a tap's does."""
         reading, writing = os.pipe()
         now_ns = time.monotonic_ns()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(writing)
-            _become(reading, now_ns, name, about, spill)
+            _become(reading, now_ns, name, about, spill, record or _record)
         os.close(reading)
         self.feed = Feed(writing)
 
@@ -48,7 +57,12 @@ class Recorder:
 
 
 def _become(
-    reading: int, now_ns: int, name: str, about: Mapping[str, object], spill: str | None
+    reading: int,
+    now_ns: int,
+    name: str,
+    about: Mapping[str, object],
+    spill: str | None,
+    record: Record,
 ) -> NoReturn:
     try:
         for number in _IGNORED:
@@ -56,7 +70,7 @@ def _become(
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         where = os.open(spill or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(where, 1)
-        _record(reading, now_ns, name, about)
+        record(reading, now_ns, name, about)
     except BaseException as exc:  # noqa: BLE001  # the outermost place of this process
         with suppress(OSError):
             os.write(2, f"godot: the tap records no more: {type(exc).__name__}: {exc}\n".encode())

@@ -34,26 +34,31 @@ _PR_SET_PDEATHSIG = 1
 
 
 def run(
-    command: Sequence[str], recorder: Recorder, change: Callable[[bytes], bytes] | None = None
+    command: Sequence[str],
+    recorder: Recorder,
+    change: Callable[[bytes], bytes] | None = None,
+    *,
+    its_own_stdin: bool = False,
 ) -> NoReturn:
     """Run the command, pass everything on, and end as it ended.
 
-    Raises FileNotFoundError or PermissionError when it cannot be started.
+    With `its_own_stdin` it reads ours itself, and nothing of that is recorded. Raises
+    FileNotFoundError or PermissionError when it cannot be started.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
     try:
-        server = _start(command, before)
+        server = _start(command, before, None if its_own_stdin else subprocess.PIPE)
     except OSError:
         recorder.finish()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
-    assert server.stdin is not None
     assert server.stdout is not None
     assert server.stderr is not None
     put = recorder.feed.put
     to_client = _thread(server.stdout.fileno(), 1, partial(put, Kind.TO_CLIENT))
     to_stderr = _thread(server.stderr.fileno(), os.dup(2), partial(put, Kind.STDERR))
-    _thread(0, server.stdin.fileno(), partial(put, Kind.TO_SERVER), change)
+    if server.stdin is not None:
+        _thread(0, server.stdin.fileno(), partial(put, Kind.TO_SERVER), change)
     status = _ended(server.pid)
     _drain(to_client, server.stdout.fileno())
     _drain(to_stderr, server.stderr.fileno())
@@ -62,7 +67,9 @@ def run(
     _end_like(status)
 
 
-def _start(command: Sequence[str], mask: set[int | signal.Signals]) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], mask: set[int | signal.Signals], stdin: int | None
+) -> subprocess.Popen[bytes]:
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
     def prepare() -> None:
@@ -70,13 +77,12 @@ def _start(command: Sequence[str], mask: set[int | signal.Signals]) -> subproces
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    pipe = subprocess.PIPE
     return subprocess.Popen(
         command,
         bufsize=0,
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=prepare,  # no thread but the feed's runs yet, and it holds no lock
     )
 

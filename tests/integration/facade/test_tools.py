@@ -184,3 +184,19 @@ def test_two_hundred_calls_at_once_all_succeed(settings, working, stored):
     assert not [text(result) for result in results if result.is_error]
     with working():
         assert len(stored(100)) == 100
+
+
+def test_an_agent_can_see_whether_what_is_stored_is_up_to_date(settings):
+    with Appender(settings) as appender:
+        appender.append([make_record("t", "INFO", "m", producer=Producer())])
+
+    async def read() -> str:
+        with Backends(settings) as backends:
+            async with Client(build(backends, CollectorRegistry()), mode="legacy") as client:
+                (content,) = (await client.read_resource("godot://status")).contents
+                return str(getattr(content, "text", ""))
+
+    said = json.loads(anyio.run(read))
+    assert (said["state"], said["stream"]["entries"], said["producers"]) == ("no-consumer", 1, 0)
+    assert said["waiting_ms"] >= 0
+    assert [finding[:7] for finding in said["findings"]] == ["GD-3102"]

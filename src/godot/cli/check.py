@@ -1,0 +1,259 @@
+"""PIPELINE: checks for a monitoring system, in its own form and with its own exit codes.
+
+Nagios and everything that speaks its plugins' language read one line and an exit code: 0 ok,
+1 warning, 2 critical, 3 unknown. So these commands end with those, and with no other: a question
+that cannot be read, or a bug, is `unknown`, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from godot.cli._errors import failure_of
+from godot.cli._group import Command, Entry, LazyGroup
+from godot.cli._output import json_text, sanitise, write_line
+from godot.cli._times import Span
+
+if TYPE_CHECKING:
+    from dewey_logs import Store
+    from godot.checks import Verdict
+    from godot.settings import Settings
+
+EXIT = {"ok": 0, "warning": 1, "critical": 2, "unknown": 3}
+FORMATS = ("nagios", "json", "prometheus")
+
+
+class Percent(click.ParamType[float]):
+    """`80%`, or 80."""
+
+    name = "percent"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return float(str(value).removesuffix("%"))
+        except ValueError:
+            self.fail(f"{value!r} is no percentage: write 80%", param, ctx)
+
+
+class Checks(LazyGroup):
+    """Ends every way of not being able to answer as `unknown`."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as exc:
+            exc.exit_code = EXIT["unknown"]  # type: ignore[misc]  # click reads it from the instance
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return click.Group.invoke(self, ctx)  # its errors end here, not where others do
+        except click.UsageError as exc:
+            exc.exit_code = EXIT["unknown"]  # type: ignore[misc]  # click reads it from the instance
+            raise
+        except Exception as exc:
+            failure = failure_of(exc)
+            if failure is None:
+                raise
+            write_line(f"GODOT UNKNOWN - {failure.code} {_one_line(failure.message)}")
+            raise click.exceptions.Exit(EXIT["unknown"]) from exc
+
+
+ENTRIES = (
+    Entry("stream", "godot.cli.check", "stream", "Is there room for what comes?", "CHECKS"),
+    Entry("group", "godot.cli.check", "group", "Are records stored in time?", "CHECKS"),
+    Entry("store", "godot.cli.check", "store", "Does the store answer?", "CHECKS"),
+    Entry("heartbeat", "godot.cli.check", "heartbeat", "Does a record arrive?", "CHECKS"),
+    Entry("dlq", "godot.cli.check", "dlq", "Are there dead letters?", "CHECKS"),
+)
+
+
+@click.group(
+    cls=Checks,
+    entries=ENTRIES,
+    examples="""
+    godot check group --warn 30s --crit 5m    how long the oldest record waits
+    godot check heartbeat                     send a record, wait until it is stored
+    godot check stream --format prometheus    for a textfile collector
+    """,
+)
+def check() -> None:
+    """Check one thing for a monitoring system. [read]
+
+    Exit codes are those of Nagios: 0 ok, 1 warning, 2 critical, 3 unknown.
+    """
+
+
+def _options(
+    kind: click.ParamType[Any], warn: str, crit: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option(
+                "--format", "form", type=click.Choice(FORMATS), default="nagios",
+                show_default=True, help="What the answer is written for.",
+            ),
+            click.option(
+                "--crit", type=kind, default=crit, show_default=True, help="From here on critical."
+            ),
+            click.option(
+                "--warn", type=kind, default=warn, show_default=True, help="From here on a warning."
+            ),
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot check stream                        by the share of its limit that is not stored
+    godot check stream --warn 30% --crit 60%
+    godot check stream --format json
+    """,
+)
+@_options(Percent(), "50%", "80%")
+def stream(warn: float, crit: float, form: str) -> None:
+    """Check how full the stream is of what is not stored yet; critical when loss is near. [read]"""
+    from godot import checks
+
+    _answer(checks.stream(_settings(), warn, crit), form)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot check group                         by the age of the oldest record that waits
+    godot check group --warn 10s --crit 1m
+    godot check group --format prometheus
+    """,
+)
+@_options(Span(), "30s", "5m")
+def group(warn: int, crit: int, form: str) -> None:
+    """Check how long records wait to be stored; critical when stalled or nobody reads. [read]"""
+    from godot import checks
+
+    _answer(checks.group(_settings(), warn / 1000, crit / 1000), form)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot check store                         whether it takes records, and how soon it answers
+    godot check store --warn 200ms --crit 2s
+    godot check store --format json
+    """,
+)
+@_options(Span(), "1s", "5s")
+def store(warn: int, crit: int, form: str) -> None:
+    """Check that the store can be written to, and how soon it answers. [read]"""
+    from godot import checks
+
+    with _store(_settings()) as opened:
+        _answer(checks.store(opened, warn / 1000, crit / 1000), form)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot check heartbeat                     send a record, wait until it is stored
+    godot check heartbeat --warn 2s --crit 10s
+    godot check heartbeat --format json
+    """,
+)
+@_options(Span(), "5s", "30s")
+def heartbeat(warn: int, crit: int, form: str) -> None:
+    """Check the whole path by a record that is sent, and looked for in the store. [write]"""
+    from godot import checks
+
+    settings = _settings()
+    with _store(settings) as opened:
+        _answer(checks.heartbeat(settings, opened, warn / 1000, crit / 1000), form)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    godot check dlq                           a warning from the first one on
+    godot check dlq --warn 10 --crit 1000
+    godot check dlq --format json
+    """,
+)
+@_options(click.FLOAT, "1", "100")
+def dlq(warn: float, crit: float, form: str) -> None:
+    """Check how many dead letters wait for a person. [read]"""
+    from godot import checks
+
+    with _store(_settings()) as opened:
+        _answer(checks.dead_letters(opened, warn, crit), form)
+
+
+def _settings() -> Settings:
+    from godot.settings import load
+
+    return load()
+
+
+def _store(settings: Settings) -> Store:
+    from godot.cli._store import opened
+
+    return opened(settings)
+
+
+def _answer(found: Verdict, form: str) -> None:
+    """Write the verdict and end with its exit code."""
+    if form == "json":
+        import msgspec
+
+        write_line(json_text({"schema": "godot.check/1", **msgspec.to_builtins(found)}, indent=2))
+    elif form == "prometheus":
+        for line in _exposition(found):
+            write_line(line)
+    else:
+        write_line(_nagios(found))
+    raise click.exceptions.Exit(EXIT[found.level])
+
+
+def _nagios(found: Verdict) -> str:
+    text = f"GODOT {found.check.upper()} {found.level.upper()} - {_one_line(found.text)}"
+    perf = [
+        f"{name}={_number(value)}" for name, value in found.figures.items() if value is not None
+    ]
+    if found.value is not None:
+        limits = f";{_number(found.warn)};{_number(found.crit)};0"
+        perf.insert(0, f"{found.check}={_number(found.value)}{found.unit}{limits}")
+    return f"{text} | {' '.join(perf)}" if perf else text
+
+
+def _exposition(found: Verdict) -> list[str]:
+    labels = f'{{check="{found.check}"}}'
+    lines = [
+        "# HELP godot_check_status What a check found: 0 ok, 1 warning, 2 critical, 3 unknown.",
+        "# TYPE godot_check_status gauge",
+        f"godot_check_status{labels} {EXIT[found.level]}",
+    ]
+    if found.value is not None:
+        lines += [
+            "# HELP godot_check_value What was held against the limits, in seconds or percent.",
+            "# TYPE godot_check_value gauge",
+            f"godot_check_value{labels} {_number(found.value)}",
+        ]
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}" if value < 1e6 else f"{value:.0f}"
+
+
+def _one_line(text: str) -> str:
+    """Return text that cannot pass for figures or for another line."""
+    return sanitise(" ".join(text.split())).replace("|", "/")
