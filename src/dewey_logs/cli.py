@@ -146,7 +146,7 @@ def _bar() -> Iterator[Callable[[str, int], None]]:
 
         yield step
         if bars:
-            bars[0].update(1, "")
+            bars[0].update(1, " ")
 
 
 @dewey.command()

@@ -16,6 +16,7 @@ from dewey_logs import DeweyError, LogFilter, Store
 from godot import snapshot
 from godot.delivery import Delivery
 from godot.errors import GodotError
+from godot.findings import SOON_S
 from godot.settings import Settings
 from godot.wording import age, count
 
@@ -58,7 +59,8 @@ def stream(settings: Settings, warn: float, crit: float) -> Verdict:
     level = _held_against(share * 100, warn, crit)
     text = f"{look.backlog:,} of at most {look.limit:,} entries are not stored ({share:.0%} full)"
     if now.loss_in_s is not None:
-        level = "critical"
+        soon = now.loss_in_s <= SOON_S
+        level = "critical" if soon or level == "critical" else "warning"
         text += f", unread records are lost in {age(int(now.loss_in_s * 1000))}"
     figures = {
         "entries": float(look.entries),

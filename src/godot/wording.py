@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 
 def age(ms: int) -> str:
     """Return a duration in the two units that matter."""
@@ -13,6 +15,12 @@ def age(ms: int) -> str:
         return f"{minutes} m {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} m" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def since(text: str) -> str:
+    """Return how long ago a time was: RFC 3339, as the store writes it."""
+    passed = datetime.now(UTC) - datetime.fromisoformat(text)
+    return age(int(passed.total_seconds() * 1000))
 
 
 def size(count: int) -> str:

@@ -23,7 +23,7 @@ from godot.cli._output import (
 from godot.cli._plan import progress
 
 if TYPE_CHECKING:
-    from dewey_logs import DeadLetter
+    from dewey_logs import DeadLetter, DeadLetterReason
 
 STATES = ("open", "retried", "dropped", "all")
 COLUMNS = ("id", "at", "state", "reason", "stream", "entry", "deliveries")
@@ -59,11 +59,28 @@ def dlq(context: click.Context, output: str) -> None:
     from godot.settings import load
 
     with opened(load()) as store:
-        rows = [msgspec.to_builtins(item) for item in store.dead_letter_reasons()]
-    columns = ("reason", "open", "oldest", "newest", "example")
-    emit_rows(rows, columns, output=output, schema="godot.dlq/1")
-    if not rows:
+        found = store.dead_letter_reasons()
+    if output == "text":
+        on_a_screen = ("open", "oldest", "example", "reason")
+        emit_rows(map(_reason_text, found), on_a_screen, output=output, numbers=("open",))
+    else:
+        rows = map(msgspec.to_builtins, found)
+        columns = ("reason", "open", "oldest", "newest", "example")
+        emit_rows(rows, columns, output=output, schema="godot.dlq/1")
+    if not found:
         note("no dead letter is open")
+
+
+def _reason_text(item: DeadLetterReason) -> dict[str, object]:
+    """Return a reason for a screen; the beginning of an id is enough for every command."""
+    from godot.wording import since
+
+    return {
+        "open": item.open,
+        "oldest": f"{since(item.oldest)} ago",
+        "example": item.example[:8],
+        "reason": item.reason,
+    }
 
 
 @click.command(

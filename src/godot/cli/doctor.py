@@ -92,12 +92,11 @@ def _lines(result: Result) -> Iterator[str]:
 
 
 def _summary(found: list[Result]) -> str:
+    from godot.wording import count
+
     counts = {name: sum(one.outcome == name for one in found) for name in MARKS}
-    parts = [
-        f"{counts['failed']} failed",
-        f"{counts['warning']} warnings",
-        f"{counts['ok']} passed",
-    ]
+    warnings = count(counts["warning"], "warning")
+    parts = [f"{counts['failed']} failed", warnings, f"{counts['ok']} passed"]
     if counts["unknown"]:
         parts.append(f"{counts['unknown']} could not be looked at")
     return ", ".join(parts)

@@ -103,7 +103,7 @@ def _audited(settings: Settings, store: Store) -> tuple[list[Row], list[Row]]:
             "pid": info and info.pid,
             "version": info and info.version,
             "started_at": info and info.started_at,
-            "sent": info.sent_sequence if info else totals.announced,
+            "sent": max(info.sent_sequence if info else 0, totals.announced),
             "stored": totals.stored,
             "waiting": totals.in_stream + totals.settling,
             "dropped": max(totals.dropped, info.dropped if info else 0),

@@ -31,7 +31,9 @@ def _path(settings: Settings) -> Iterator[Result]:
     found = [one for one in findings(now) if not one.code.startswith("GD-2")]
     for one in found:
         bad: Outcome = "failed" if one.severity == "critical" else "warning"
-        yield Result(one.code, bad, one.text, one.next_step)
+        ours = one.next_step == "godot doctor"  # which is what runs here
+        step = f"godot explain {one.code}" if ours else one.next_step
+        yield Result(one.code, bad, one.text, step)
     if now.group is not None and not any(one.code.startswith("GD-31") for one in found):
         outcome: Outcome = "ok" if now.state == "ok" else "unknown"
         yield Result("GD-3101", outcome, f"group {now.group_name} is {now.state}")

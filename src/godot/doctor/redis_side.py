@@ -26,9 +26,7 @@ def examine(settings: Settings) -> Iterator[Result]:
         facts = diagnosis.read(settings)
         now = snapshot.take(settings)
     except GodotError as exc:
-        yield Result(
-            "GD-2001", "failed", str(exc), "start one with: godot up, or set GODOT_REDIS_URL"
-        )
+        yield Result("GD-2001", "failed", str(exc), "godot explain GD-2001")
         return
     yield _server(facts)
     yield _policy(facts)

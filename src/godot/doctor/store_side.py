@@ -14,14 +14,13 @@ from godot.wording import age, count, size
 SLOW_MS = 500.0
 AHEAD_S = 6 * 3_600.0
 FULL = 0.8
-NEXT = "start one with: godot up, or set DEWEY_URL"
 
 
 def examine(settings: Settings) -> Iterator[Result]:
     """Yield the results, or that the store is away."""
     if settings.dewey_url is None:
         text = "there is no store: DEWEY_URL is not set and no stack runs here"
-        yield Result("GD-2003", "failed", text, NEXT)
+        yield Result("GD-2003", "failed", text, "start one with: godot up, or set DEWEY_URL")
         return
     try:
         with open_store(
@@ -39,7 +38,7 @@ def examine(settings: Settings) -> Iterator[Result]:
             yield from _results(found, took_ms, ahead_ms)
             yield from _writing(store)
     except DeweyError as exc:
-        yield Result("GD-2003", "failed", str(exc), NEXT)
+        yield Result("GD-2003", "failed", str(exc), "godot explain GD-2003")
 
 
 def _results(found: Diagnosis, took_ms: float, ahead_ms: float) -> Iterator[Result]:
@@ -91,8 +90,8 @@ def _logins(found: Diagnosis) -> Result:
     if mighty:
         step = "give DEWEY_URL dewey_writer and DEWEY_READER_URL dewey_reader"
         return Result("GD-5023", "warning", "; ".join(mighty), step)
-    names = ", ".join(f"{login.user} for {who}" for who, login in logins.items())
-    return Result("GD-5023", "ok", f"logins have the rights they need: {names}")
+    names = ", ".join(f"{who} log in as {login.user}" for who, login in logins.items())
+    return Result("GD-5023", "ok", f"{names}: no more than they need")
 
 
 def _partitions(found: Diagnosis) -> Result:

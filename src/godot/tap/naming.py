@@ -27,12 +27,14 @@ def name_of(command: Sequence[str]) -> str:
 
     >>> name_of(["npx", "-y", "@modelcontextprotocol/server-everything", "stdio"])
     'server-everything'
+    >>> name_of(["sh", "-c", "pg_dump app | gzip"])
+    'pg_dump'
     """
     program = _stem(command[0])
     if program.rstrip("0123456789.") in _RUNNERS:
         for word in command[1:]:
             if not word.startswith("-") and word not in ("run", "exec", "tool"):
-                program = _stem(word)
+                program = _stem(word.split(maxsplit=1)[0]) if word.strip() else program
                 break
     return program[:MAX_CHARS] or "server"
 

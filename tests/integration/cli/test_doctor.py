@@ -51,7 +51,7 @@ def test_a_system_in_order_passes_with_the_least_of_rights(here, working):
     for code in ("GD-5010", "GD-5012", "GD-5013", "GD-5014", "GD-5020", "GD-5021", "GD-5022"):
         assert found[code]["outcome"] == "ok", found[code]
     assert found["GD-5023"]["text"] == (
-        "logins have the rights they need: godot_reader for queries, godot_writer for workers"
+        "queries log in as godot_reader, workers log in as godot_writer: no more than they need"
     )
     assert found["GD-5024"]["outcome"] == found["GD-5025"]["outcome"] == "ok"
     assert found["GD-3101"]["text"] == "group dewey is ok"

@@ -172,6 +172,24 @@ def test_resources_are_for_readers(serving, texts):
     assert "the token of writer lacks the scope logs:read" in anyio.run(read, "writer")
 
 
+def test_the_database_is_described_to_readers_with_the_logins_that_dewey_has(store):
+    with store("reader") as reader:
+        found = reader.diagnosis()
+    assert found.settings["fsync"] == "on"
+    assert (found.migrations, found.invalid_indexes) == ((), ())
+    assert found.partitions > 0
+    assert found.ahead_seconds is not None
+    assert found.ahead_seconds > 86_400
+    assert [
+        (one.user, one.superuser, one.owner) for one in (found.writer, found.reader) if one
+    ] == [
+        ("godot_writer", False, False),
+        ("godot_reader", False, False),
+    ]
+    with store("worker") as worker, pytest.raises(SchemaProblem, match="lacks the scope logs:read"):
+        worker.diagnosis()
+
+
 def test_every_question_is_one_of_the_stores(store, serving):
     with store("reader") as reader:
         for name in QUESTIONS:

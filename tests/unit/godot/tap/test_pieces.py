@@ -137,6 +137,7 @@ def test_a_reader_that_is_gone_ends_the_recording_only():
         (["uv", "run", "tools/server.py"], "server"),
         (["./my-server", "--port", "1"], "my-server"),
         (["node"], "node"),
+        (["sh", "-c", "pg_dump app | gzip"], "pg_dump"),
     ],
 )
 def test_a_server_is_named_by_what_it_runs(command: list[str], name: str):
