@@ -1,9 +1,9 @@
 """The pipe from whoever passes traffic on to whoever records it; it never makes the former wait.
 
 What is put is queued in memory and written by a thread. When the reader falls behind by more than
-MAX_HELD_BYTES, what comes is counted instead, and the count travels before the next piece of the
-same kind: the reader then knows that its line has a hole. A reader that is gone ends the recording
-and nothing else.
+MAX_HELD_BYTES, what comes is counted instead, and the count travels before the next piece that is
+taken: the reader then knows that a line has a hole. A reader that is gone ends the recording and
+nothing else.
 """
 
 from __future__ import annotations
@@ -65,19 +65,27 @@ class Feed:
         """Queue a piece, stamped now; pieces are read in the order in which they were put."""
         now_ns = time.monotonic_ns()
         with self._lock:
-            if self._held + len(payload) > MAX_HELD_BYTES:
+            # how an exchange begins and ends is small, and the reader depends on it
+            if kind is not Kind.ABOUT and self._held + len(payload) > MAX_HELD_BYTES:
                 self._lost[kind, channel] = self._lost.get((kind, channel), 0) + len(payload)
                 return
             self._held += len(payload)
-            if self._lost and (lost := self._lost.pop((kind, channel), 0)):
-                told = _LOST.pack(kind, lost)
-                self._queue.put((_HEAD.pack(Kind.LOST, channel, now_ns, len(told)), told))
+            self._tell_lost(now_ns)
             self._queue.put((_HEAD.pack(kind, channel, now_ns, len(payload)), payload))
 
     def close(self, timeout_s: float) -> None:
         """Let the reader see the end once it has read everything, or after the time given."""
+        with self._lock:
+            self._tell_lost(time.monotonic_ns())
         self._queue.put(None)
         self._thread.join(timeout_s)
+
+    def _tell_lost(self, now_ns: int) -> None:
+        for (kind, channel), count in self._lost.items():
+            told = _LOST.pack(kind, count)
+            self._held += len(told)
+            self._queue.put((_HEAD.pack(Kind.LOST, channel, now_ns, len(told)), told))
+        self._lost.clear()
 
     def _write(self) -> None:
         reader_gone = False

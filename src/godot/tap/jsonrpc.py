@@ -1,17 +1,19 @@
 """What one JSON-RPC message is, without judging it: the tap has to show the wrong ones most of all.
 
-A message of up to MAX_SHOWN_BYTES is kept whole. Of a larger one only what pairs it is read, by
-skipping over the rest, and its beginning is kept as text.
+A message of up to MAX_SHOWN_BYTES is kept whole. Of a larger one only what pairs it and says what
+became of it is read, by skipping over the rest, and its beginning is kept as text.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 
 import msgspec
 
 MAX_SHOWN_BYTES = 200_000  # below what a record may carry, so that the client need not cut it
 HEAD_CHARS = 4_096
+OF_REQUESTS = ("notifications/progress", "notifications/cancelled")  # speak of an open request
 
 
 class Form(StrEnum):
@@ -25,13 +27,18 @@ class Form(StrEnum):
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """The members that tell what a message is; `meta` and `name` are those of its params."""
+    """The members that tell what a message is.
+
+    Of a large message `params` holds only the few that PARAMS names, and `shown` is the beginning.
+    """
 
     form: Form
     id: object = None
     method: str | None = None
     params: dict[str, object] = {}  # msgspec copies it
-    shown: object = None  # the message, or its first characters
+    shown: object = None
+    is_error: bool = False  # a result that says so
+    batch: bool = False  # one of several in a list
 
     @property
     def meta(self) -> object:
@@ -41,11 +48,22 @@ class Envelope(msgspec.Struct, frozen=True):
 class _Members(msgspec.Struct):
     id: object = msgspec.UNSET
     method: object = msgspec.UNSET
+    params: msgspec.Raw = msgspec.Raw(b"null")
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+PARAMS = ("name", "_meta", "progressToken", "requestId")
+_Params = msgspec.defstruct("_Params", [(name, object, None) for name in PARAMS])
+
+
+class _Result(msgspec.Struct):
+    isError: object = None  # as it is spelled in messages
+
+
 _members = msgspec.json.Decoder(_Members)
+_params = msgspec.json.Decoder(_Params)
+_result = msgspec.json.Decoder(_Result)
 _anything = msgspec.json.Decoder()
 
 
@@ -60,7 +78,7 @@ def read(text: bytes, *, whole: bool = True) -> list[Envelope]:
     except (ValueError, RecursionError):  # DecodeError is a ValueError
         return [Envelope(Form.OTHER, shown=_head(text))]
     if isinstance(found, list) and found:
-        return [_envelope(item) for item in found]
+        return [msgspec.structs.replace(_envelope(item), batch=True) for item in found]
     return [_envelope(found)]
 
 
@@ -74,7 +92,9 @@ def _envelope(found: object) -> Envelope:
         shown_params = params if isinstance(params, dict) else {}
         return Envelope(form, found.get("id"), method, shown_params, found)
     form = Form.ERROR if "error" in found else Form.RESPONSE if "result" in found else Form.OTHER
-    return Envelope(form, found.get("id"), None, {}, found)
+    result = found.get("result")
+    is_error = isinstance(result, dict) and result.get("isError") is True
+    return Envelope(form, found.get("id"), None, {}, found, is_error)
 
 
 def _large(text: bytes) -> Envelope:
@@ -82,11 +102,23 @@ def _large(text: bytes) -> Envelope:
     named = None if members.id is msgspec.UNSET else members.id
     if isinstance(members.method, str):
         form = Form.NOTIFICATION if members.id is msgspec.UNSET else Form.REQUEST
-        return Envelope(form, named, members.method, {}, _head(text))
+        return Envelope(form, named, members.method, _few(members.params), _head(text))
     if members.error is not msgspec.UNSET:
         return Envelope(Form.ERROR, named, shown=_head(text))
-    form = Form.OTHER if members.result is msgspec.UNSET else Form.RESPONSE
-    return Envelope(form, named, shown=_head(text))
+    if members.result is msgspec.UNSET:
+        return Envelope(Form.OTHER, named, shown=_head(text))
+    is_error = False
+    with suppress(msgspec.ValidationError):  # a result that is no object
+        is_error = _result.decode(members.result).isError is True
+    return Envelope(Form.RESPONSE, named, shown=_head(text), is_error=is_error)
+
+
+def _few(params: msgspec.Raw) -> dict[str, object]:
+    try:
+        found = msgspec.structs.asdict(_params.decode(params))
+    except msgspec.ValidationError:  # no object
+        return {}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _head(text: bytes) -> str:

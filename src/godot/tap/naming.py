@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 MAX_CHARS = 128
+_VERSION = re.compile(r"(?<=.)(@|==).*")  # of a package
 _RUNNERS = (
     "python",
     "node",
@@ -23,7 +25,7 @@ _RUNNERS = (
 
 
 def name_of(command: Sequence[str]) -> str:
-    """Return a name: `npx -y @scope/server-files /srv` and `python -m server_files` run those.
+    """Return a name: `npx -y @scope/server-files@1 /srv` and `python -m server_files` run those.
 
     >>> name_of(["npx", "-y", "@modelcontextprotocol/server-everything", "stdio"])
     'server-everything'
@@ -43,4 +45,4 @@ def _stem(word: str) -> str:
     name = os.path.basename(word.rstrip("/"))
     for ending in (".py", ".js", ".mjs", ".cjs", ".ts"):
         name = name.removesuffix(ending)
-    return name
+    return _VERSION.sub("", name)

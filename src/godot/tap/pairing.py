@@ -7,6 +7,7 @@ and its cancellation could not be found together otherwise.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import NamedTuple
 
 from clientlib import normal_trace_id, trace_id_from
@@ -16,6 +17,20 @@ from godot.tap.jsonrpc import Envelope, Form
 MAX_OPEN = 10_000  # requests that nobody answers are forgotten beyond that, the oldest first
 
 _OTHER_WAY = {Kind.TO_SERVER: Kind.TO_CLIENT, Kind.TO_CLIENT: Kind.TO_SERVER}
+
+
+class Place(NamedTuple):
+    """Where a message passed: over stdio all in one place, over HTTP each exchange is one.
+
+    `session` is what the client's headers call it. Clients number their requests alike, so an id
+    means one request only within an exchange, or within a session.
+    """
+
+    channel: int = 0
+    session: str | None = None
+
+
+_Key = tuple[Kind, Place, str]
 
 
 class Asked(NamedTuple):
@@ -40,7 +55,7 @@ class Pairing:
     """The open requests of both directions; ids are told apart by type, as JSON-RPC does."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[Kind, int, str], Asked] = {}
+        self._open: dict[_Key, Asked] = {}
 
     @property
     def unanswered(self) -> int:
@@ -49,7 +64,7 @@ class Pairing:
     def link(
         self,
         direction: Kind,
-        channel: int,
+        place: Place,
         at_ns: int,
         message: Envelope,
         number: int,
@@ -57,39 +72,61 @@ class Pairing:
     ) -> Link:
         """Return what a message belongs to, and remember it if it is a request.
 
-        `number` is the message's own, for what will belong to it; `given` is the trace id in the
-        headers that it came with.
+        `number` is the message's own, for what will belong to it; `given` is the trace id of the
+        HTTP exchange that it came in.
         """
         if message.form is Form.REQUEST:
             asked = _asked(message, at_ns, number, given)
             if len(self._open) >= MAX_OPEN:
                 del self._open[next(iter(self._open))]
-            self._open[direction, channel, repr(message.id)] = asked
+            self._open[direction, place, repr(message.id)] = asked
             return Link(asked.trace_id)
         if message.form in (Form.RESPONSE, Form.ERROR):
-            found = self._answered(_OTHER_WAY[direction], channel, repr(message.id))
+            way, named = _OTHER_WAY[direction], repr(message.id)
+            key: _Key | None = (way, place, named)
+            if key not in self._open:
+                key = self._nearest(place, lambda key, _: key[0] == way and key[2] == named)
+            if key is None and message.id is None and place.channel:  # refused before it was read
+                key = next((key for key in self._open if key[:2] == (way, place)), None)
+            found = None if key is None else self._open.pop(key)
         else:
-            found = self._about(direction, message)
-        return Link(trace_id_from(message.meta) or (found.trace_id if found else None), found)
+            key = self._spoken_of(direction, place, message)
+            found = None if key is None else self._open[key]
+        return Link(trace_id_from(message.meta) or (found.trace_id if found else given), found)
 
-    def _answered(self, direction: Kind, channel: int, named: str) -> Asked | None:
-        """Take the request out; over HTTP an answer may come in another exchange than its own."""
-        if found := self._open.pop((direction, channel, named), None):
-            return found
-        for key in self._open:
-            if key[0] == direction and key[2] == named:
-                return self._open.pop(key)
-        return None
+    def open_in(self, channel: int) -> list[Asked]:
+        """Return what the client asked in an HTTP exchange and was not answered so far."""
+        return [
+            asked
+            for (way, place, _), asked in self._open.items()
+            if way is Kind.TO_SERVER and place.channel == channel
+        ]
 
-    def _about(self, direction: Kind, message: Envelope) -> Asked | None:
+    def _spoken_of(self, direction: Kind, place: Place, message: Envelope) -> _Key | None:
         """Return the request that a notification speaks of, by its id or progress."""
         cancelled = message.params.get("requestId")
         progress = message.params.get("progressToken")
-        for (way, _, named), asked in self._open.items():
-            if cancelled is not None and way == direction and named == repr(cancelled):
-                return asked
-            if progress is not None and way != direction and asked.progress == progress:
-                return asked
+        if cancelled is not None:
+            named = repr(cancelled)
+            return self._nearest(place, lambda key, _: key[0] == direction and key[2] == named)
+        if progress is not None:
+            return self._nearest(
+                place, lambda key, asked: key[0] != direction and _same(asked.progress, progress)
+            )
+        return None
+
+    def _nearest(self, place: Place, fits: Callable[[_Key, Asked], bool]) -> _Key | None:
+        """Return an open request of the same exchange, else of the session, the newest first.
+
+        Of another session none is meant; without sessions it is the newest of all.
+        """
+        found = [key for key, asked in self._open.items() if fits(key, asked)]
+        for key in reversed(found):
+            if key[1].channel == place.channel:
+                return key
+        for key in reversed(found):
+            if key[1].session == place.session:
+                return key
         return None
 
 
@@ -104,3 +141,8 @@ def _asked(message: Envelope, at_ns: int, number: int, given: str | None) -> Ask
         meta.get("progressToken") if isinstance(meta, dict) else None,
         number,
     )
+
+
+def _same(one: object, other: object) -> bool:
+    """Say whether two tokens are one: `1` and `"1"` are two, and so are `1` and `true`."""
+    return type(one) is type(other) and one == other

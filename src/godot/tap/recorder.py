@@ -1,8 +1,8 @@
 """The process that records: forked before anything else starts, it holds none of the traffic.
 
-Its stdout is a file or nothing, since that is where the client prints while Redis is away. It
-ignores the signals of its terminal and ends when the passing side does, however that ends: what
-passed before a SIGKILL is still recorded.
+Its stdout is a file or nothing, since that is where the client prints while Redis is away. It has a
+session of its own, because clients kill whole groups of processes, and ends when the passing side
+does, however that ends: what passed before a SIGKILL is still recorded.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NoReturn, TypeAlias
+from itertools import pairwise
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from godot.tap.feed import Feed, Kind, pieces
+
+if TYPE_CHECKING:
+    from clientlib import Redactor
 
 Record: TypeAlias = Callable[[int, int, str, Mapping[str, object]], None]
 
 HANDOVER_S = 30.0  # takes as long as the other process needs to parse, and never waits for Redis
-DELIVERY_S = 2.5
+DELIVERY_S = 1.0  # clients give a server two seconds to end
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -56,6 +60,19 @@ class Recorder:
                 time.sleep(0.005)
 
 
+def without_secrets(about: Mapping[str, object], redactor: Redactor) -> dict[str, object]:
+    """Mask the words after options that sound like secrets: `--token abc` is no pair in itself."""
+    words = about.get("command")
+    if not isinstance(words, list):
+        return dict(about)
+    shown = words[:1]
+    for option, word in pairwise(words):
+        is_name = option.startswith("-") and "=" not in option
+        named = {option.lstrip("-") if is_name else "": word}
+        shown += redactor.mapping(named).values()
+    return {**about, "command": shown}
+
+
 def _become(
     reading: int,
     now_ns: int,
@@ -65,9 +82,10 @@ def _become(
     record: Record,
 ) -> NoReturn:
     try:
+        os.setsid()
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         where = os.open(spill or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(where, 1)
         record(reading, now_ns, name, about)
@@ -81,16 +99,18 @@ def _become(
 def _record(reading: int, now_ns: int, name: str, about: Mapping[str, object]) -> None:
     import msgspec
 
-    from clientlib import ICCMLogger
+    from clientlib import ICCMLogger, configured_redactor
     from godot.tap.conversation import Conversation
 
     with ICCMLogger(component=name, level="TRACE") as logger:
         conversation = Conversation(logger, os.urandom(4).hex())
-        conversation.say(now_ns, "tap started", about)
+        conversation.say(now_ns, "tap started", without_secrets(about, configured_redactor()))
         ending: dict[str, object] = {"killed": True}  # nobody said how it ended
         for piece in pieces(reading):
             if piece.kind is Kind.ABOUT and not piece.channel:
                 ending = msgspec.json.decode(piece.payload)
             else:
                 conversation.take(piece)
+        if not os.isatty(2):  # a client may wait for the end of the server's stderr
+            os.dup2(0, 2)
         conversation.end(time.monotonic_ns(), ending)

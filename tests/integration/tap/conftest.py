@@ -19,8 +19,8 @@ Records = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture
-def start(redis_url: str, stream_name: str, tmp_path: Path) -> Iterator[Start]:
-    """Start `godot tap`, by default `--as srv` around a Python program; killed in the end."""
+def godot_tap(redis_url: str, stream_name: str, tmp_path: Path) -> Iterator[Start]:
+    """Start `godot tap --as srv` with more arguments; killed in the end."""
     started: list[subprocess.Popen[bytes]] = []
     environment = {
         "PATH": os.environ["PATH"],
@@ -30,16 +30,16 @@ def start(redis_url: str, stream_name: str, tmp_path: Path) -> Iterator[Start]:
         "GODOT_DATA_DIR": str(tmp_path),
     }
 
-    def tap(program: str, *options: str, **variables: str) -> subprocess.Popen[bytes]:
+    def tap(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
-        command = [sys.executable, "-m", "godot", "tap", "--as", "srv", *options]
         started.append(
             subprocess.Popen(
-                [*command, "--", sys.executable, "-c", program],
+                [sys.executable, "-m", "godot", "tap", "--as", "srv", *arguments],
                 stdin=pipe,
                 stdout=pipe,
                 stderr=pipe,
                 env=environment | variables,
+                start_new_session=True,
             )
         )
         return started[-1]
@@ -52,6 +52,16 @@ def start(redis_url: str, stream_name: str, tmp_path: Path) -> Iterator[Start]:
             assert stream is not None
             stream.close()
         process.wait(10)
+
+
+@pytest.fixture
+def start(godot_tap: Start) -> Start:
+    """Start a tap around a Python program."""
+
+    def tap(program: str, *options: str, **variables: str) -> subprocess.Popen[bytes]:
+        return godot_tap(*options, "--", sys.executable, "-c", program, **variables)
+
+    return tap
 
 
 @pytest.fixture

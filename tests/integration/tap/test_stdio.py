@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -90,10 +91,11 @@ def test_a_propagated_trace_id_is_the_one_that_is_recorded(start: Start, records
 
 def test_signals_pass_through_and_so_does_death_by_one(start: Start):
     tap = start(
-        "import signal, sys\n"
-        "signal.signal(signal.SIGTERM, lambda *_: print('bye', flush=True))\n"
+        "import signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
         "print('ready', flush=True)\n"
-        "signal.pause()\n"
+        "signal.sigwait({signal.SIGTERM})\n"
+        "print('bye', flush=True)\n"
         "signal.raise_signal(signal.SIGUSR1)\n"
     )
     assert tap.stdout is not None
@@ -115,6 +117,15 @@ def test_a_killed_tap_takes_the_server_along_and_is_recorded(start: Start, recor
         not Path(f"/proc/{server}/cmdline").exists()
         or not Path(f"/proc/{server}/cmdline").read_bytes()
     )
+
+
+def test_a_client_that_kills_the_whole_group_is_recorded(start: Start, records: Records):
+    tap = start("import signal; print(flush=True); signal.pause()")
+    assert tap.stdout is not None
+    tap.stdout.readline()
+    os.killpg(tap.pid, signal.SIGKILL)  # as the SDK's client does to a server that does not end
+
+    assert records()[-1]["data"]["killed"] is True
 
 
 def test_a_server_learns_that_its_client_reads_no_more(start: Start):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -27,14 +28,23 @@ EVENTS = [
 
 
 class Server(BaseHTTPRequestHandler):
-    """Answers with JSON, or with events of which the second waits until `go` is set."""
+    """Answers with JSON, or with events of which the second waits until `go` is set.
+
+    `/short` breaks its answer off, `/late` waits until the client is gone.
+    """
 
     protocol_version = "HTTP/1.1"
     go = threading.Event()
+    left = threading.Event()
     seen: dict[str, str] = {}  # noqa: RUF012  # one server a test
+    connections = 0
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def setup(self) -> None:
+        super().setup()
+        type(self).connections += 1
 
     def do_POST(self) -> None:
         type(self).seen = {
@@ -45,7 +55,15 @@ class Server(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Mcp-Session-Id", "s-1")
         self.send_header("Content-Length", str(len(ANSWER)))
+        if self.path == "/late":
+            assert self.connection.recv(1) == b""
+            self.left.set()
+            return
         self.end_headers()
+        if self.path == "/short":
+            self.wfile.write(ANSWER[:9])
+            self.close_connection = True
+            return
         self.wfile.write(ANSWER)
 
     def do_GET(self) -> None:
@@ -76,6 +94,8 @@ def noted() -> list[Piece]:
 @pytest.fixture
 def client(noted: list[Piece]) -> Iterator[http.client.HTTPConnection]:
     Server.go.clear()
+    Server.left.clear()
+    Server.connections = 0
     reading, writing = os.pipe()
     feed = Feed(writing)
     reader = threading.Thread(target=lambda: noted.extend(pieces(reading)))
@@ -115,6 +135,66 @@ def test_json_passes_with_headers_and_session_on_one_connection(
     assert [json.loads(line) for line in lines(noted, Kind.TO_CLIENT)] == [json.loads(ANSWER)] * 2
 
 
+def test_a_connection_of_the_client_has_one_to_the_server(client: http.client.HTTPConnection):
+    for _ in range(3):
+        client.request("POST", "/mcp", REQUEST)
+        assert client.getresponse().read() == ANSWER
+    assert Server.connections == 1
+    client.close()
+    client.request("POST", "/mcp", REQUEST)
+    assert client.getresponse().read() == ANSWER
+    assert Server.connections == 2
+
+
+def test_an_answer_that_breaks_off_does_so_for_the_client_too(client: http.client.HTTPConnection):
+    client.request("POST", "/short", REQUEST)
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        client.getresponse().read()
+    assert broken.value.partial == ANSWER[:9]
+    client.close()
+    client.request("POST", "/mcp", REQUEST)  # and the next one is whole
+    assert client.getresponse().read() == ANSWER
+
+
+def test_a_client_that_leaves_before_the_answer_is_told_to_the_server(
+    client: http.client.HTTPConnection, noted: list[Piece]
+):
+    client.request("POST", "/late", REQUEST)
+    client.close()
+    assert Server.left.wait(30)
+    while not (ended := [piece for piece in noted if b'"ended"' in piece.payload]):
+        time.sleep(0.01)
+    assert json.loads(ended[0].payload)["ended"]["left"] is True
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:9\r\nContent-Length: 60\r\n\r\n{}", b"400"),
+        (b"POST /mcp HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"POST /mcp HTTP/1.1\r\nHost: [::1\r\n\r\n", b"400"),
+        (b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}", b"421"),
+    ],
+)
+def test_half_a_request_or_one_for_another_host_does_not_pass(
+    client: http.client.HTTPConnection, head: bytes, status: bytes
+):
+    with socket.create_connection((client.host, client.port)) as connection:
+        connection.sendall(head)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.makefile("rb").readline().split()[1] == status
+    assert Server.connections == 0
+
+
+def test_a_client_of_the_first_version_gets_no_chunks(client: http.client.HTTPConnection):
+    Server.go.set()
+    with socket.create_connection((client.host, client.port)) as connection:
+        connection.sendall(b"GET /mcp HTTP/1.0\r\n\r\n")
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    assert b"chunked" not in head
+    assert body == b"".join(EVENTS)
+
+
 def test_events_pass_when_they_come(client: http.client.HTTPConnection, noted: list[Piece]):
     client.request("GET", "/mcp", headers={"Accept": "text/event-stream"})
     answer = client.getresponse()
@@ -146,3 +226,8 @@ def test_events_are_the_same_however_the_bytes_come():
     events = Events()
     found = b"".join(events.add(text[at : at + 1]) for at in range(len(text)))
     assert found == b'{"method": "a"}\n{"id":1}\n'
+
+
+def test_events_of_another_kind_are_no_messages():
+    events = Events()
+    assert events.add(b"event: endpoint\ndata: /messages?id=1\n\nevent:\ndata: {}\n\n") == b"{}\n"

@@ -7,13 +7,15 @@ import threading
 
 import pytest
 
+from clientlib import Redactor
 from godot.tap import feed as feeding
 from godot.tap import lines as cutting
 from godot.tap.feed import Feed, Kind, lost, pieces
 from godot.tap.jsonrpc import Form, read
 from godot.tap.lines import Lines
 from godot.tap.naming import name_of
-from godot.tap.pairing import Pairing
+from godot.tap.pairing import Link, Pairing, Place
+from godot.tap.recorder import without_secrets
 
 TRACE = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -67,27 +69,82 @@ def test_a_message_is_what_its_members_say(text: bytes, forms: list[Form]):
         assert isinstance(found[0].shown, str)
 
 
-def test_ids_of_another_type_direction_or_channel_are_other_requests():
+STDIO = Place()
+
+
+def linked(pairing: Pairing, kind: Kind, text: str, place: Place = STDIO, n: int = 1) -> Link:
+    return pairing.link(kind, place, 0, read(text.encode())[0], n)
+
+
+def test_of_a_large_message_what_pairs_it_is_read():
+    filling = "x" * 300_000
+    params = (
+        f'"_meta":{{"traceparent":"{PARENT}","progressToken":5}},"name":"write","text":"{filling}"'
+    )
     pairing = Pairing()
+    request = f'{{"id":7,"method":"tools/call","params":{{{params}}}}}'
+    assert linked(pairing, Kind.TO_SERVER, request).trace_id == TRACE
+    progress = '{"method":"notifications/progress","params":{"progressToken":5}}'
+    assert linked(pairing, Kind.TO_CLIENT, progress).trace_id == TRACE
+    [answer] = read(f'{{"id":7,"result":{{"content":"{filling}","isError":true}}}}'.encode())
+    assert answer.is_error
+    found = pairing.link(Kind.TO_CLIENT, Place(), 0, answer, 3).asked
+    assert found is not None
+    assert found.tool == "write"
+    assert not read(f'{{"id":7,"result":["{filling}"]}}'.encode())[0].is_error
 
-    def link(kind: Kind, text: bytes, channel: int = 0):
-        return pairing.link(kind, channel, 0, read(text)[0], 1)
 
-    asked = link(Kind.TO_SERVER, b'{"id":1,"method":"a"}')
-    link(Kind.TO_CLIENT, b'{"id":1,"method":"b"}')
-    assert link(Kind.TO_CLIENT, b'{"id":"1","result":1}').asked is None
-    answered = link(Kind.TO_CLIENT, b'{"id":1,"result":1}')
+def test_ids_of_another_type_direction_or_exchange_are_other_requests():
+    pairing = Pairing()
+    asked = linked(pairing, Kind.TO_SERVER, '{"id":1,"method":"a"}')
+    linked(pairing, Kind.TO_CLIENT, '{"id":1,"method":"b"}')
+    assert linked(pairing, Kind.TO_CLIENT, '{"id":"1","result":1}').asked is None
+    answered = linked(pairing, Kind.TO_CLIENT, '{"id":1,"result":1}')
     assert answered.asked is not None
     assert (answered.asked.method, answered.trace_id) == ("a", asked.trace_id)
-    assert link(Kind.TO_CLIENT, b'{"id":1,"result":1}').asked is None
+    assert linked(pairing, Kind.TO_CLIENT, '{"id":1,"result":1}').asked is None
     assert pairing.unanswered == 1
+
+
+def test_clients_that_number_alike_are_told_apart_by_exchange_and_session():
+    pairing = Pairing()
+    meta = '"params":{"_meta":{"progressToken":1}}'
+    for n, session in enumerate(("one", "two"), 1):
+        place = Place(n, session)
+        linked(pairing, Kind.TO_SERVER, f'{{"id":1,"method":"{session}",{meta}}}', place, n)
+    progress = '{"method":"notifications/progress","params":{"progressToken":1}}'
+    cancelled = '{"method":"notifications/cancelled","params":{"requestId":1}}'
+    for link, method in (
+        (linked(pairing, Kind.TO_CLIENT, progress, Place(2, "two")), "two"),
+        (linked(pairing, Kind.TO_CLIENT, progress, Place(8, "one")), "one"),
+        (linked(pairing, Kind.TO_SERVER, cancelled, Place(9, "one")), "one"),
+        (linked(pairing, Kind.TO_SERVER, cancelled, Place(9, "two")), "two"),
+        (linked(pairing, Kind.TO_CLIENT, '{"id":1,"result":1}', Place(2, "two")), "two"),
+        (linked(pairing, Kind.TO_CLIENT, '{"id":1,"result":1}', Place(8, "one")), "one"),
+    ):
+        assert link.asked is not None
+        assert link.asked.method == method
+    assert linked(pairing, Kind.TO_SERVER, cancelled, Place(9, "three")).asked is None
+
+
+def test_an_error_without_an_id_answers_the_request_of_its_exchange():
+    pairing = Pairing()
+    linked(pairing, Kind.TO_SERVER, '{"id":1,"method":"a"}', Place(1))
+    linked(pairing, Kind.TO_SERVER, '{"id":2,"method":"b"}', Place(2))
+    refused = '{"id":null,"error":{}}'
+    assert [asked.method for asked in pairing.open_in(2)] == ["b"]
+    found = linked(pairing, Kind.TO_CLIENT, refused, Place(2)).asked
+    assert found is not None
+    assert found.method == "b"
+    assert not pairing.open_in(2)
+    assert linked(pairing, Kind.TO_CLIENT, refused, Place(2)).asked is None
 
 
 def test_a_trace_is_taken_from_the_request_and_given_to_all_that_belongs_to_it():
     pairing = Pairing()
 
     def trace(kind: Kind, text: str):
-        return pairing.link(kind, 0, 0, read(text.encode())[0], 1).trace_id
+        return linked(pairing, kind, text).trace_id
 
     meta = f'"_meta":{{"traceparent":"{PARENT}","progressToken":5}}'
     assert trace(Kind.TO_SERVER, f'{{"id":1,"method":"a","params":{{{meta}}}}}') == TRACE
@@ -97,6 +154,21 @@ def test_a_trace_is_taken_from_the_request_and_given_to_all_that_belongs_to_it()
     assert trace(Kind.TO_SERVER, cancelled) == TRACE
     assert trace(Kind.TO_CLIENT, '{"method":"notifications/message"}') is None
     assert trace(Kind.TO_CLIENT, '{"id":1,"result":{}}') == TRACE
+
+
+def test_a_secret_among_the_words_of_a_command_is_masked():
+    command = ["server", "--token", "abc", "--port", "1", "--api-key=xyz", "-v", "last"]
+    found = without_secrets({"command": command}, Redactor())["command"]
+    assert found == [
+        "server",
+        "--token",
+        "[REDACTED]",
+        "--port",
+        "1",
+        "--api-key=[REDACTED]",
+        *command[6:],
+    ]
+    assert without_secrets({"to": "http://x"}, Redactor()) == {"to": "http://x"}
 
 
 def test_a_slow_reader_loses_bytes_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch):
@@ -120,6 +192,23 @@ def test_a_slow_reader_loses_bytes_and_is_told_how_many(monkeypatch: pytest.Monk
     assert lost(told) == (Kind.TO_SERVER, 1_000_000 - 100_000 * len(kept))
 
 
+def test_what_is_lost_is_told_in_the_end_and_what_is_about_an_exchange_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(feeding, "MAX_HELD_BYTES", 0)
+    reading, writing = os.pipe()
+    feed = Feed(writing)
+    feed.put(Kind.TO_CLIENT, b"12345", 7)
+    feed.put(Kind.ABOUT, b"{}", 7)
+    feed.put(Kind.TO_SERVER, b"123", 8)
+    feed.close(10)
+    found = list(pieces(reading))
+    assert [(piece.kind, piece.channel) for piece in found] == [
+        *((Kind.LOST, 7), (Kind.ABOUT, 7), (Kind.LOST, 8)),
+    ]
+    assert [lost(found[0]), lost(found[2])] == [(Kind.TO_CLIENT, 5), (Kind.TO_SERVER, 3)]
+
+
 def test_a_reader_that_is_gone_ends_the_recording_only():
     reading, writing = os.pipe()
     os.close(reading)
@@ -135,6 +224,8 @@ def test_a_reader_that_is_gone_ends_the_recording_only():
         (["npx", "-y", "@modelcontextprotocol/server-everything", "stdio"], "server-everything"),
         (["/usr/bin/python3.12", "-m", "pkg.server"], "pkg.server"),
         (["uv", "run", "tools/server.py"], "server"),
+        (["npx", "-y", "@scope/files@latest", "/srv"], "files"),
+        (["uvx", "mcp-server-time==1.2"], "mcp-server-time"),
         (["./my-server", "--port", "1"], "my-server"),
         (["node"], "node"),
         (["sh", "-c", "pg_dump app | gzip"], "pg_dump"),
