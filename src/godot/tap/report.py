@@ -1,86 +1,131 @@
-"""The report on tapped servers: as a document for programs, as lines for people."""
+"""The report on tapped servers, as documents for programs; `report_text.py` says it to people."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
+
+import msgspec
 
 from godot.tap.capture import Capture, Exchange, Message
 from godot.tap.difference import Difference, differences
+from godot.tap.protocol import breaches
 from godot.tap.tools import Tool, listed, tools_of
 
-_NAMED = 5  # how many of a kind are named in lines; documents name all
+HANDSHAKES = ("initialize", "server/discover")
+_NUMBER = re.compile(r"\[\d+\]")
+
+Document = dict[str, object]
 
 
-def server_document(capture: Capture) -> dict[str, object]:
+class Broken(msgspec.Struct):
+    """A rule that messages of one kind break at one place, and the first message that does."""
+
+    version: str
+    direction: str
+    kind: str
+    method: str | None
+    path: str  # in the first of them
+    rule: str
+    says: str
+    count: int
+    id: object
+    trace_id: str | None
+
+
+def server_document(capture: Capture) -> Document:
     """Return what one server was asked and said."""
-    initialized = capture.last_results("initialize") or capture.last_results("server/discover")
+    broken, unchecked = _checked(capture)
+    said = [message for message in capture.messages if message.kind == "notification"]
     return {
         "component": capture.component,
         "runs": capture.runs,
         "messages": len(capture.messages),
-        "initialize": dict(initialized[-1]) if initialized else None,
+        "unrecorded_bytes": capture.lost_bytes,
+        "handshake": _handshake(capture),
         "methods": [_method(*each) for each in _by_method(capture).items()],
         "tools": [_tool(tool) for tool in tools_of(capture)],
-        "notifications": dict(
-            Counter(m.method for m in capture.messages if m.kind == "notification")
-        ),
-        "unanswered": [_named(exchange.request) for exchange in _unanswered(capture)],
-        "cancelled": [_named(each.request) for each in capture.exchanges if each.cancelled],
-        "stray_answers": [_named(message) for message in capture.stray],
+        "notifications": [
+            {"direction": direction, "method": method, "count": count}
+            for (direction, method), count in Counter((m.direction, m.method) for m in said).items()
+        ],
+        "progress": [_progress(each) for each in capture.exchanges if each.progress],
+        "given_up": [_given_up(each) for each in capture.exchanges if each.given_up],
+        "unanswered": [
+            {**_named(each.request), "status": each.status}
+            for each in capture.exchanges
+            if each.unanswered
+        ],
+        "stray": [_named(message) for message in capture.stray],
         "no_json_rpc": [_named(message) for message in capture.unreadable],
+        "protocol": {
+            "versions": sorted({m.version for m in capture.messages if m.version}),
+            "checked": len(capture.messages) - unchecked,
+            "unchecked": unchecked,
+            "broken": [msgspec.structs.asdict(each) for each in broken],
+        },
         "stderr": capture.stderr,
     }
 
 
 def between(first: Capture, second: Capture) -> dict[str, list[Difference]]:
-    """Return how the answers to `initialize` and `tools/list` differ in shape."""
+    """Return how what both answered to a handshake and to `tools/list` differs in shape."""
     found = {}
-    for method in ("initialize", "server/discover"):
+    for method in (*HANDSHAKES, "tools/list"):
         a, b = first.last_results(method), second.last_results(method)
-        if a and b:
-            found[method] = differences(a[-1], b[-1])
-    found["tools/list"] = differences({"tools": listed(first)}, {"tools": listed(second)})
+        if not (a and b):
+            continue
+        if method == "tools/list":
+            found[method] = differences({"tools": listed(first)}, {"tools": listed(second)})
+        else:
+            found[method] = differences(a[-1].result, b[-1].result)
     return found
 
 
-def all_callable(document: Mapping[str, object]) -> bool:
-    """Say whether nothing in a server's document speaks against calling its tools."""
-    tools = document["tools"]
-    return isinstance(tools, list) and all(tool["callable"] for tool in tools)
+def is_sound(document: Mapping[str, object]) -> bool:
+    """Say whether nothing in a server's document speaks against it: its tools, its messages."""
+    tools, protocol = document["tools"], document["protocol"]
+    assert isinstance(tools, list)
+    assert isinstance(protocol, dict)
+    return all(tool["callable"] for tool in tools) and not protocol["broken"]
 
 
-def server_lines(capture: Capture) -> Iterator[str]:
-    """Yield the report of one server, line by line; text of strangers is not escaped here."""
-    runs = f"{capture.runs} run{'s' * (capture.runs != 1)}"
-    yield f"{capture.component}: {len(capture.messages)} messages in {runs}"
-    for result in capture.last_results("initialize")[-1:]:
-        info = result.get("serverInfo")
-        info = info if isinstance(info, Mapping) else {}
-        yield (
-            f"  initialize: protocol {result.get('protocolVersion')}, server {info.get('name')} "
-            f"{info.get('version')}"
-        )
-    for (direction, method), exchanges in _by_method(capture).items():
-        yield f"  {_method_line(direction, method, exchanges)}"
-    yield from _named_lines("never answered", [each.request for each in _unanswered(capture)])
-    yield from _named_lines("cancelled", [e.request for e in capture.exchanges if e.cancelled])
-    yield from _named_lines("answer to nothing", capture.stray)
-    yield from _named_lines("no JSON-RPC", capture.unreadable)
-    if capture.stderr:
-        counts = ", ".join(f"{count} {level}" for level, count in capture.stderr.items())
-        yield f"  stderr: {counts}"
-    for tool in tools_of(capture):
-        yield f"  tool {tool.name}: {tool.verdict}"
+def _handshake(capture: Capture) -> Document | None:
+    for method in HANDSHAKES:
+        if answers := capture.last_results(method):
+            return {**answers[-1].result, "method": method}
+    return None
 
 
-def between_lines(names: Sequence[str], found: Mapping[str, Sequence[Difference]]) -> Iterator[str]:
-    """Yield the differences as lines."""
-    for method, places in found.items():
-        yield f"{method}: {len(places)} difference{'s' * (len(places) != 1)} in shape"
-        for place in places:
-            yield f"  {place.path}: {names[0]} {place.first}, {names[1]} {place.second}"
+def _checked(capture: Capture) -> tuple[list[Broken], int]:
+    """Return the broken rules, and how many messages could not be checked."""
+    found: dict[tuple[object, ...], Broken] = {}
+    unchecked = 0
+    for message in capture.messages:
+        broken = breaches(message)
+        if broken is None:
+            unchecked += 1
+            continue
+        for each in broken:
+            about = (message.version, message.direction, message.kind, message.method)
+            place = _NUMBER.sub("[]", each.path)
+            known = found.get((*about, place, each.rule, each.says))
+            if known is not None:
+                known.count += 1
+                continue
+            found[*about, place, each.rule, each.says] = Broken(
+                message.version or "",
+                *about[1:],
+                path=each.path,
+                rule=each.rule,
+                says=each.says,
+                count=1,
+                id=message.id,
+                trace_id=message.trace_id,
+            )
+    return list(found.values()), unchecked
 
 
 def _by_method(capture: Capture) -> dict[tuple[str, str], list[Exchange]]:
@@ -91,37 +136,29 @@ def _by_method(capture: Capture) -> dict[tuple[str, str], list[Exchange]]:
     return found
 
 
-def _unanswered(capture: Capture) -> list[Exchange]:
-    return [each for each in capture.exchanges if each.answer is None and not each.cancelled]
-
-
-def _method(key: tuple[str, str], exchanges: Sequence[Exchange]) -> dict[str, object]:
+def _method(key: tuple[str, str], exchanges: Sequence[Exchange]) -> Document:
     answers = [each.answer for each in exchanges if each.answer]
-    took_ms = [answer.duration_ms for answer in answers if answer.duration_ms is not None]
     return {
         "direction": key[0],
         "method": key[1],
         "requests": len(exchanges),
         "errors": sum(answer.failure is not None for answer in answers),
-        "unanswered": sum(each.answer is None and not each.cancelled for each in exchanges),
-        "cancelled": sum(each.cancelled for each in exchanges),
-        "progress": sum(each.progress for each in exchanges),
+        "unanswered": sum(each.unanswered for each in exchanges),
+        "given_up": sum(each.given_up for each in exchanges),
+        "progress": sum(len(each.progress) for each in exchanges),
+        **_took(answers),
+    }
+
+
+def _took(answers: Iterable[Message]) -> Document:
+    took_ms = [answer.duration_ms for answer in answers if answer.duration_ms is not None]
+    return {
         "median_ms": median(took_ms) if took_ms else None,
         "max_ms": max(took_ms, default=None),
     }
 
 
-def _method_line(direction: str, method: str, exchanges: Sequence[Exchange]) -> str:
-    told = _method((direction, method), exchanges)
-    text = f"{method}: {told['requests']} sent" + " by the server" * (direction == "to_client")
-    for name in ("errors", "unanswered", "cancelled", "progress"):
-        text += f", {told[name]} {name}" if told[name] else ""
-    if told["median_ms"] is not None:
-        text += f", median {told['median_ms']} ms, longest {told['max_ms']} ms"
-    return text
-
-
-def _tool(tool: Tool) -> dict[str, object]:
+def _tool(tool: Tool) -> Document:
     return {
         "name": tool.name,
         "listed": tool.listed,
@@ -130,25 +167,41 @@ def _tool(tool: Tool) -> dict[str, object]:
         "calls": tool.calls,
         "failures": tool.failures,
         "unanswered": tool.unanswered,
+        "given_up": tool.given_up,
         "median_ms": median(tool.durations_ms) if tool.durations_ms else None,
     }
 
 
-def _named(message: Message) -> dict[str, object]:
+def _progress(exchange: Exchange) -> Document:
+    last, answer = exchange.progress[-1].params, exchange.answer
+    return {
+        **_named(exchange.request),
+        "notifications": len(exchange.progress),
+        "progress": last.get("progress"),
+        "total": last.get("total"),
+        "answered_ms": None if answer is None else answer.duration_ms,
+    }
+
+
+def _given_up(exchange: Exchange) -> Document:
+    """Return a request that the client cancelled, or whose stream it closed."""
+    said, answer = exchange.cancelled, exchange.answer
+    return {
+        **_named(exchange.request),
+        "how": "closed its stream" if said is None else "notifications/cancelled",
+        "reason": None if said is None else said.params.get("reason"),
+        "progress": len(exchange.progress),
+        "answered_ms": None if answer is None else answer.duration_ms,
+    }
+
+
+def _named(message: Message) -> Document:
     return {
         "at": message.at,
         "direction": message.direction,
+        "kind": message.kind,
         "method": message.method,
         "id": message.id,
         "tool": message.tool,
         "trace_id": message.trace_id,
     }
-
-
-def _named_lines(title: str, messages: Sequence[Message]) -> Iterator[str]:
-    for message in messages[:_NAMED]:
-        what = " ".join(str(part) for part in (message.method, message.tool) if part)
-        trace = f", trace {message.trace_id}" if message.trace_id else ""
-        yield f"  {title}: {what or message.direction} id {message.id!r}{trace}"
-    if len(messages) > _NAMED:
-        yield f"  {title}: {len(messages) - _NAMED} more"

@@ -1,8 +1,8 @@
 """Whether a listed tool can be called as it is listed, and if not, why.
 
-The rules are those of the protocol's Tool: `name`, and `inputSchema`, a JSON schema whose `type` is
-"object". A server that breaks one is listed by many clients all the same, and its tools fail only
-when somebody calls them. What redaction masked is taken to be right.
+A server that breaks a rule of the protocol in `tools/list` is listed by many clients all the same,
+and its tools fail only when somebody calls them. What was seen counts: a tool that answered can be
+called, by this client at least.
 """
 
 from __future__ import annotations
@@ -13,122 +13,113 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from godot.tap.capture import Capture, Exchange
+from godot.tap.protocol import tool_breaches
 
-MASK = "[REDACTED]"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _NOT_LETTERS = re.compile(r"[^a-z0-9]")
 
 
 class Tool(msgspec.Struct):
-    """A tool as it was listed, or only called; `problems` are the rules that it breaks."""
+    """A tool as it was listed, or only called.
+
+    `problems` are the rules that it breaks and names it is called by; `doubts` keep only some
+    clients from calling it. Of the `calls` some failed, some got no answer, some were given up.
+    """
 
     name: str
-    listed: bool
+    listed: object  # the object in tools/list; None for a tool that was only called
     problems: list[str]
+    doubts: list[str] = []
     calls: int = 0
     failures: list[str] = []
     unanswered: int = 0
+    given_up: int = 0
     durations_ms: list[float] = []
 
     @property
+    def answered(self) -> int:
+        """How many calls were answered as they should be."""
+        return self.calls - len(self.failures) - self.unanswered - self.given_up
+
+    @property
     def callable(self) -> bool:
-        """Say whether nothing speaks against it: no broken rule, no call of it that all failed."""
-        return not self.problems and (not self.calls or len(self.failures) < self.calls)
+        """Say whether it was called well, or nothing speaks against it."""
+        return self.answered > 0 or not (self.problems or self.failures or self.unanswered)
 
     @property
     def verdict(self) -> str:
         """Return one line: callable as listed, or why not."""
         if self.problems:
-            return "not callable as listed: " + "; ".join(self.problems)
-        if not self.calls:
-            return "callable as listed; not called here"
-        if len(self.failures) == self.calls:
-            return f"listed as it should be, but every call failed: {self.failures[-1]}"
-        return "callable as listed"
+            found = "; ".join(self.problems)
+            return (
+                f"{'answers here, but: ' if self.answered else 'not callable as listed: '}{found}"
+            )
+        if self.answered or not self.calls:
+            found = "callable as listed" if self.listed is not None else "callable"
+            notes = [*self.doubts, *([] if self.calls else ["not called here"])]
+            return "; ".join((found, *notes))
+        if self.failures:
+            return f"listed as it should be, but no call went well: {self.failures[-1]}"
+        if self.unanswered:
+            return "listed as it should be, but no call was answered"
+        return "listed as it should be; every call was given up before it was answered"
 
 
 def tools_of(capture: Capture) -> list[Tool]:
     """Return every tool that was listed or called, with its verdict."""
     found: dict[str, Tool] = {}
-    for item in listed(capture):
+    for item, version in _listed(capture):
         name = item.get("name") if isinstance(item, Mapping) else None
-        tool = Tool(name if isinstance(name, str) else "(no name)", True, list(problems(item)))
+        tool = Tool(
+            name if isinstance(name, str) else "(no name)", item, [*problems(item, version)]
+        )
+        if isinstance(name, str) and not _NAME.fullmatch(name):
+            tool.doubts.append("its name has other characters than A-Z a-z 0-9 _ - .")
+        if tool.name in found:
+            tool.problems.append("another tool is listed by the same name")
         found[tool.name] = tool
-    names = [tool.name for tool in found.values()]
     for exchange in capture.exchanges:
         if exchange.request.method == "tools/call":
             name = exchange.request.tool or "(no name)"
-            tool = found.setdefault(name, Tool(name, False, []))
-            _called(tool, exchange)
-    if names:
-        for tool in found.values():
-            if not tool.listed:
-                _not_listed(tool, names, found)
+            _called(found.setdefault(name, Tool(name, None, [])), exchange)
+    names = [tool.name for tool in found.values() if tool.listed is not None]
+    for tool in found.values():
+        if names and tool.listed is None:
+            _not_listed(tool, names, found)
     return list(found.values())
 
 
 def listed(capture: Capture) -> list[object]:
     """Return the tool objects of the newest tools/list, all its pages."""
-    found: list[object] = []
-    for result in capture.last_results("tools/list"):
-        tools = result.get("tools")
-        found += tools if isinstance(tools, list) else []
-    return found
+    return [item for item, _ in _listed(capture)]
 
 
-def problems(tool: object) -> Iterator[str]:
+def _listed(capture: Capture) -> Iterator[tuple[object, str | None]]:
+    for answer in capture.last_results("tools/list"):
+        tools = answer.result.get("tools")
+        for item in tools if isinstance(tools, list) else []:
+            yield item, answer.version
+
+
+def problems(tool: object, version: str | None) -> Iterator[str]:
     """Yield the rules of the protocol that a tool object breaks, each with its place."""
     if not isinstance(tool, Mapping):
         yield "it is no object"
         return
-    name = tool.get("name")
-    if not isinstance(name, str):
-        yield "name is missing" if name is None else "name is no text"
-    elif not _NAME.fullmatch(name):
-        yield f"name {name!r} has other characters than A-Z a-z 0-9 _ - ."
-    if "inputSchema" in tool:
-        yield from _schema_problems("inputSchema", tool["inputSchema"])
-    else:
+    for breach in tool_breaches(tool, version):
         meant = [key for key in tool if _folded(str(key)) in ("inputschema", "parameters")]
-        instead = f"; {meant[0]} is no name for it" if meant else ""
-        yield f"inputSchema is missing{instead}"
-    if tool.get("outputSchema") is not None:
-        yield from _schema_problems("outputSchema", tool["outputSchema"])
-
-
-def _schema_problems(place: str, schema: object) -> Iterator[str]:
-    if schema == MASK:
-        return
-    if not isinstance(schema, Mapping):
-        yield f"{place} is no object"
-        return
-    if "type" not in schema:
-        yield f'{place}.type is missing: it has to be "object"'
-    elif schema["type"] != "object":
-        yield f'{place}.type is {schema["type"]!r}: it has to be "object"'
-    properties = schema.get("properties", {})
-    if properties == MASK:
-        return
-    if not isinstance(properties, Mapping):
-        yield f"{place}.properties is no object"
-        return
-    for name, item in properties.items():
-        if not isinstance(item, Mapping | bool) and item != MASK:
-            yield f"{place}.properties.{name} is no schema"
-    required = schema.get("required", [])
-    if not isinstance(required, list):
-        yield f"{place}.required is no list"
-        return
-    for name in required:
-        if name not in properties:
-            yield f"{place}.required names {name!r}, which {place}.properties lacks"
+        if breach.path == "inputSchema" and breach.rule == "required" and meant:
+            yield f"{breach.text}; {meant[0]} is no name for it"
+        else:
+            yield breach.text
 
 
 def _called(tool: Tool, exchange: Exchange) -> None:
     tool.calls += 1
     answer = exchange.answer
-    if answer is None:
-        tool.unanswered += 1
+    if exchange.given_up or answer is None:  # some servers answer what was cancelled by an error
+        tool.given_up += exchange.given_up
+        tool.unanswered += exchange.unanswered
         return
     if answer.duration_ms is not None:
         tool.durations_ms.append(answer.duration_ms)
@@ -143,12 +134,17 @@ def _not_listed(tool: Tool, names: Iterable[str], found: Mapping[str, Tool]) -> 
         tool.problems.append("it was called, but is not listed")
         return
     tool.problems.append(f"it is listed as {meant}: the name is rewritten on the way")
-    found[meant].problems.append(f"it is called as {tool.name}: the name is rewritten on the way")
+    if not found[meant].calls:
+        found[meant].problems.append(
+            f"it is called as {tool.name}: the name is rewritten on the way"
+        )
 
 
 def _meant(called: str, names: Iterable[str]) -> str | None:
     """Return the listed name that has the same letters, or whose letters end or begin it."""
     wanted = _folded(called)
+    if not wanted:
+        return None
     for name in names:
         if _folded(name) == wanted:
             return name

@@ -20,6 +20,10 @@ FAULTS = {
     "typeless": ("query_logs", 'inputSchema.type is missing: it has to be "object"'),
     "dashed": ("query-logs", "it is called as query_logs: the name is rewritten"),
 }
+BROKEN = {
+    "named": ["result.tools[0].inputSchema"],
+    "typeless": ["result.tools[0].inputSchema.type"],
+}
 PLACES = {"named": "tools[].inputSchema", "typeless": "tools[].inputSchema.type"}
 
 
@@ -55,7 +59,10 @@ def test_the_report_names_what_keeps_the_tool_from_being_called(
     document = msgspec.json.decode(found.stdout)
     dewey, gates = document["servers"]
     assert [tool["verdict"] for tool in gates["tools"]] == ["callable as listed"]
-    assert dewey["initialize"]["serverInfo"]["name"] == "dewey"
+    assert dewey["handshake"]["serverInfo"]["name"] == "dewey"
+    assert gates["protocol"]["broken"] == []
+    broken = [each["path"] for each in dewey["protocol"]["broken"]]
+    assert broken == BROKEN.get(fault, [])
     tool, problem = FAULTS[fault]
     verdicts = {each["name"]: each["verdict"] for each in dewey["tools"]}
     assert problem in verdicts[tool]
