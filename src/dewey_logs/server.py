@@ -39,6 +39,7 @@ from dewey_logs.tools import (
     is_loopback,
     offer_ask,
     offer_clear,
+    offer_compare,
     offer_facets,
     offer_level,
     offer_reading,
@@ -126,6 +127,7 @@ def build(
     )
     offer_store(server, "dewey_store_logs_batch", backend.write, backend.window)
     offer_reading(server, DEWEY, backend.ask)
+    offer_compare(server, DEWEY, backend.ask)
     offer_facets(server, DEWEY, backend.ask)
     offer_clear(server, DEWEY, backend.ask, backend.do)
     offer_level(server, DEWEY, backend.ask, backend.set_level, backend.clear_level)

@@ -8,6 +8,7 @@ that all of them keep, `listen` the ways to be reached.
 from __future__ import annotations
 
 from dewey_logs.tools.answer import answer, written
+from dewey_logs.tools.arguments import FILTER, filtered
 from dewey_logs.tools.caller import (
     ADMIN,
     DELIVER,
@@ -19,12 +20,18 @@ from dewey_logs.tools.caller import (
 )
 from dewey_logs.tools.calls import current
 from dewey_logs.tools.clear import offer_clear
-from dewey_logs.tools.compare import offer_compare
+from dewey_logs.tools.compare import (
+    COMPARE_ABOUT,
+    Back,
+    MinRatio,
+    offer_compare,
+    windows_compared,
+)
 from dewey_logs.tools.context import offer_context
 from dewey_logs.tools.facets import offer_facets
 from dewey_logs.tools.gate import Access
 from dewey_logs.tools.hosts import is_loopback
-from dewey_logs.tools.kinds import EVERYTHING, WRITES, Kind, Selection, selection
+from dewey_logs.tools.kinds import COUNTS, EVERYTHING, WRITES, Kind, Selection, selection
 from dewey_logs.tools.level import offer_level
 from dewey_logs.tools.listen import (
     CannotListen,
@@ -37,6 +44,7 @@ from dewey_logs.tools.listen import (
 )
 from dewey_logs.tools.metrics import ToolMetrics
 from dewey_logs.tools.names import DEWEY, Names
+from dewey_logs.tools.paging import ANSWER_BYTES, Payload, fitting
 from dewey_logs.tools.patterns import offer_patterns
 from dewey_logs.tools.programs import offer_ask
 from dewey_logs.tools.prompts import offer_prompts
@@ -45,8 +53,9 @@ from dewey_logs.tools.resources import offer_resources
 from dewey_logs.tools.stats import offer_stats
 from dewey_logs.tools.store import offer_store
 from dewey_logs.tools.strict import StrictServer, ToolFunction
-from dewey_logs.tools.table import UNTRUSTED
+from dewey_logs.tools.table import MESSAGE_CHARS, UNTRUSTED, columns_of
 from dewey_logs.tools.tail import offer_tail
+from dewey_logs.tools.texts import cut
 from dewey_logs.tools.threads import Ask, asked
 from dewey_logs.tools.tokens import BadTokens
 from dewey_logs.tools.tokens import add as add_token
@@ -55,9 +64,14 @@ from dewey_logs.tools.trace import offer_trace
 
 __all__ = [
     "ADMIN",
+    "ANSWER_BYTES",
+    "COMPARE_ABOUT",
+    "COUNTS",
     "DELIVER",
     "DEWEY",
     "EVERYTHING",
+    "FILTER",
+    "MESSAGE_CHARS",
     "READ",
     "SCOPES",
     "UNTRUSTED",
@@ -65,10 +79,13 @@ __all__ = [
     "WRITES",
     "Access",
     "Ask",
+    "Back",
     "BadTokens",
     "CannotListen",
     "Kind",
+    "MinRatio",
     "Names",
+    "Payload",
     "Selection",
     "StrictServer",
     "ToolFunction",
@@ -81,11 +98,16 @@ __all__ = [
     "bind",
     "caller",
     "calls_trace_id",
+    "columns_of",
     "current",
+    "cut",
+    "filtered",
+    "fitting",
     "is_loopback",
     "make_token",
     "offer_ask",
     "offer_clear",
+    "offer_compare",
     "offer_facets",
     "offer_level",
     "offer_reading",
@@ -94,6 +116,7 @@ __all__ = [
     "serve_http",
     "serve_stdio",
     "url_of",
+    "windows_compared",
     "written",
 ]
 
@@ -103,13 +126,12 @@ _READING = (
     offer_trace,
     offer_context,
     offer_patterns,
-    offer_compare,
     offer_tail,
 )
 
 
 def offer_reading(server: StrictServer, names: Names, ask: Ask) -> None:
-    """Add what reads and what helps reading, which both servers have."""
+    """Add what reads and what helps reading; to compare, each server offers its own."""
     for offer in _READING:
         offer(server, names, ask)
     offer_prompts(server, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from mcp.types import CallToolResult
 from pydantic import Field
@@ -24,7 +24,7 @@ from dewey_logs.tools.texts import cut
 from dewey_logs.tools.threads import Ask
 from dewey_logs.tools.windows import Window, span_of, window_of
 
-ABOUT = """\
+COMPARE_ABOUT = """\
 Compare a window of time with an earlier one: which kinds of messages are new, grew, or are gone.
 
 Use it when something broke: since and until are the bad time (default: the last hour), back is how
@@ -34,15 +34,29 @@ compared. Not for one window alone ({patterns}).
 LISTS = ("new", "grew", "gone")
 
 
+Back = Annotated[str, Field(description="like 24h; default: the window's length")]
+MinRatio = Annotated[float, Field(ge=1, description="how many times more often counts as grown")]
+
+
+class CompareWindows(Protocol):
+    """How two windows are compared, by the parts of a call."""
+
+    async def __call__(
+        self, wanted: LogFilter, back: Back, min_ratio: MinRatio
+    ) -> CallToolResult: ...
+
+
 def offer_compare(server: StrictServer, names: Names, ask: Ask) -> None:
     """Add the tool that says what changed."""
+    tool = filtered(windows_compared(names, ask), (*FILTER, "limit"))
+    server.offer(tool, names.compare, COUNTS, COMPARE_ABOUT.format(**names._asdict()))
+
+
+def windows_compared(names: Names, ask: Ask) -> CompareWindows:
+    """Return what the tool does, for a server that has it compare other things, too."""
 
     async def compare(
-        wanted: LogFilter,
-        back: Annotated[str, Field(description="like 24h; default: the window's length")] = "",
-        min_ratio: Annotated[
-            float, Field(ge=1, description="how many times more often counts as grown")
-        ] = MIN_RATIO,
+        wanted: LogFilter, back: Back = "", min_ratio: MinRatio = MIN_RATIO
     ) -> CallToolResult:
         after = window_of(wanted)
         far = span_of("back", back) if back else after.high - after.low
@@ -59,8 +73,7 @@ def offer_compare(server: StrictServer, names: Names, ask: Ask) -> None:
             payload["hints"] = await when_empty(ask, names, after.of(wanted))
         return answer(payload)
 
-    about = ABOUT.format(**names._asdict())
-    server.offer(filtered(compare, (*FILTER, "limit")), names.compare, COUNTS, about)
+    return compare
 
 
 async def told(found: WindowComparison, before: Window, after: Window) -> Payload:

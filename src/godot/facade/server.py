@@ -27,6 +27,7 @@ from dewey_logs.tools import (
 from godot import logs, metrics
 from godot.errors import GodotError
 from godot.facade.backends import Backends
+from godot.facade.compare import offer_compare
 from godot.facade.log import offer_log
 from godot.facade.status import offer_status
 from godot.facade.stream_metrics import StreamCollector
@@ -69,6 +70,7 @@ def build(
     offer_log(server, backends)
     offer_reading(server, NAMES, backends.ask)
     offer_status(server, backends)
+    offer_compare(server, NAMES, backends.ask)
     offer_clear(server, NAMES, backends.ask, backends.do)
     offer_level(server, NAMES, backends.ask, backends.set_level, backends.clear_level)
     return server
