@@ -18,7 +18,7 @@ NODE := $(shell node -e 'console.log(parseInt(process.versions.node) >= 20 ? "ye
 JS_DEV := $(if $(NODE),$(JS)/node_modules/.ready)
 NO_NODE := NOT TESTED: the JavaScript client, because Node >= 20 is missing
 
-.PHONY: help up down test node lint types format lock conformance bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress clean
+.PHONY: help up down test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,12 +81,16 @@ stress: $(VENV)/.dev ## ten programs as fast as they may, everything must arrive
 conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready ## ask both MCP servers by the protocol's public suite and inspector; installs them, 330 MB
 	$(BIN)/python -m tests.conformance
 
+tap-public: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready $(CONFORMANCE)/.servers/.ready ## public MCP servers behind `godot tap` and without; installs them
+	$(BIN)/python -m tests.conformance.tapped
+
 lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded pyproject.toml -o requirements.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(CONFORMANCE)/servers.in -o $(CONFORMANCE)/servers.lock
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) $(JS)/node_modules $(CONFORMANCE)/node_modules .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) $(JS)/node_modules $(CONFORMANCE)/node_modules $(CONFORMANCE)/.servers .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .tools/bin/uv:
 	@rm -rf .tools
@@ -112,4 +116,9 @@ $(JS)/node_modules/.ready: $(JS)/package-lock.json
 
 $(CONFORMANCE)/node_modules/.ready: $(CONFORMANCE)/package-lock.json
 	@npm --prefix $(CONFORMANCE) ci --ignore-scripts --loglevel=error
+	@touch $@
+
+$(CONFORMANCE)/.servers/.ready: $(CONFORMANCE)/servers.lock | $(UV)
+	@$(UV) venv -q --allow-existing --python $(PYTHON) $(CONFORMANCE)/.servers
+	@$(UV) pip install -q --python $(CONFORMANCE)/.servers/bin/python --require-hashes -r $(CONFORMANCE)/servers.lock
 	@touch $@

@@ -6,7 +6,7 @@ import importlib
 import json
 import sys
 
-PARTS = ("client", "store", "drain", "through", "mcp", "delay", "clear", "cli")
+PARTS = ("client", "store", "drain", "through", "mcp", "tap", "delay", "clear", "cli")
 
 
 def main(parts: list[str]) -> int:

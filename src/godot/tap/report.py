@@ -153,9 +153,13 @@ def _method(key: tuple[str, str], exchanges: Sequence[Exchange]) -> Document:
 def _took(answers: Iterable[Message]) -> Document:
     took_ms = [answer.duration_ms for answer in answers if answer.duration_ms is not None]
     return {
-        "median_ms": median(took_ms) if took_ms else None,
+        "median_ms": _median(took_ms),
         "max_ms": max(took_ms, default=None),
     }
+
+
+def _median(took_ms: Sequence[float]) -> float | None:
+    return round(median(took_ms), 3) if took_ms else None
 
 
 def _tool(tool: Tool) -> Document:
@@ -168,7 +172,7 @@ def _tool(tool: Tool) -> Document:
         "failures": tool.failures,
         "unanswered": tool.unanswered,
         "given_up": tool.given_up,
-        "median_ms": median(tool.durations_ms) if tool.durations_ms else None,
+        "median_ms": _median(tool.durations_ms),
     }
 
 
