@@ -189,9 +189,8 @@ def _reported(store: Store, names: list[str]) -> list[str]:
             print(line[:200])
         # what a server asks of an inspector that ends at once stays without an answer
         unanswered = [each for each in document["unanswered"] if each["direction"] == "to_server"]
-        for what in (unanswered, document["no_json_rpc"], document["protocol"]["broken"]):
-            if what:
-                complaints.append(f"{capture.component}: {what[:3]}")
+        wrong = (unanswered, document["no_json_rpc"], document["protocol"]["broken"])
+        complaints += [f"{capture.component}: {each[:3]}" for each in wrong if each]
         if "everything" not in capture.component:
             continue
         finished = [p for p in document["progress"] if p["answered_ms"] and p["tool"] == LONG]
