@@ -7,6 +7,7 @@ what is beyond that passed on all the same, and how much of it is not recorded a
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
@@ -75,11 +76,13 @@ class Sending:
         delivery: Delivery,
         pace: Pace,
         tell: Callable[[str], None],
+        ended: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._delivery = delivery
         self._pace = pace
         self._tell = tell
+        self._ended = ended
         self._clock = clock
         self._until: float | None = None
         self._complained = False
@@ -96,6 +99,8 @@ class Sending:
                 self._pace.wait_for_room(len(records))
                 self._delivery.send(records)
             except StreamUnavailable as exc:
+                if self._until is None and self._ended():
+                    self.ending()
                 if self._until is not None and self._clock() > self._until:
                     self.unsent += len(records)
                     records.clear()
@@ -116,16 +121,21 @@ def record(
 
     def recording(reading: int, _: int, component: str, about: Mapping[str, object]) -> None:
         waiting: queue.Queue[Piece | None] = queue.Queue(WAITING_PIECES)
+        over, parent = threading.Event(), os.getppid()
+
+        def ended() -> bool:  # who is still sending does not see the end of the queue
+            return over.is_set() or os.getppid() != parent
 
         def read() -> None:
             for piece in pieces(reading):
                 waiting.put(piece)
+            over.set()
             waiting.put(None)
 
         threading.Thread(target=read, daemon=True).start()
         with Delivery(settings) as delivery:
             lines = Lines(delivery, component, form, level, stderr_level)
-            sending = Sending(delivery, Pace(settings, _tell), _tell)
+            sending = Sending(delivery, Pace(settings, _tell), _tell, ended)
             _all(waiting, lines, sending, about)
         if sending.unsent:
             _tell(f"{sending.unsent:,} records were NOT sent: Redis stayed away")

@@ -80,6 +80,13 @@ def test_a_program_that_does_not_exist_is_said_as_a_shell_would(here):
 
 def test_without_redis_the_program_runs_as_if_nothing_were(run):
     began = time.monotonic()
-    done = run("run", "--", "sh", "-c", "echo hello; exit 4", GODOT_REDIS_URL="redis://127.0.0.1:1")
+    done = run(
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "echo hello; sleep 0.5; exit 4",
+        GODOT_REDIS_URL="redis://127.0.0.1:1",
+    )
     assert (done.returncode, done.stdout) == (4, b"hello\n")
     assert time.monotonic() - began < 30
