@@ -19,11 +19,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
-from dewey_logs import BadAddress, DeweyError, Store, StoreTotals, open_store
+from dewey_logs import BadAddress, DeweyError, StoreTotals
 from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream import snapshot as look
@@ -31,6 +32,9 @@ from godot.stream.behaviour import Mark, State, extended, judge
 from godot.stream.connection import close, connect
 from godot.stream.rate import Rate, buffer_seconds, loss_in_seconds, rate
 from godot.stream.snapshot import Group, StreamSnapshot
+
+if TYPE_CHECKING:
+    from dewey_logs import Store
 
 GLANCE_S = 0.2
 LONGEST = 12  # looks: more than enough to say that a group does not move
@@ -200,6 +204,8 @@ def _waiting_for_the_store(now: StreamSnapshot) -> StreamSnapshot:
 def _totals(settings: Settings, store: Store | None) -> tuple[StoreTotals | None, str | None]:
     if store is None and settings.dewey_url is None:
         return None, "DEWEY_URL is not set and no stack runs here"
+    from dewey_logs import open_store  # here, so that its driver is read while others wait
+
     try:
         if store is not None:
             return store.totals(), None
