@@ -52,6 +52,18 @@ EXPLANATIONS: dict[str, Explanation] = {
         "no such code",
         "Codes are written as errors show them: GD-2001. `godot explain` alone lists them all.",
     ),
+    "GD-1007": Explanation(
+        "no such record, or trace",
+        "Nothing that is stored has this id. What was sent a moment ago may still be in the stream "
+        "(`godot tail` shows it, `godot status` says how long it waits); what is older than the "
+        "retention, or was cleared, is gone. Of a trace the first 8 digits of a UUID will do, of "
+        "any other id and of records only the whole one.",
+    ),
+    "GD-1008": Explanation(
+        "this needs a terminal",
+        "`godot top` draws on a screen and listens for keys. In a pipe or a script the same "
+        "numbers come from `godot status --watch -o jsonl`.",
+    ),
     "GD-2000": Explanation(
         "the store refuses",
         "PostgreSQL, or a Dewey in front of it, answers and refuses, for the reason that it says. "

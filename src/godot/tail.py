@@ -8,11 +8,13 @@ between is found twice and shown once; nothing is found not at all.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
+from typing import TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -27,8 +29,11 @@ from godot.stream.snapshot import StreamSnapshot
 from godot.worker.decode import Decoder
 
 PAGE = 1_000
+LATE_S = 0.5  # whoever reads quicker than that misses nothing
+MAX_PAGES = 10  # looked through for history that is kept
 REMEMBERED_IDS = 50_000  # a retried XADD puts a record into the stream twice, seconds apart
 ANY_TIME_S = 100 * 365 * 86_400  # without a store nobody knows its window: no time is out of it
+Keep: TypeAlias = Callable[[LogRecordView], bool]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,21 +41,31 @@ class Tail:
     """One look at the end of the log; call `history` once, then `live` for as long as wanted.
 
     `store` may be None: then history is what the stream still holds. `wanted` filters both alike,
-    as far as dewey_logs.matching can; it has no regex. Raises BadFilter, and StreamUnavailable when
-    Redis is away.
+    as far as dewey_logs.matching can; it has no regex. Of what it lets through `keep` has the last
+    word. `undecodable` counts the entries that are no records, `missed` those that were trimmed
+    before they could be read here. Raises BadFilter, and StreamUnavailable when Redis is away.
     """
 
-    def __init__(self, settings: Settings, store: Store | None, wanted: LogFilter) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store | None,
+        wanted: LogFilter,
+        keep: Keep | None = None,
+    ) -> None:
         if wanted.cursor is not None:
             raise BadFilter("tail begins with the newest records: it takes no cursor")
-        self.undecodable = 0
+        self.undecodable = self.missed = 0
         self._settings = settings
         self._store = store
         self._wanted = wanted
+        self._keep = keep
         self._fits = matcher(wanted)
         self._decoder = _decoder(settings, store)
         self._shown: dict[bytes, None] = {}
         self._follower = Follower(settings)
+        self._behind = False
+        self._due = 0.0
 
     def history(self) -> list[LogRecordView]:
         """Return the newest `wanted.limit` records, oldest first."""
@@ -58,23 +73,24 @@ class Tail:
         if not last:
             return []
         start = ZERO if self._store is None else unsettled_from(snapshot.take(self._settings))
-        found = {
-            row.id: view_of(row)
-            for row in deque(self._rows(self._between(start, self._follower.position)), last)
-        }
+        unsettled = self._views(self._between(start, self._follower.position))
+        found = {uuid.UUID(record.id).bytes: record for record in deque(unsettled, last)}
         if self._store is not None:
-            page = self._store.query(replace(self._wanted, order="desc"))
-            found |= {uuid.UUID(record.id).bytes: record for record in page.rows}
-        ordered = sorted(found.items(), key=lambda item: (item[1].created_at, item[0]))
-        newest = ordered[-last:]
+            stored = newest(self._store, self._wanted, self._keep)
+            found |= {uuid.UUID(record.id).bytes: record for record in stored}
         for record_id in found:
             self._remember(record_id)
-        return [record for _, record in newest]
+        ordered = sorted(found.items(), key=lambda item: (item[1].created_at, item[0]))
+        return [record for _, record in ordered[-last:]]
 
     def live(self, block_ms: int) -> list[LogRecordView]:
         """Return what came since the last call; wait at most `block_ms` for the first."""
+        if self._behind or time.monotonic() >= self._due:  # trimming may have been quicker
+            self.missed += self._follower.missed()
         entries = self._follower.read(block_ms, PAGE)
-        return [view_of(row) for row in self._rows(entries) if self._remember(row.id)]
+        self._behind = len(entries) == PAGE
+        self._due = time.monotonic() + LATE_S
+        return list(self._views(entries, new=True))
 
     def _remember(self, record_id: bytes) -> bool:
         """Say whether a record is new here."""
@@ -85,15 +101,18 @@ class Tail:
             del self._shown[next(iter(self._shown))]
         return True
 
-    def _rows(self, entries: Iterable[Entry]) -> Iterator[LogRow]:
+    def _views(self, entries: Iterable[Entry], *, new: bool = False) -> Iterator[LogRecordView]:
+        """Yield the records among entries that are wanted, and if `new` only those not shown."""
         for entry in entries:
             if entry.trimmed:
                 continue
             row = self._decoder.decode(entry)
             if not isinstance(row, LogRow):
                 self.undecodable += 1
-            elif self._fits(row):
-                yield row
+            elif self._fits(row) and (not new or self._remember(row.id)):
+                view = view_of(row)
+                if self._keep is None or self._keep(view):
+                    yield view
 
     def _between(self, start: StreamID, end: StreamID) -> Iterator[Entry]:
         """Read the entries after `start`, up to and with `end`, a page at a time."""
@@ -117,6 +136,27 @@ class Tail:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def newest(store: Store, wanted: LogFilter, keep: Keep | None = None) -> list[LogRecordView]:
+    """Return the newest `wanted.limit` stored records that are kept, the newest first.
+
+    Where most are not kept, it looks through the newest ten thousand that match, and no further.
+    """
+    if not wanted.limit:
+        return []
+    wanted = replace(wanted, order="desc")
+    if keep is None:
+        return list(store.query(wanted).rows)
+    found: list[LogRecordView] = []
+    asked = replace(wanted, limit=PAGE)
+    for _ in range(MAX_PAGES):
+        page = store.query(asked)
+        found += filter(keep, page.rows)
+        if len(found) >= wanted.limit or page.next_cursor is None:
+            break
+        asked = replace(asked, cursor=page.next_cursor)
+    return found[: wanted.limit]
 
 
 def unsettled_from(now: StreamSnapshot) -> StreamID:

@@ -16,7 +16,8 @@ For the author of a command::
         emit_rows(rows, ("created_at", "level", "message"), output=output, truncated=True)
         note("showing 200 of 18,304; more with --cursor ...")
 
-emit_rows(rows, columns, *, output, schema="godot.rows/1", truncated=False, numbers=(), **about)
+emit_rows(rows, columns, *, output, schema="godot.rows/1", truncated=False, numbers=(), header=True,
+          **about) -> None
     rows are mappings; text aligns, plain joins with tabs (no header), csv has a header, jsonl is a
     row a line with every key, json is one document {schema, generated_at, truncated, **about,
     items}. Everything but text, and json's items, is written row by row. Columns in `numbers` are
@@ -25,6 +26,7 @@ emit_document(document, lines, *, output, schema) -> None
     for a single answer (status, version): `lines` on a terminal, the mapping in every other form
     (plain: dotted key, tab, value).
 write_line(text) -> None       one line to stdout (text is data: pass it through sanitise first)
+write_lines(lines) -> None     the same for many: a call a line costs more than most lines do
 sanitise(text) -> str          control and format characters as \\x1b, \\u202e; tabs stay
 cell(value) -> str             one value as plain text: sanitised, tabs escaped, None is empty
 json_text(value, indent=None)  JSON that is safe on a terminal and equal to the value
@@ -41,6 +43,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -82,9 +85,12 @@ __all__ = [
     "sanitise",
     "style",
     "write_line",
+    "write_lines",
 ]
 
 FORMATS = ("text", "json", "jsonl", "csv", "plain")
+HELD_LINES = 500  # that a line waits for at most
+HELD_S = 0.1
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -188,6 +194,22 @@ def write_line(text: str) -> None:
     click.echo(text)
 
 
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines to stdout as they come, those that come quickly with one call."""
+    held: list[str] = []
+    due = time.monotonic() + HELD_S
+    try:
+        for line in lines:
+            held.append(line)
+            if len(held) == HELD_LINES or time.monotonic() >= due:
+                write_line("\n".join(held))
+                held.clear()
+                due = time.monotonic() + HELD_S
+    finally:  # what came before an error is data all the same
+        if held:
+            write_line("\n".join(held))
+
+
 def emit_rows(
     rows: Iterable[Mapping[str, object]],
     columns: Sequence[str],
@@ -196,9 +218,13 @@ def emit_rows(
     schema: str = "godot.rows/1",
     truncated: bool = False,
     numbers: Collection[str] = (),
+    header: bool = True,
     **about: object,
 ) -> None:
-    """Write rows in the form asked for; `about` (next_cursor, matched …) joins a JSON document."""
+    """Write rows in the form asked for; `about` (next_cursor, matched …) joins a JSON document.
+
+    Without `header` they go on where rows of the same columns ended.
+    """
     if output == "json":
         document = {
             "schema": schema,
@@ -209,8 +235,7 @@ def emit_rows(
         }
         write_line(json_text(document, indent=2))
         return
-    for line in _lines(rows, columns, output, numbers):
-        write_line(line)
+    write_lines(_lines(rows, columns, output, numbers, header=header))
 
 
 def _lines(
@@ -218,17 +243,19 @@ def _lines(
     columns: Sequence[str],
     output: str,
     numbers: Collection[str],
+    *,
+    header: bool,
 ) -> Iterator[str]:
     if output == "text":
         yield from aligned(rows, columns, numbers)
     elif output == "csv":
-        yield from _csv_lines(rows, columns)
+        yield from _csv_lines(rows, columns, header)
     elif output == "jsonl":
         for row in rows:
             yield json_text(dict(row))
     else:
         for row in rows:
-            yield "\t".join(cell(row.get(name)) for name in columns)
+            yield "\t".join([cell(row.get(name)) for name in columns])
 
 
 def aligned(
@@ -256,22 +283,27 @@ def _figure(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else cell(value)
 
 
-def _csv_lines(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> Iterator[str]:
+def _csv_lines(
+    rows: Iterable[Mapping[str, object]], columns: Sequence[str], header: bool
+) -> Iterator[str]:
     import csv
     import io
 
     on_terminal = sys.stdout.isatty()
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="")
-    for values in _csv_rows(rows, columns):
+    for values in _csv_rows(rows, columns, header):
         buffer.seek(0)
         buffer.truncate()
         writer.writerow([sanitise(value) for value in values] if on_terminal else values)
         yield buffer.getvalue()
 
 
-def _csv_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> Iterator[list[str]]:
-    yield list(columns)
+def _csv_rows(
+    rows: Iterable[Mapping[str, object]], columns: Sequence[str], header: bool
+) -> Iterator[list[str]]:
+    if header:
+        yield list(columns)
     for row in rows:
         values = (row.get(name) for name in columns)
         yield [value if isinstance(value, str) else cell(value) for value in values]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, tzinfo
+from functools import wraps
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from godot.cli._output import cell, emit_rows, sanitise, style, write_line
+from godot.cli._output import cell, emit_rows, sanitise, style, write_lines
+from godot.cli._table import UNCUT, screen_width
+from godot.cli._text import width
 
 if TYPE_CHECKING:
-    from dewey_logs import LogFilter, LogRecordView
+    from dewey_logs import LogRecordView
 
 COLUMNS = ("created_at", "level", "component", "message", "trace_id", "data", "id")
 SCHEMA = "godot.records/1"
@@ -23,184 +28,302 @@ STYLES: dict[str, dict[str, Any]] = {
     "ERROR": {"fg": "red", "bold": True},
 }
 WIDEST_COMPONENT = 24
+UUID_CHARS, SHOWN_TRACE = 36, 8  # of a UUID the first 8 digits will do wherever one is asked for
+TRACEBACK = "Traceback (most recent call last)"  # the error itself is its last line
+ALWAYS = ("created_at", "level", "component", "message")  # on a terminal
+NO_TIME = " " * len("14:05:31.114 ")
 
 
-def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the filters that `tail` and `query` share."""
+class Look(NamedTuple):
+    """What is shown of each record, and what stands out in it.
+
+    `fields` and `hide` name columns, or places in data as `order` or `http.method`. On a terminal
+    `fields` are those shown behind the message, elsewhere they are all there is.
+    """
+
+    fields: tuple[str, ...] = ()
+    hide: tuple[str, ...] = ()
+    highlight: re.Pattern[str] | None = None
+    ids: bool = False
+    zone: tzinfo | None = None  # None: the local one
+
+
+PLAIN = Look()
+
+
+def look_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what says how records are shown; the command receives it as `look`."""
+
+    @wraps(command)
+    def looking(
+        *args: Any,
+        fields: tuple[str, ...],
+        hide: tuple[str, ...],
+        highlight: re.Pattern[str] | None,
+        ids: bool,
+        utc: bool,
+        **others: Any,
+    ) -> Any:
+        look = Look(fields, hide, highlight, ids, UTC if utc else None)
+        return command(*args, look=look, **others)
+
+    made: Callable[..., Any] = looking
     for option in reversed(
         (
-            click.option("-l", "--level", metavar="LEVEL", help="This level and above."),
             click.option(
-                "-c", "--component", multiple=True, metavar="NAME",
-                help="A component, or api.*; may be repeated.",
+                "--fields", callback=_names, metavar="A,B",
+                help="Show these only: columns, or keys of data as order or http.method.",
             ),
+            click.option("--hide", callback=_names, metavar="A,B", help="Show all but these."),
             click.option(
-                "-t", "--trace", "trace_id", metavar="ID",
-                help="A trace; of a UUID the first 8 digits will do.",
+                "-H", "--highlight", type=Regex(), help="What shall stand out; hides nothing."
             ),
-            click.option(
-                "--data", multiple=True, callback=_data, metavar="KEY=VALUE",
-                help="What data holds; may be repeated.",
-            ),
-            click.option(
-                "-w", "--where", multiple=True, metavar="TERMS",
-                help="Terms as text, e.g. 'data.order>8000 level>=warn'; may be repeated.",
-            ),
+            click.option("--id", "ids", is_flag=True, help="Show ids, which godot show takes."),
+            click.option("--utc", is_flag=True, help="Times in UTC; else they are local."),
         )
     ):  # fmt: skip
-        command = option(command)
-    return command
+        made = option(made)
+    return made
 
 
-def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the filters that `query` and `clear` share; `search_filter` takes them as they come."""
-    for option in reversed(
-        (
-            click.argument("text", required=False),
-            click.option("-s", "--since", metavar="TIME", help="15m, 2h, today, or RFC 3339."),
-            click.option("-u", "--until", metavar="TIME", help="Like --since."),
-            filter_options,
-            click.option(
-                "--contains", metavar="TEXT", help="Part of the message, in any case; slower."
-            ),
-            click.option(
-                "--regex", metavar="RE", help="Regular expression over the message; slowest."
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
 
 
-def search_filter(
-    *,
-    text: str | None,
-    since: str | None,
-    until: str | None,
-    level: str | None,
-    component: tuple[str, ...],
-    trace_id: str | None,
-    data: dict[str, object],
-    where: tuple[str, ...],
-    contains: str | None,
-    regex: str | None,
-    **paging: Any,
-) -> LogFilter:
-    """Return what `search_options` were given as a filter, with its limit, cursor and order."""
-    from dewey_logs import LogFilter, narrowed
+class Regex(click.ParamType[re.Pattern[str]]):
+    """A regular expression of Python's."""
 
-    wanted = LogFilter(
-        since=with_zone(since),
-        until=with_zone(until),
-        component=component,
-        level=level,
-        trace_id=trace_id,
-        search=text,
-        contains=contains,
-        regex=regex,
-        data=data or None,
-        **paging,
-    )
-    return narrowed(" ".join(where), wanted)
+    name = "re"
 
-
-def _data(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, object]:
-    """Read key=value, where the value is JSON if it reads as such; a.b=1 is an object in one."""
-    import json
-
-    data: dict[str, object] = {}
-    for text in given:
-        path, equals, value = text.partition("=")
-        if not path or not equals:
-            raise click.BadParameter(f"{text!r} is not key=value")
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> re.Pattern[str]:
+        if isinstance(value, re.Pattern):
+            return value
         try:
-            read: object = json.loads(value)
-        except ValueError:
-            read = value
-        *outer, key = path.split(".")
-        place = data
-        for name in outer:
-            inner = place.setdefault(name, {})
-            if not isinstance(inner, dict):
-                raise click.BadParameter(f"{text!r} contradicts another --data")
-            place = inner
-        place[key] = read
+            return re.compile(str(value))
+        except re.error as exc:
+            self.fail(f"{value!r} is no regular expression: {exc}", param, ctx)
+
+
+def exclude_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --exclude; the command receives `exclude`, for `kept`."""
+    return click.option(
+        "-x", "--exclude", type=Regex(), multiple=True,
+        help="Leave out messages in which this is found; may be repeated.",
+    )(command)  # fmt: skip
+
+
+def kept(exclude: tuple[re.Pattern[str], ...]) -> Callable[[LogRecordView], bool] | None:
+    """Return what says whether a record stays; None when all of them do."""
+    if not exclude:
+        return None
+    return lambda record: not any(pattern.search(record.message) for pattern in exclude)
+
+
+class RecordWriter:
+    """Writes records to stdout as they come, in the form asked for; a document when it ends.
+
+    What is still to be said of all of them (`truncated`, `next_cursor` …) is in `about` by then.
+    """
+
+    def __init__(self, output: str, look: Look = PLAIN) -> None:
+        self.about: dict[str, Any] = {"truncated": False}
+        self._output = output
+        self._look = look
+        self._text = TextLines(look)
+        self._document: list[Mapping[str, object]] = []
+        self._begun = False
+
+    def write(self, records: Iterable[LogRecordView]) -> None:
+        """Write records; all that was given is on its way when this returns."""
+        if self._output == "text":
+            write_lines(line for record in records for line in self._text.of(record))
+            return
+        rows = (row_of(record, self._look) for record in records)
+        if self._output == "json":
+            self._document.extend(rows)
+            return
+        columns = columns_of(self._look)
+        emit_rows(rows, columns, output=self._output, header=not self._begun)
+        self._begun = True
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None and self._output == "json":
+            emit_rows(
+                self._document,
+                columns_of(self._look),
+                output="json",
+                schema=SCHEMA,
+                **self.about,
+            )
+
+
+def columns_of(look: Look) -> tuple[str, ...]:
+    """Return what stands side by side in a form that has columns."""
+    return look.fields or tuple(name for name in COLUMNS if name not in look.hide)
+
+
+def row_of(record: LogRecordView, look: Look = PLAIN) -> Mapping[str, object]:
+    """Return a record as columns."""
+    if look.fields:
+        return {name: _found(record, name) for name in look.fields}
+    row = {name: getattr(record, name) for name in COLUMNS}
+    if look.hide:
+        row["data"] = _without(record.data, look.hide)
+        row = {name: value for name, value in row.items() if name not in look.hide}
+    return row
+
+
+def _found(record: LogRecordView, name: str) -> object:
+    """Return a column, or what lies at a place in data: a key may have dots itself."""
+    if name in COLUMNS:
+        return getattr(record, name)
+    name = name.removeprefix("data.")
+    data: object = record.data or {}
+    if isinstance(data, Mapping) and name in data:
+        return data[name]
+    for key in name.split("."):
+        if not isinstance(data, Mapping) or key not in data:
+            return None
+        data = data[key]
     return data
 
 
-def with_zone(text: str | None) -> str | None:
-    """Give a time typed without a zone the local one: that is how times are shown here too."""
-    if text is None:
-        return None
-    word = text.strip()
-    days = {"today": 0, "yesterday": 1}.get(word.lower())
-    if days is not None:
-        midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        return (midnight - timedelta(days=days)).astimezone().isoformat()
-    try:
-        at = datetime.fromisoformat(word)
-        return at.astimezone().isoformat() if at.tzinfo is None else text
-    except (
-        ValueError,
-        OverflowError,
-    ):  # also at either end of the calendar: the store refuses both
-        return text
-
-
-def show_records(
-    records: Iterable[LogRecordView], output: str, *, truncated: bool = False, **about: object
-) -> None:
-    """Write records one by one, in the form asked for; a JSON document waits for the last."""
-    if output == "text":
-        lines = TextLines()
-        for record in records:
-            for line in lines.of(record):
-                write_line(line)
-        return
-    rows = map(row_of, records)
-    emit_rows(rows, COLUMNS, output=output, schema=SCHEMA, truncated=truncated, numbers=(), **about)
-
-
-def row_of(record: LogRecordView) -> Mapping[str, object]:
-    """Return a record as columns."""
-    return {name: getattr(record, name) for name in COLUMNS}
+def _without(data: Mapping[str, object] | None, names: tuple[str, ...]) -> object:
+    gone = {name.removeprefix("data.") for name in names}
+    return data and {key: value for key, value in data.items() if key not in gone}
 
 
 class TextLines:
     """Lays records out for a terminal: local time under a line with the date, data as key=value.
 
-    f-strings rather than rich, which takes a hundred times as long for a line.
+    What a record lacks (lines from elsewhere may have no time, level or component) leaves a gap
+    only once another had it. Data that the screen has no room for goes on below the message.
+    f-strings rather than rich, which takes a hundred times as long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look: Look = PLAIN, columns: int | None = None) -> None:
+        self._look = look
+        self._columns = screen_width() if columns is None else columns
         self._day = ""
-        self._width = 8
+        self._width = 0
+        self._levels = False
 
     def of(self, record: LogRecordView) -> Iterator[str]:
         """Yield the lines of one record, of a new day also its date."""
-        at = datetime.fromisoformat(record.created_at).astimezone()
-        day = f"{at:%Y-%m-%d} {_offset(at)}"
-        if day != self._day:
-            self._day = day
-            yield style(day, dim=True)
-        component = sanitise(record.component)
-        self._width = min(WIDEST_COMPONENT, max(self._width, len(component)))
+        head = ""
+        if record.created_at:
+            at = datetime.fromisoformat(record.created_at).astimezone(self._look.zone)
+            day = f"{at:%Y-%m-%d} {offset(at)}"
+            if day != self._day:
+                self._day = day
+                yield style(day, dim=True)
+            head = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} "
+        elif self._day:
+            head = NO_TIME
+        origin, indent = self._origin(record)
         first, *more = record.message.split("\n")
-        head = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
-        level = style(f"{record.level:<5}", **STYLES.get(record.level, {}))
-        rest = "".join(f" {style(key + '=', dim=True)}{value}" for key, value in _extras(record))
-        if rest:
-            rest = f" {rest}"  # two blanks set data off from the message
-        yield f"{head} {level} {component:<{self._width}} {sanitise(first)}{rest}"
+        message = sanitise(first)
+        pairs, below = self._extras(record)
+        yield from self._filled(
+            f"{head}{origin}{self._marked(message)}", len(head) + indent, message, pairs
+        )
         for line in more:
-            yield f"    {style('│', dim=True)} {sanitise(line)}"
+            yield f"    {style('│', dim=True)} {self._marked(sanitise(line))}"
+        yield from below
+
+    def _origin(self, record: LogRecordView) -> tuple[str, int]:
+        """Return level and component, as wide as those before, and how wide that is."""
+        text, taken = "", 0
+        if record.level or self._levels:
+            self._levels = True
+            text = style(f"{record.level:<5}", **STYLES.get(record.level, {})) + " "
+            taken = 6
+        if record.component or self._width:
+            name = sanitise(record.component)
+            self._width = min(WIDEST_COMPONENT, max(self._width, len(name), 8))
+            text += f"{name:<{self._width}} "
+            taken += max(len(name), self._width) + 1
+        return text, taken
+
+    def _filled(
+        self, line: str, indent: int, message: str, pairs: list[tuple[str, str]]
+    ) -> Iterator[str]:
+        """Yield a message with what is said behind it; as many lines as it takes."""
+        if self._columns >= UNCUT:
+            told = " ".join(f"{style(key, dim=True)}{self._marked(value)}" for key, value in pairs)
+            yield f"{line}  {told}" if pairs else line.rstrip()
+            return
+        used = indent + width(message)
+        gap = "  "  # two blanks set data off from the message
+        for key, value in pairs:
+            wide = width(key) + width(value)
+            shown = f"{style(key, dim=True)}{self._marked(value)}"
+            if used > indent and used + len(gap) + wide > self._columns:
+                yield line
+                line, used = " " * indent + shown, indent + wide
+            else:
+                line, used = f"{line}{gap}{shown}", used + len(gap) + wide
+            gap = " "
+        yield line.rstrip()
+
+    def _extras(self, record: LogRecordView) -> tuple[list[tuple[str, str]], list[str]]:
+        """Return data as `key=` and value, and the lines below for values that have several."""
+        pairs, below = [], []
+        for key, value in _shown(record, self._look):
+            if isinstance(value, str) and "\n" in value:
+                below.append(self._summed_up(record, key, value))
+            else:
+                pairs.append((sanitise(key) + "=", _value(value)))
+        return pairs, below
+
+    def _summed_up(self, record: LogRecordView, key: str, text: str) -> str:
+        """Return the one line of a stack trace, or of any other long text, that says most."""
+        lines = [line for line in text.split("\n") if line.strip()] or [""]
+        telling = lines[-1] if lines[0].startswith(TRACEBACK) else lines[0]
+        more = ""
+        if len(lines) > 1:
+            where = f", godot show {record.id}" if record.id else ""
+            more = style(f"  (+{len(lines) - 1} lines{where})", dim=True)
+        name = style(f"    ╰ {sanitise(key)}:", dim=True)
+        return f"{name} {self._marked(sanitise(telling.strip()))}{more}"
+
+    def _marked(self, text: str) -> str:
+        pattern = self._look.highlight
+        if pattern is None:
+            return text
+        return pattern.sub(lambda m: style(m[0], fg="black", bg="yellow") if m[0] else "", text)
 
 
-def _extras(record: LogRecordView) -> Iterator[tuple[str, str]]:
-    for key, value in (record.data or {}).items():
-        yield sanitise(key), _value(value)
-    if record.trace_id:
-        yield "trace", sanitise(record.trace_id)
+def _shown(record: LogRecordView, look: Look) -> Iterator[tuple[str, object]]:
+    """Yield what stands behind a message: data, the trace, and the id for those who want it."""
+    if look.fields:
+        named = (name for name in look.fields if name not in ALWAYS)
+        found = ((name, _found(record, name)) for name in named)
+        yield from ((name, value) for name, value in found if value is not None)
+    else:
+        for key, value in (record.data or {}).items():
+            if not look.hide or (key not in look.hide and f"data.{key}" not in look.hide):
+                yield key, value
+        if record.trace_id and "trace_id" not in look.hide:
+            yield "trace", short_trace(record.trace_id)
+    if look.ids and "id" not in look.fields:
+        yield "id", record.id
+
+
+def short_trace(trace_id: str) -> str:
+    """Return the beginning of a UUID, which is enough to ask for it; another id is meant whole."""
+    is_uuid = len(trace_id) == UUID_CHARS and trace_id[SHOWN_TRACE] == "-"
+    return trace_id[:SHOWN_TRACE] if is_uuid else trace_id
 
 
 def _value(value: object) -> str:
@@ -211,6 +334,7 @@ def _value(value: object) -> str:
     return text
 
 
-def _offset(at: datetime) -> str:
+def offset(at: datetime) -> str:
+    """Return how far a zone is from UTC, as +01:00."""
     zone = f"{at:%z}"
     return f"{zone[:3]}:{zone[3:5]}"

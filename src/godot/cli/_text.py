@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
+from functools import cache
 
 
 class _Escapes(dict[int, str | int]):
@@ -57,13 +59,30 @@ def cell(value: object) -> str:
 
 def json_text(value: object, indent: int | None = None) -> str:
     """Return JSON whose strings stay equal but carry no character that steers a terminal."""
+    if indent is None:
+        text = _compact(value)
+        return text if text.isprintable() else text.translate(_JSON)
     import json
 
-    separators = (",", ":") if indent is None else (",", ": ")
-    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent, separators=separators)
-    if indent is None:
-        return text if text.isprintable() else text.translate(_JSON)
+    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent)
     return "\n".join(line.translate(_JSON) for line in text.split("\n"))
+
+
+def _compact(value: object) -> str:
+    """Return JSON in one line, by the quicker of two writers where it can."""
+    try:
+        return _encoder()(value).decode()
+    except (OverflowError, UnicodeEncodeError, TypeError, RecursionError):
+        import json  # takes integers of any size, and half of a character
+
+        return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
+
+
+@cache
+def _encoder() -> Callable[[object], bytes]:
+    import msgspec  # here, because help needs none of it
+
+    return msgspec.json.Encoder(enc_hook=str).encode
 
 
 def width(text: str) -> int:

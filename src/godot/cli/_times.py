@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from godot.cli._records import with_zone
+from godot.cli._filters import with_zone
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")

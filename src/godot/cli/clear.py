@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from godot.cli._filters import search_filter, search_options
 from godot.cli._group import Command
 from godot.cli._output import emit_document, output_options, sanitise
 from godot.cli._plan import confirmed, plan_options, progress
-from godot.cli._records import search_filter, search_options
 
 if TYPE_CHECKING:
     from dewey_logs import ClearPlan

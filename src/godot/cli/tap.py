@@ -9,9 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 from godot.cli._errors import FAILURE, FOUND, fail
+from godot.cli._filters import with_zone
 from godot.cli._group import Command
 from godot.cli._output import emit_document, note, output_options, sanitise
-from godot.cli._records import with_zone
 
 if TYPE_CHECKING:
     from dewey_logs import LogRecordView

@@ -8,7 +8,7 @@ from godot.settings import Settings
 from godot.stream.connection import ask, close, connect
 from godot.stream.ids import ZERO, StreamID
 from godot.stream.keys import stream_key
-from godot.stream.outline import entry_ids
+from godot.stream.outline import counters
 from godot.stream.replies import Entry, entries, read_entries
 
 MAX_BLOCK_MS = 10_000
@@ -24,11 +24,27 @@ class Follower:
     def __init__(self, settings: Settings, after: StreamID | None = None) -> None:
         self._key = stream_key(settings.stream)
         self._client = connect(settings, block_ms=MAX_BLOCK_MS)
+        self._seen = 0  # of the entries ever added: those up to the position
         self.position = self._newest() if after is None else after
 
     def _newest(self) -> StreamID:
-        newest = entry_ids(self._client, "XREVRANGE", self._key, "+", "-", 1)
-        return newest[0] if newest else ZERO
+        now = counters(self._client, self._key)
+        if now is None:
+            return ZERO
+        self._seen = now.added
+        return now.last or now.last_generated
+
+    def missed(self) -> int:
+        """Return how many entries were trimmed before they could be read, since asked last.
+
+        Ask before reading, and one that began with what comes from now on. Entries that somebody
+        deleted count, too.
+        """
+        now = counters(self._client, self._key)
+        trimmed = 0 if now is None else now.added - now.length
+        missed = max(0, trimmed - self._seen)
+        self._seen += missed
+        return missed
 
     def read(self, block_ms: int, count: int = 500) -> list[Entry]:
         """Return up to `count` further entries; wait at most `block_ms` for the first."""
@@ -41,6 +57,7 @@ class Follower:
         )
         if found:
             self.position = found[-1].id
+            self._seen += len(found)
         return found
 
     def before(self, count: int) -> list[Entry]:

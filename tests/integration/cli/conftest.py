@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from clientlib import Producer, make_record
 from godot.cli import godot
 from godot.embedded.plan import READER, WRITER
 from godot.settings import Settings
+from godot.stream.append import Appender
 from godot.worker import intake, loop
 from tests.conftest import logged_in
 
@@ -160,3 +162,29 @@ def stored(settings: Settings) -> Callable[[int], list[tuple[Any, ...]]]:
                 time.sleep(0.02)
 
     return rows
+
+
+@pytest.fixture
+def filled(
+    settings: Settings,
+    working: Callable[..., AbstractContextManager[object]],
+    stored: Callable[[int], list[tuple[Any, ...]]],
+) -> None:
+    """A store with 1,300 records of two components."""
+    producer = Producer()
+    with Appender(settings) as appender:
+        appender.append(
+            [
+                make_record(
+                    "api" if i % 2 else "web",
+                    "ERROR" if i % 100 == 0 else "INFO",
+                    f"request number{i} done",
+                    {"i": i},
+                    f"trace-{i // 10:06d}",
+                    producer=producer,
+                )
+                for i in range(1_300)
+            ]
+        )
+    with working():
+        stored(1_300)

@@ -7,31 +7,6 @@ import re
 
 import pytest
 
-from clientlib import Producer, make_record
-from godot.stream.append import Appender
-
-
-@pytest.fixture
-def filled(settings, working, stored) -> None:
-    """A store with 1,300 records of two components."""
-    producer = Producer()
-    with Appender(settings) as appender:
-        appender.append(
-            [
-                make_record(
-                    "api" if i % 2 else "web",
-                    "ERROR" if i % 100 == 0 else "INFO",
-                    f"request number{i} done",
-                    {"i": i},
-                    f"trace-{i // 10:06d}",
-                    producer=producer,
-                )
-                for i in range(1_300)
-            ]
-        )
-    with working():
-        stored(1_300)
-
 
 @pytest.mark.usefixtures("filled")
 def test_the_answer_says_how_much_of_it_is_shown(here):
@@ -103,10 +78,11 @@ def test_csv_has_a_header_and_json_a_schema(here):
     )
 
 
-def test_nothing_found_is_an_answer(here):
-    done = here("query", "absent")
-    assert (done.returncode, done.stdout) == (0, b"")
-    assert re.search(rb"showing 0 of 0", done.stderr)
+def test_nothing_found_is_an_answer_and_an_exit_code_for_those_who_ask(here):
+    for arguments, code in (((), 0), (("--exit-code",), 4), (("--all", "--exit-code"), 4)):
+        done = here("query", "absent", *arguments)
+        assert (done.returncode, done.stdout) == (code, b"")
+        assert re.search(rb"showing 0 of 0", done.stderr)
 
 
 def test_a_filter_that_makes_no_sense_is_exit_code_2(here):
@@ -115,6 +91,8 @@ def test_a_filter_that_makes_no_sense_is_exit_code_2(here):
         ["-l", "loud"],
         ["--cursor", "forged"],
         ["-n", "0"],
+        ["-n", "5", "--all"],
+        ["--all", "-s", "soon"],
         ["--data", "x"],
         ["-w", "service:web"],
         ["-w", "level:warn", "-l", "warn"],

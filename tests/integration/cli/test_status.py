@@ -22,6 +22,9 @@ def test_entries_without_a_worker_wait_and_it_says_so(here, settings):
     assert said["state"] == "no-consumer"
     assert (said["group"]["undelivered"], said["group"]["exists"]) == (3, False)
     assert said["waiting_ms"] >= 0
+    assert [one["code"] for one in said["findings"]] == ["GD-3102"]
+    for arguments, code in (((), 0), (("--exit-code",), 4)):
+        assert here("status", *arguments).returncode == code
 
 
 def test_with_a_worker_everything_is_ok_and_counted(here, settings, working, stored):
@@ -36,6 +39,7 @@ def test_with_a_worker_everything_is_ok_and_counted(here, settings, working, sto
     assert said["store"]["rows"] == 3
     assert "3 records" in screen
     assert "nothing waits" in screen
+    assert here("status", "--exit-code").returncode == 4  # the worker is gone
 
 
 @pytest.mark.parametrize("verb", ["status", "audit", "query"])
@@ -52,9 +56,10 @@ def test_a_server_that_is_away_costs_its_own_part_only(here):
     assert b"STREAM    " in done.stdout
     assert b"?" in done.stdout
     assert b"0 records" in done.stdout
-    assert done.stderr.startswith(b"stream: ")
+    assert b"GD-2001" in done.stdout
     done = here("status", "-o", "json", DEWEY_URL="postgresql://nobody@127.0.0.1:1/none")
     said = json.loads(done.stdout)
     assert done.returncode == 3
+    assert done.stderr.startswith(b"store: ")
     assert said["store"] is None
     assert said["stream"]["entries"] == 0

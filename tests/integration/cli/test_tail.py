@@ -9,7 +9,11 @@ import time
 import pytest
 
 from clientlib import Producer, make_record
+from dewey_logs import LogFilter
+from godot import tail as tails
 from godot.stream.append import Appender
+from godot.stream.connection import ask, close, connect
+from godot.stream.keys import stream_key
 
 CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -104,6 +108,60 @@ def test_filters_hold_for_history_and_for_live_records_alike(start, append, work
     append(["declined at last"], "api.x", "ERROR", {"o": {"n": 1}}, trace)
     assert until(process, 2) == ["yes, Declined", "declined at last"]
     assert interrupted(process)[0] == 130
+
+
+def test_what_is_excluded_makes_room_for_others(start, here, append, working, stored):
+    append([f"GET /health {i}" if i % 4 else f"m{i}" for i in range(40)])
+    with working():
+        stored(40)
+    append(["GET /health", "m40"])
+    assert messages(here("tail", "-n", "5", "-x", "/health").stdout) == [
+        f"m{i}" for i in (24, 28, 32, 36, 40)
+    ]
+    process = start("tail", "-f", "-n", "1", "-x", "health", "-x", "^n", "-o", "plain")
+    assert until(process, 1) == ["m40"]
+    append(["GET /health", "not this", "this"])
+    assert until(process, 1) == ["this"]
+    assert interrupted(process)[0] == 130
+
+
+def test_a_beginning_in_time_shows_all_since_then(here, append):
+    append([f"m{i}" for i in range(30)])
+    assert len(here("tail", "-s", "1h").stdout.splitlines()) == 30
+    assert here("tail", "-s", "2100-01-01").stdout == b""
+    done = here("tail", "-s", "1h", "-n", "7")
+    assert messages(done.stdout)[0] == "m23"
+    assert b"showing the newest 7 since then" in done.stderr
+
+
+def test_what_was_trimmed_before_it_was_read_is_counted(append, settings, monkeypatch):
+    monkeypatch.setattr(tails, "PAGE", 5)
+    client = connect(settings)
+    append(["before"])
+    with tails.Tail(settings, None, LogFilter(limit=0)) as tail:
+        append([f"m{i}" for i in range(20)])
+        ask(client, "XTRIM", stream_key(settings.stream), "MAXLEN", 7)
+        assert [record.message for record in tail.live(1)] == [f"m{i}" for i in range(13, 18)]
+        assert tail.missed == 13
+        append(["a", "b", "c"])
+        assert len(tail.live(1)) == 5
+        assert tail.missed == 13
+    close(client)
+
+
+def test_more_than_can_be_read_is_counted_not_shown(start, append):
+    append(["ready"])
+    process = start("tail", "-f", "-n", "1", "--rate-limit", "1/h", "-o", "plain")
+    assert until(process, 1) == ["ready"]
+    append([f"m{i}" for i in range(100)], level="ERROR")
+    assert until(process, 1) == ["m0"]
+    hidden = 0
+    while hidden < 99:
+        told = re.match(rb"(\d+) records not shown, among them \1 ERROR", process.stderr.readline())
+        assert told is not None
+        hidden += int(told[1])
+    code, rest, _ = interrupted(process)
+    assert (code, hidden, rest) == (130, 99, b"")
 
 
 def test_what_cannot_follow_is_refused(here):

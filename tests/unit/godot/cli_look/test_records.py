@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import click
 import pytest
 
 from dewey_logs import BadFilter, LogRecordView
-from godot.cli._records import TextLines, with_zone
+from godot.cli._filters import with_zone
+from godot.cli._records import PLAIN, Look, TextLines, columns_of, row_of
 from godot.cli._times import moment
 
 
@@ -23,8 +25,8 @@ def record(**changed: object) -> LogRecordView:
     return LogRecordView(**(given | changed))  # type: ignore[arg-type]  # a mapping of mixed values
 
 
-def plain(records: list[LogRecordView]) -> list[str]:
-    lines = TextLines()
+def plain(records: list[LogRecordView], look: Look = PLAIN) -> list[str]:
+    lines = TextLines(look)
     return [click.unstyle(line) for item in records for line in lines.of(item)]
 
 
@@ -83,3 +85,77 @@ def test_a_time_without_a_zone_is_local():
     midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
     assert with_zone("today") == midnight.astimezone().isoformat()
     assert with_zone("Yesterday") == (midnight - timedelta(days=1)).astimezone().isoformat()
+
+
+def test_of_a_uuid_the_beginning_is_shown_which_is_enough_to_ask_for_it():
+    uuid = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
+    assert plain([record(trace_id=uuid)])[1].endswith("  trace=4bf92f35")
+    assert plain([record(trace_id="order-10")])[1].endswith("  trace=order-10")
+
+
+def test_of_a_stack_trace_the_line_that_says_most_is_shown():
+    python = "Traceback (most recent call last):\n  File x\n\nPaymentError: declined\n"
+    node = "TypeError: no\n    at a.js:1"
+    lines = plain([record(data={"exception": python, "stack": node, "n": 1})])
+    assert lines[1].endswith("retrying  n=1")
+    assert lines[2] == (
+        "    ╰ exception: PaymentError: declined"
+        "  (+2 lines, godot show 01a204ee-a501-8000-8000-0045cab67969)"
+    )
+    assert lines[3].startswith("    ╰ stack: TypeError: no  (+1 lines")
+
+
+def test_fields_are_shown_alone_and_hidden_ones_are_not():
+    one = record(data={"order": 1, "http": {"method": "GET"}, "a.b": 2}, trace_id="t")
+    assert plain([one], Look(fields=("http.method", "a.b", "none")))[1].endswith(
+        "retrying  http.method=GET a.b=2"
+    )
+    assert plain([one], Look(hide=("http", "trace_id", "data.a.b")))[1].endswith(
+        "retrying  order=1"
+    )
+    assert plain([record()], Look(ids=True))[1].endswith(
+        "  id=01a204ee-a501-8000-8000-0045cab67969"
+    )
+
+
+def test_elsewhere_fields_are_the_columns():
+    one = record(data={"order": 1, "http": {"method": "GET"}})
+    look = Look(fields=("level", "data.http.method", "trace_id"))
+    assert columns_of(look) == look.fields
+    assert row_of(one, look) == {"level": "WARN", "data.http.method": "GET", "trace_id": None}
+    look = Look(hide=("http", "message"))
+    assert "message" not in columns_of(look)
+    assert row_of(one, look)["data"] == {"order": 1}
+    assert "message" not in row_of(one, look)
+
+
+def test_what_is_to_stand_out_is_marked_and_stays_what_it_was():
+    look = Look(highlight=re.compile("a+|x*"))
+    marked = list(TextLines(look).of(record(message="banana", data={"k": "aa"})))[1]
+    assert click.unstyle(marked).endswith("banana  k=aa")
+    assert marked.count("\x1b[30m") == 4
+
+
+def test_times_are_utc_for_those_who_ask():
+    at = record(created_at="2026-11-22T23:59:59.900000Z")
+    assert plain([at], Look(zone=UTC)) == [
+        "2026-11-22 +00:00",
+        "23:59:59.900 WARN  shop     retrying",
+    ]
+
+
+def test_what_a_record_lacks_leaves_a_gap_only_once_another_had_it():
+    bare = LogRecordView("", "", "", "", "just text")
+    lines = plain([bare, record(), bare])
+    assert lines[0] == "just text"
+    assert lines[3] == " " * len("14:05:31.114 WARN  shop     ") + "just text"
+
+
+def test_data_that_the_screen_has_no_room_for_goes_on_below_the_message():
+    one = record(data={"order": 8812, "code": 51, "note": "a b c d e f"}, trace_id="t")
+    lines = [click.unstyle(line) for line in TextLines(PLAIN, 55).of(one)]
+    assert lines[1:] == [
+        "14:05:31.114 WARN  shop     retrying  order=8812",
+        '                            code=51 note="a b c d e f"',
+        "                            trace=t",
+    ]

@@ -1,34 +1,78 @@
 from __future__ import annotations
 
+import re
+
+import click
+import msgspec
 import pytest
 
-from godot.status import as_document, as_lines
+from godot.cli.status import status_lines
+from godot.snapshot import Snapshot
+from godot.status import as_document
 from godot.stream.rate import Rate
 from godot.wording import age, size
-from tests.unit.godot.looks import look, status
+from tests.unit.godot.looks import STORE, look, status
+
+
+def screen(found: Snapshot) -> list[str]:
+    return [click.unstyle(line) for line in status_lines(found)]
 
 
 def test_what_is_unknown_is_a_question_mark_and_null():
     found = status(None, None)
-    screen = "\n".join(as_lines(found))
-    assert screen.count("?") == 3
+    lines = screen(found)
+    assert [line for line in lines if line.endswith("?")] == [
+        "FLOW       ?",
+        "STREAM     logs · ?",
+        "GROUP      dewey · ?",
+        "STORE      ?",
+    ]
     assert (found.buffer_s, found.loss_in_s) == (None, None)
-    assert " 0 " not in screen
+    assert " 0 " not in "\n".join(lines)
     assert found.state == "unknown"
     document = as_document(found)
     assert (document["stream"], document["group"], document["store"]) == (None, None, None)
-    assert "? undelivered" in "\n".join(as_lines(status(look(undelivered=None))))
+    assert "? undelivered" in "\n".join(screen(status(look(undelivered=None))))
 
 
 def test_the_screen_has_every_part_on_its_line():
-    lines = list(as_lines(status(look())))
-    assert lines[0] == "godot · ok"
-    assert "18,304 of 100,000 entries (18%)" in lines[1]
-    assert lines[2] == "          ?"
-    assert "nothing waits" in lines[3]
-    assert "about 1,204,331 records · 10.0 GiB" in lines[4]
-    assert "2 dead letters open" in lines[4]
-    assert lines[6] == "          shop · box:812 · 1,204 sent · 3 dropped"
+    first, dead, _, *lines = screen(status(look(), rate=Rate(1_000.0, 200.0)))
+    assert first.startswith("godot · 1 warning  ")
+    assert dead == "! GD-3301 2 dead letters open"
+    assert lines[:7] == [
+        "FLOW       in 1,000/s · stored ? · nothing waits",
+        "STREAM     logs · 18,304 of 100,000 entries (18%) · 9.0 MiB",
+        "           valkey 9.1.2 · holds 1 m 40 s without a worker",
+        "GROUP      dewey · ok · 1 of 1 workers heard of",
+        "           0 undelivered · 0 pending",
+        "STORE      about 1,204,331 records · 10.0 GiB · 11 partitions",
+        lines[6],
+    ]
+    assert re.fullmatch(r" {11}newest record .* old, oldest .* · 2 dead letters open", lines[6])
+    assert lines[7:] == [
+        "PRODUCERS  1 · 1,204 sent · 3 dropped",
+        "           shop · box:812 · 1,204 sent · 3 dropped",
+    ]
+
+
+def test_what_is_wrong_comes_first_with_a_code_and_what_to_do():
+    stalled: dict[str, object] = {"undelivered": 9, "waiting_ms": 372_000, "state": "stalled"}
+    first, worst, step, other, *_ = screen(status(look(**stalled)))
+    assert first.startswith("godot · 1 critical, 1 warning  ")
+    assert worst.startswith("✗ GD-3101 group dewey is stalled: work waits for 6 m 12 s")
+    assert step == "  next: godot doctor · godot explain GD-3101"
+    assert other.startswith("! GD-3301")
+    document = as_document(status(look(**stalled)))
+    codes = [one["code"] for one in document["findings"]]  # type: ignore[attr-defined]  # dicts
+    assert codes == ["GD-3101", "GD-3301"]
+
+
+def test_nothing_wrong_is_said_in_two_words_and_no_line_is_wider_than_a_terminal():
+    sound = msgspec.structs.replace(STORE, rejected_open=0)
+    lines = screen(status(look(), sound))
+    assert lines[0].startswith("godot · all healthy  ")
+    assert len(lines[0]) == 80
+    assert max(map(len, lines)) <= 80
 
 
 def test_how_long_the_stream_holds_is_told_and_loss_only_when_the_group_is_behind():
@@ -41,14 +85,13 @@ def test_how_long_the_stream_holds_is_told_and_loss_only_when_the_group_is_behin
     }
     busy = status(look(), rate=Rate(1_000.0, 200.0))
     assert (busy.buffer_s, busy.loss_in_s) == (100.0, None)
-    assert list(as_lines(busy))[2].strip() == "1,000 records/s · holds 1 m 40 s without a worker"
     behind = status(look(**waiting), rate=Rate(1_000.0, 200.0))
     assert (behind.buffer_s, behind.loss_in_s) == (80.0, 400.0)
-    assert "LOSES UNREAD RECORDS IN 6 m 40 s" in list(as_lines(behind))[2]
+    assert "loses unread records in 6 m 40 s" in "\n".join(screen(behind))
     assert as_document(behind)["stream"]["loss_in_s"] == 400.0  # type: ignore[index]  # a dict
     recovering = status(look(**waiting), rate=Rate(1_000.0, -5.0))
     assert recovering.loss_in_s is None
-    nobody = {"consumers": (), "state": "no-consumer"}
+    nobody: dict[str, object] = {"consumers": (), "state": "no-consumer"}
     abandoned = status(look(**(waiting | nobody)), rate=Rate(1_000.0, None))
     assert abandoned.loss_in_s == 80.0
     overrun = status(look(**(waiting | {"undelivered": None, "entries": 100_200})), rate=Rate(5, 5))

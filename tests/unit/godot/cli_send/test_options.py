@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from godot.cli import _records, send
+from godot.cli import _filters, send
 
 CONTEXT = click.Context(click.Command("x"))
 PARAMETER = click.Option(["--data"])
@@ -14,7 +14,7 @@ def emitted(*given: str) -> dict[str, object]:
 
 
 def filtered(*given: str) -> dict[str, object]:
-    return _records._data(CONTEXT, PARAMETER, given)
+    return _filters._data(CONTEXT, PARAMETER, given)
 
 
 def test_values_are_json_where_they_read_as_json():
