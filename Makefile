@@ -13,12 +13,13 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 JS := src/clientlib/js
 CONFORMANCE := tests/conformance
+PROMETHEUS := .prometheus
 # `yes` when Node is there and new enough. Without it everything else works, and `make test` says so.
 NODE := $(shell node -e 'console.log(parseInt(process.versions.node) >= 20 ? "yes" : "")' 2>/dev/null)
 JS_DEV := $(if $(NODE),$(JS)/node_modules/.ready)
 NO_NODE := NOT TESTED: the JavaScript client, because Node >= 20 is missing
 
-.PHONY: help up down test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress clean
+.PHONY: help up down test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress prometheus-test dashboards clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,12 +40,12 @@ node: ## fail unless the JavaScript client can be tested
 	@$(if $(NODE),true,echo "$(NO_NODE)" >&2; exit 1)
 
 lint: $(VENV)/.dev ## ruff: style, imports, complexity, security
-	$(BIN)/ruff check src tests examples
-	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check src tests ops examples
+	$(BIN)/ruff format --check src tests ops examples
 
 format: $(VENV)/.dev ## let ruff rewrite what it can
-	$(BIN)/ruff check --fix src tests examples
-	$(BIN)/ruff format src tests examples
+	$(BIN)/ruff check --fix src tests ops examples
+	$(BIN)/ruff format src tests ops examples
 
 types: $(VENV)/.dev $(JS_DEV) ## mypy, strict; tsc over the JavaScript client and its declarations
 	$(BIN)/mypy
@@ -84,13 +85,19 @@ conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready ## ask both MCP ser
 tap-public: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready $(CONFORMANCE)/.servers/.ready ## public MCP servers behind `godot tap` and without; installs them
 	$(BIN)/python -m tests.conformance.tapped
 
+prometheus-test: $(VENV)/.dev $(PROMETHEUS)/.ready ## try metrics, alerts and dashboards on Debian's Prometheus, unpacked here; ARGS=rules is quick
+	$(BIN)/python -m tests.prometheus $(ARGS)
+
+dashboards: $(VENV)/.dev ## write the dashboards in ops/grafana anew
+	$(BIN)/python -m ops.grafana
+
 lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded pyproject.toml -o requirements.lock
 	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(CONFORMANCE)/servers.in -o $(CONFORMANCE)/servers.lock
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) $(JS)/node_modules $(CONFORMANCE)/node_modules $(CONFORMANCE)/.servers .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) $(JS)/node_modules $(CONFORMANCE)/node_modules $(CONFORMANCE)/.servers $(PROMETHEUS) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .tools/bin/uv:
 	@rm -rf .tools
@@ -108,6 +115,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml | $(UV) $(BIN)/python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.ready
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Unpacked, never installed: nothing is started.
+$(PROMETHEUS)/.ready:
+	@rm -rf $(PROMETHEUS) && mkdir -p $(PROMETHEUS)
+	@cd $(PROMETHEUS) && { apt-get download -qq prometheus 2>/dev/null \
+	  || { apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
 	@touch $@
 
 $(JS)/node_modules/.ready: $(JS)/package-lock.json

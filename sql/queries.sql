@@ -334,6 +334,35 @@ FROM (
     LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
     WHERE i.inhparent = 'logs'::regclass) days;
 
+-- name: measures
+-- For metrics: a day counts as analysed or, before that, as the statistics of its inserts say. The horizon
+-- is the end of the partitions that follow one another without a gap from now on.
+WITH parts AS MATERIALIZED (
+    SELECT * FROM dewey_partitions() WHERE NOT pending
+), sizes AS (
+    SELECT coalesce(sum(greatest(c.reltuples, s.n_live_tup, 0)), 0)::bigint AS records,
+           coalesce(sum(pg_table_size(p.part)), 0)::bigint AS table_bytes,
+           coalesce(sum(pg_indexes_size(p.part)), 0)::bigint AS index_bytes,
+           count(*) AS partitions
+    FROM parts p
+    JOIN pg_class c ON c.oid = p.part
+    LEFT JOIN pg_stat_user_tables s ON s.relid = p.part
+), horizon AS (
+    SELECT CASE WHEN EXISTS (SELECT FROM parts WHERE low <= now() AND now() < high)
+                THEN (SELECT min(p.high) FROM parts p
+                      WHERE p.high > now()
+                        AND NOT EXISTS (SELECT FROM parts n WHERE n.low <= p.high AND p.high < n.high))
+                ELSE now() END AS at
+), letters AS (
+    SELECT count(*) AS n, min(at) AS oldest
+    FROM (SELECT at FROM logs_rejected WHERE state = 'open' ORDER BY at LIMIT %(letters)s) open
+)
+SELECT sizes.*, extract(epoch FROM horizon.at)::float8,
+       (SELECT extract(epoch FROM created_at)::float8 FROM logs ORDER BY created_at LIMIT 1),
+       (SELECT extract(epoch FROM created_at)::float8 FROM logs ORDER BY created_at DESC LIMIT 1),
+       letters.n, extract(epoch FROM letters.oldest)::float8
+FROM sizes, horizon, letters;
+
 -- name: search_partitions
 -- For what no index helps with.
 SELECT low, high, false FROM dewey_partitions() WHERE NOT pending AND pg_relation_size(part) > 0 ORDER BY low;

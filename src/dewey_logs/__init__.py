@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from dewey_logs.diagnosis import Diagnosis
     from dewey_logs.export import Export
     from dewey_logs.levels import LevelChange, LevelSetting
+    from dewey_logs.measures import Measures
     from dewey_logs.opening import open_store
     from dewey_logs.store import Store
     from dewey_logs.writer import Prepared
@@ -112,6 +113,7 @@ __all__ = [
     "LogFilter",
     "LogRecordView",
     "LogRow",
+    "Measures",
     "Neighbours",
     "NotDurable",
     "Page",
@@ -159,6 +161,7 @@ _LATE = {
     "Held": "dewey_logs.contents",
     "LevelChange": "dewey_logs.levels",
     "LevelSetting": "dewey_logs.levels",
+    "Measures": "dewey_logs.measures",
     "Neighbours": "dewey_logs.accounts",
     "Prepared": "dewey_logs.writer",
     "Store": "dewey_logs.store",

@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dewey_logs.settings import Reader, WrongSetting
+
+if TYPE_CHECKING:
+    from dewey_logs.tools.upkeep import Upkeep
 
 FAILURE, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 
@@ -92,6 +95,7 @@ def serve(stdio: bool, read_only: bool, toolsets: tuple[str, ...]) -> None:
         retention_bytes=read.retention_bytes(),
         layout=read.layout(),
         offered=offered,
+        data_dir=read.data_dir(),
     )
 
 
@@ -158,7 +162,7 @@ def maintain(once: bool, verify: bool) -> None:
     """Make coming partitions, seal and vacuum what is over, drop what retention ends, merge rows.
 
     Retention is LOG_RETENTION_DAYS and LOG_RETENTION_BYTES. Runs until SIGTERM: sealing and merging
-    counts every minute, the rest every hour.
+    counts every minute, the rest every hour; metrics on GODOT_METRICS_PORT tell of it.
     """
     read = Reader(os.environ)
     url, retention_days = read.owner_url(), read.retention_days()
@@ -187,8 +191,13 @@ def maintain(once: bool, verify: bool) -> None:
 
     if once:
         everything()
-    else:
-        _forever(everything, lambda: _print_done(maintenance.tend(url)._asdict()))
+        return
+    port = read.integer("GODOT_METRICS_PORT", 9464, 0, 65_535)
+    from dewey_logs.tools.upkeep import upkeep_told
+
+    reader_url = read.reader_url() or url
+    with upkeep_told(reader_url, port=port, data_dir=read.data_dir()) as upkeep:
+        _forever(everything, lambda: _print_done(maintenance.tend(url)._asdict()), upkeep)
 
 
 def _print_done(done: Mapping[str, object]) -> None:
@@ -197,7 +206,7 @@ def _print_done(done: Mapping[str, object]) -> None:
             click.echo(f"{verb}\t{name}")
 
 
-def _forever(hourly: Callable[[], None], every_minute: Callable[[], None]) -> None:
+def _forever(hourly: Callable[[], None], every_minute: Callable[[], None], upkeep: Upkeep) -> None:
     """Work now and then, until SIGTERM; while the store is away, say so and try again."""
     import signal
     import threading
@@ -212,10 +221,12 @@ def _forever(hourly: Callable[[], None], every_minute: Callable[[], None]) -> No
         try:
             if time.monotonic() >= due:
                 hourly()
+                upkeep.succeeded()
                 due = time.monotonic() + EVERY_S
             else:
                 every_minute()
         except Unavailable as exc:
+            upkeep.failed()
             click.echo(f"error: {exc}", err=True)
         stopping.wait(TEND_EVERY_S)
 

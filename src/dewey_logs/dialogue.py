@@ -62,8 +62,9 @@ def _question(name: str, *scopes: str) -> Question:
 
 
 _READERS = (
-    "query arrivals context trace histogram summary patterns compare facets totals accounts"
-    " neighbours active_producers contents dead_letters dead_letter_reasons ping diagnosis"
+    "query arrivals context trace histogram summary patterns compare facets totals measures"
+    " accounts neighbours active_producers contents dead_letters dead_letter_reasons ping"
+    " diagnosis"
 )
 _WORKERS = "window levels balanced_producers"
 _DELIVERERS = "check stream_gone set_back"

@@ -36,6 +36,7 @@ from dewey_logs.errors import DeweyError
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.levels import LevelChange, LevelSetting, LevelTable
+from dewey_logs.measures import Measures
 from dewey_logs.readers import Readers
 from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
 from dewey_logs.traces import DEFAULT_RECORDS
@@ -161,6 +162,10 @@ class PostgresStore:
     def totals(self) -> StoreTotals:
         """Return the size of the store; see Store.totals."""
         return self._readers.totals()
+
+    def measures(self) -> Measures:
+        """Return what metrics tell of the store; see Store.measures."""
+        return self._readers.measures()
 
     def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:
         """Return the ledger of one stream; see Store.accounts."""

@@ -46,6 +46,7 @@ from dewey_logs.filters import LogFilter
 from dewey_logs.levels import LevelSetting
 from dewey_logs.levels import levels as levels_in_force
 from dewey_logs.logins import READER
+from dewey_logs.measures import Measures, measures
 from dewey_logs.patience import PatientConnection, beyond
 from dewey_logs.query import page
 from dewey_logs.rows import Page, StoreTotals, Window
@@ -179,6 +180,10 @@ class Readers:
     def totals(self) -> StoreTotals:
         """Return the size of the store; see Store.totals."""
         return self._read(totals)
+
+    def measures(self) -> Measures:
+        """Return what metrics tell of the store; see Store.measures."""
+        return self._read(measures)
 
     def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:
         """Return the ledger of one stream; see Store.accounts."""

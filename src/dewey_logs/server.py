@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
+from prometheus_client import CollectorRegistry
 
+from dewey_logs import exposition
 from dewey_logs.dialogue import QUESTIONS, READ
 from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.layout import AS_BEFORE, Layout
@@ -29,6 +30,8 @@ from dewey_logs.tools import (
     DEWEY,
     EVERYTHING,
     UNTRUSTED,
+    Lookout,
+    MeasuredStore,
     Selection,
     StrictServer,
     ToolMetrics,
@@ -36,7 +39,6 @@ from dewey_logs.tools import (
     application,
     asked,
     bind,
-    is_loopback,
     offer_ask,
     offer_clear,
     offer_compare,
@@ -48,13 +50,13 @@ from dewey_logs.tools import (
     serve_stdio,
     url_of,
 )
-from dewey_logs.tools.presence import log_to_stderr, metrics_served
+from dewey_logs.tools.presence import log_to_stderr
+from dewey_logs.tools.upkeep import ROLE, Upkeep
 
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-ROLE = "dewey"
 QUERIES_AT_ONCE = 8
 WRITES_AT_ONCE = 2  # as many as a store does
 CHANGES_AT_ONCE = 4  # other than by batches
@@ -80,17 +82,15 @@ def serve(
     retention_bytes: int | None = None,
     layout: Layout = AS_BEFORE,
     offered: Selection = EVERYTHING,
+    data_dir: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
 
-    Raises CannotListen for an address that is taken or not allowed, BadTokens for the file. Over
-    stdio nothing listens and nothing is maintained: such a process comes and goes with its client.
+    Where its metrics are is told in `data_dir`, if that exists. Raises CannotListen for an address
+    that is taken or not allowed, BadTokens for the file. Over stdio nothing listens and nothing is
+    maintained: such a process comes and goes with its client.
     """
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # it is typed as nothing at all
     registry = CollectorRegistry()
-    Info("godot_build", "What runs here.", registry=registry).info(
-        {"version": version("godot-logs"), "role": ROLE}
-    )
     open_backend = partial(Backend, url, reader_url, owner_url, retention_days)
     if stdio:
         log_to_stderr()
@@ -100,15 +100,24 @@ def serve(
     access = allow(host, tokens_file, allowed_hosts, prefix="DEWEY")
     with bind(host, port, prefix="DEWEY") as bound:
         log_to_stderr()  # before the server is made: the SDK would configure root logging itself
-        metrics_host = host if is_loopback(host) else "127.0.0.1"  # metrics ask for no token
-        with (
-            open_backend() as backend,
-            Maintenance(owner_url or url, retention_days, retention_bytes, layout, registry),
-            metrics_served(ROLE, registry, metrics_host, metrics_port, url_of(bound)),
-        ):
-            log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
-            app = application(build(backend, registry, offered), backend.checks, access)
-            serve_http(app, bound)
+        with open_backend() as backend:
+            measured = MeasuredStore(backend.store)
+            with (
+                Maintenance(owner_url or url, retention_days, retention_bytes, layout, registry),
+                Lookout(registry, [measured], (DeweyError,)),
+                exposition.serve(
+                    port=metrics_port,
+                    host=host,
+                    role=ROLE,
+                    registry=registry,
+                    ready=lambda: {"postgres": measured.up},
+                    data_dir=data_dir,
+                    mcp_url=url_of(bound),
+                ),
+            ):
+                log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
+                app = application(build(backend, registry, offered), backend.checks, access)
+                serve_http(app, bound)
     log.info("stopped", extra={"action": "stop"})
 
 
@@ -141,7 +150,7 @@ class Backend:
     def __init__(
         self, url: str, reader_url: str | None, owner_url: str | None, retention_days: int
     ) -> None:
-        self._store: Store = open_store(
+        self.store: Store = open_store(
             url,
             reader_url=reader_url,
             owner_url=owner_url,
@@ -155,15 +164,15 @@ class Backend:
 
     async def write(self, batch: Batch) -> WriteResult:
         """Store one batch; a caller who hangs up does not undo it."""
-        return await anyio.to_thread.run_sync(self._store.write, batch, limiter=self._writing)
+        return await anyio.to_thread.run_sync(self.store.write, batch, limiter=self._writing)
 
     async def ask(self, question: Callable[[Store], Answer]) -> Answer:
         """Ask the store; a caller who hangs up cancels what is being asked."""
-        return await asked(partial(question, self._store), self._reading)
+        return await asked(partial(question, self.store), self._reading)
 
     async def do(self, deed: Callable[[Store], Answer]) -> Answer:
         """Have the store do something to its end, also when the caller hangs up."""
-        return await anyio.to_thread.run_sync(deed, self._store, limiter=self._changing)
+        return await anyio.to_thread.run_sync(deed, self.store, limiter=self._changing)
 
     async def set_level(
         self, component: str, level: str, for_ms: int | None, change: LevelChange
@@ -177,26 +186,26 @@ class Backend:
 
     async def answer(self, question: str, arguments: Mapping[str, Any]) -> Any:
         """Answer one of the store's own questions; one that changes something is not given up."""
-        method = partial(getattr(self._store, question), **arguments)
+        method = partial(getattr(self.store, question), **arguments)
         if READ in QUESTIONS[question].scopes:
             return await asked(method, self._reading)
         return await anyio.to_thread.run_sync(method, limiter=self._changing)
 
     async def window(self) -> Window:
         """Return the accepted window, which the store asks for once."""
-        return await anyio.to_thread.run_sync(self._store.window, limiter=self._reading)
+        return await anyio.to_thread.run_sync(self.store.window, limiter=self._reading)
 
     async def checks(self) -> dict[str, bool]:
         """Ask whether the store answers; what does not answer in time is away."""
         with anyio.move_on_after(CHECK_S), suppress(DeweyError):
             await anyio.to_thread.run_sync(
-                self._store.ping, limiter=self._checking, abandon_on_cancel=True
+                self.store.ping, limiter=self._checking, abandon_on_cancel=True
             )
             return {"postgres": True}
         return {"postgres": False}
 
     def close(self) -> None:
-        self._store.close()
+        self.store.close()
 
     def __enter__(self) -> Backend:
         return self
@@ -230,14 +239,7 @@ class Maintenance:
         self._layout = layout
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
-        self._succeeded = Gauge(
-            "godot_retention_last_success_timestamp_seconds",
-            "When maintenance last ran to its end; 0: not since this process started.",
-            registry=registry,
-        )
-        self._failed = Counter(
-            "godot_maintenance_errors_total", "Maintenance runs that failed.", registry=registry
-        )
+        self._upkeep = Upkeep(registry)
 
     def run_once(self, *, tending: bool = False) -> bool:
         """Do what is due; return False, and say why in the log, when the store did not let us."""
@@ -250,11 +252,11 @@ class Maintenance:
                 )
             )
         except DeweyError as exc:
-            self._failed.inc()
+            self._upkeep.failed()
             log.warning("maintenance failed", extra={"action": "maintain", "reason": str(exc)})
             return False
         if not tending:
-            self._succeeded.set(time.time())
+            self._upkeep.succeeded()
         if not tending or any(done):
             log.info("maintained", extra={"action": "maintain", **done._asdict()})
         return True

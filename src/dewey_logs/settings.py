@@ -108,13 +108,14 @@ class Reader:
 
     def _announced(self, key: str) -> str | None:
         try:
-            said = json.loads((self._data_dir() / "endpoint.json").read_bytes())
+            said = json.loads((self.data_dir() / "endpoint.json").read_bytes())
         except (OSError, ValueError):
             return None
         url = said.get(key) if isinstance(said, dict) else None
         return url if isinstance(url, str) else None
 
-    def _data_dir(self) -> Path:
+    def data_dir(self) -> Path:
+        """Return where processes of this machine tell of each other."""
         given = self._environ.get("GODOT_DATA_DIR")
         if given:
             return Path(given)

@@ -27,6 +27,7 @@ from dewey_logs.diagnosis import Diagnosis
 from dewey_logs.export import Export
 from dewey_logs.filters import LogFilter
 from dewey_logs.levels import LevelChange, LevelSetting
+from dewey_logs.measures import Measures
 from dewey_logs.rows import Batch, LogRow, Page, SetBack, StoreTotals, Window, WriteResult
 from dewey_logs.traces import DEFAULT_RECORDS
 from dewey_logs.writer import Prepared
@@ -125,6 +126,10 @@ class Store(Protocol):
 
     def totals(self) -> StoreTotals:
         """Return the size of the store, cheaply: rows are estimated once they are many."""
+        ...
+
+    def measures(self) -> Measures:
+        """Return what metrics tell of the store, in a time that its records do not lengthen."""
         ...
 
     def accounts(self, stream: str, region: tuple[int, int], settling_seconds: float) -> Accounts:

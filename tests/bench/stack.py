@@ -44,6 +44,7 @@ class Stack:
             "DEWEY_URL": self.postgres.url("dewey"),
             "GODOT_DATA_DIR": str(self.folder),
             "GODOT_METRICS_PORT": "0",
+            "GODOT_HEARTBEAT_S": "0",
         }
 
     def settings(self, **more: str) -> Settings:

@@ -50,11 +50,13 @@ def environment(folder: Path, *install: str | Path) -> Path:
     return folder / "bin"
 
 
-def test_the_wheel_holds_the_sql_and_no_tests(wheel: Path):
+def test_the_wheel_holds_sql_rules_and_dashboards_and_no_tests(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     assert "dewey_logs/_sql/queries.sql" in names
     assert [name for name in names if name.startswith("dewey_logs/_sql/migrations/0001")]
-    assert not [name for name in names if name.startswith("tests")]
+    assert "godot/_ops/prometheus/godot.rules.yml" in names
+    assert len([name for name in names if name.startswith("godot/_ops/grafana/dashboards/")]) == 3
+    assert not [name for name in names if name.startswith(("tests", "ops"))]
 
 
 def test_everything_runs_from_an_empty_environment(wheel: Path, tmp_path: Path, postgres_server):

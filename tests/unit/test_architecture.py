@@ -21,6 +21,7 @@ ALLOWED = {
 ALSO = {
     "dewey_logs/server.py": SERVER,
     "dewey_logs/tools/": SERVER,
+    "dewey_logs/exposition.py": {"prometheus_client"},
     "dewey_logs/cli.py": {"click"},
     "dewey_logs/__main__.py": {"click"},
     "godot/stream/": {"redis"},

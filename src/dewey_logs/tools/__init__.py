@@ -42,6 +42,8 @@ from dewey_logs.tools.listen import (
     serve_stdio,
     url_of,
 )
+from dewey_logs.tools.lookout import Lookout, Sight, counter, gauge, gauges
+from dewey_logs.tools.measured import MeasuredStore
 from dewey_logs.tools.metrics import ToolMetrics
 from dewey_logs.tools.names import DEWEY, Names
 from dewey_logs.tools.paging import ANSWER_BYTES, Payload, fitting
@@ -83,10 +85,13 @@ __all__ = [
     "BadTokens",
     "CannotListen",
     "Kind",
+    "Lookout",
+    "MeasuredStore",
     "MinRatio",
     "Names",
     "Payload",
     "Selection",
+    "Sight",
     "StrictServer",
     "ToolFunction",
     "ToolMetrics",
@@ -99,10 +104,13 @@ __all__ = [
     "caller",
     "calls_trace_id",
     "columns_of",
+    "counter",
     "current",
     "cut",
     "filtered",
     "fitting",
+    "gauge",
+    "gauges",
     "is_loopback",
     "make_token",
     "offer_ask",

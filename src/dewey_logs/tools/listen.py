@@ -28,6 +28,7 @@ from dewey_logs.tools.caller import tag_log_lines
 from dewey_logs.tools.connection import Connection
 from dewey_logs.tools.gate import Access, Gate
 from dewey_logs.tools.hosts import BadHost, is_any, is_loopback
+from dewey_logs.tools.requests import Counted
 from dewey_logs.tools.strict import StrictServer
 
 PATH = "/mcp"
@@ -110,7 +111,7 @@ def application(server: StrictServer, checks: Checks, access: Access) -> ASGIApp
         # the gate does it, on every address and before a body is read
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return Gate(app, access, server.metrics)
+    return Counted(Gate(app, access, server.metrics), server.metrics)
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:

@@ -68,6 +68,7 @@ class StrictServer(MCPServer[Any]):
         self._valid: dict[str, tuple[str, ...]] = {}
         self._scopes: dict[str, tuple[str, ...]] = {}
         self._unlisted: set[str] = set()
+        self._in_hand = 0
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -139,6 +140,8 @@ class StrictServer(MCPServer[Any]):
         given = {key: value for key, value in arguments.items() if value is not None}
         started = time.perf_counter()
         outcome = "failed"
+        self._in_hand += 1
+        self.metrics.in_hand(self._in_hand)
         try:
             missing = self._missing_scope(name)
             if missing is not None:
@@ -163,6 +166,8 @@ class StrictServer(MCPServer[Any]):
                 outcome = "refused"
             raise
         finally:
+            self._in_hand -= 1
+            self.metrics.in_hand(self._in_hand)
             self.metrics.observe(name, outcome, time.perf_counter() - started)
 
     def _missing_scope(self, name: str) -> SchemaProblem | None:

@@ -48,6 +48,8 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("explain", "godot.cli.explain", "explain", "Say what a code means.", "OPERATE"),
     Entry("config", "godot.cli.config", "config", "Show the settings in force.", "OPERATE"),
     Entry("completion", "godot.cli.completion", "completion", "Complete in a shell.", "OPERATE"),
+    Entry("rules", "godot.cli.export", "rules", "Alert rules for Prometheus.", "OPERATE"),
+    Entry("dashboards", "godot.cli.export", "dashboards", "Dashboards for Grafana.", "OPERATE"),
     Entry("version", "godot.cli.operate", "version", "Print versions.", "OPERATE"),
 )
 

@@ -126,7 +126,8 @@ def servers(plan: Plan) -> list[Server]:
 def programs(plan: Plan) -> list[Program]:
     """Return our own programs, with everything they need in their environment.
 
-    The first worker takes the metrics port that was set, everything else any free one.
+    The server of tools takes the metrics port that was set, everything else any free one: it is the
+    one of which there always is one, and tells Prometheus where all the others are.
     """
     options, settings = plan.options, plan.settings
     common = {
@@ -166,11 +167,11 @@ def programs(plan: Plan) -> list[Program]:
 
     found = []
     for number in range(1, options.workers + 1):
-        port = {"GODOT_METRICS_PORT": str(settings.metrics_port)} if number == 1 else {}
         drain_s = settings.stop_timeout_s + GRACE_S
         about = f"stream {settings.stream}, group {settings.group}"
-        found.append(program(f"worker-{number}", about, options.worker, WORKER, drain_s, env=port))
-    found.append(program("mcp", plan.godot_mcp_url, options.mcp, TOOLS, mcp_url=plan.godot_mcp_url))
+        found.append(program(f"worker-{number}", about, options.worker, WORKER, drain_s))
+    url, port = plan.godot_mcp_url, {"GODOT_METRICS_PORT": str(settings.metrics_port)}
+    found.append(program("mcp", url, options.mcp, TOOLS, env=port, mcp_url=url))
     if not plan.store.is_dewey:
         url = plan.dewey_mcp_url
         found.append(program("dewey", url, options.dewey, STORE, mcp_url=url))

@@ -6,12 +6,14 @@ from prometheus_client import CollectorRegistry
 
 import godot
 from clientlib import ClientError, RecordError
-from dewey_logs import BadFilter, DeweyError, QueryTimeout
+from dewey_logs import BadFilter, DeweyError, QueryTimeout, exposition
 from dewey_logs.tools import (
     EVERYTHING,
     UNTRUSTED,
+    Lookout,
     Names,
     Selection,
+    Sight,
     StrictServer,
     ToolMetrics,
     allow,
@@ -24,13 +26,15 @@ from dewey_logs.tools import (
     serve_stdio,
     url_of,
 )
-from godot import logs, metrics
+from godot import logs
 from godot.errors import GodotError
+from godot.facade.audit_metrics import AuditedStream
 from godot.facade.backends import Backends
 from godot.facade.compare import offer_compare
+from godot.facade.heartbeat import Heartbeat
 from godot.facade.log import offer_log
 from godot.facade.status import offer_status
-from godot.facade.stream_metrics import StreamCollector
+from godot.facade.stream_metrics import WatchedStream
 from godot.settings import Settings
 
 log = logs.get_logger(__name__)
@@ -76,6 +80,17 @@ def build(
     return server
 
 
+def watch(settings: Settings, backends: Backends, registry: CollectorRegistry) -> Lookout:
+    """Return what looks at the whole path; no other role tells of stream, group and producers."""
+    sights: list[Sight] = [WatchedStream(settings)]
+    if settings.dewey_url is not None:
+        if settings.heartbeat_s:
+            sights.append(Heartbeat(settings, backends.store))
+        if AuditedStream.is_possible(settings):
+            sights.append(AuditedStream(settings, backends.store))
+    return Lookout(registry, sights, (GodotError, DeweyError))
+
+
 def serve(settings: Settings, *, stdio: bool, offered: Selection = EVERYTHING) -> None:
     """Serve until SIGTERM or SIGINT, or over stdio until the client hangs up.
 
@@ -93,21 +108,21 @@ def serve(settings: Settings, *, stdio: bool, offered: Selection = EVERYTHING) -
         bind(settings.host, settings.mcp_port, prefix="GODOT") as bound,
         Backends(settings) as backends,
     ):
-        registry.register(StreamCollector(settings))
         logs.configure()  # before the server is made: the SDK would configure root logging itself
         app = application(build(backends, registry, offered), backends.checks, access)
-        exposed = metrics.serve(
-            port=settings.metrics_port,
-            host=settings.host,
-            role="mcp",
-            registry=registry,
-            ready=backends.check,
-            data_dir=settings.data_dir,
-            mcp_url=url_of(bound),
-        )
-        log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
-        try:
+        lookout = watch(settings, backends, registry)
+        with (
+            exposition.serve(
+                port=settings.metrics_port,
+                host=settings.host,
+                role="mcp",
+                registry=registry,
+                ready=backends.check,
+                data_dir=settings.data_dir,
+                mcp_url=url_of(bound),
+            ),
+            lookout,
+        ):
+            log.info("serving", extra={"action": "start", "mcp_url": url_of(bound)})
             serve_http(app, bound)
-        finally:
-            exposed.close()
     log.info("stopped", extra={"action": "stop"})

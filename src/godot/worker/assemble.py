@@ -109,7 +109,7 @@ def pipeline(
         _Impatient(store, tally),
         Decoder(consumer.stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds),
         lease,
-        WorkerMetrics(CollectorRegistry()),
+        WorkerMetrics(CollectorRegistry(), consumer.stream, consumer.group),
         max_bytes=settings.batch_max_bytes,
         stop=threading.Event(),
     )

@@ -20,8 +20,7 @@ from types import FrameType
 
 from prometheus_client import CollectorRegistry
 
-from dewey_logs import DeweyError, NotDurable, Store, open_store
-from godot import metrics
+from dewey_logs import DeweyError, NotDurable, Store, exposition, open_store
 from godot.errors import (
     GodotError,
     Refused,
@@ -44,7 +43,7 @@ from godot.worker.deadline import Deadline
 from godot.worker.decode import Decoder
 from godot.worker.housekeeping import Housekeeping
 from godot.worker.intake import BLOCK_MS, Intake, Read
-from godot.worker.metrics import WorkerMetrics
+from godot.worker.metrics import Reached, WorkerMetrics
 from godot.worker.mirror import LevelMirror
 from godot.worker.writing import Abandoned
 
@@ -73,7 +72,7 @@ def run(settings: Settings) -> int:
     gc.freeze()  # what is imported stays; looking through it again and again cost a tenth
     gc.set_threshold(YOUNG_OBJECTS)
     worker = Worker(settings, stop)
-    server = metrics.serve(
+    server = exposition.serve(
         port=settings.metrics_port,
         host=settings.host,
         role="worker",
@@ -96,7 +95,8 @@ class Worker:
         self.settings = settings
         self.stop = stop
         self.registry = CollectorRegistry()
-        self.metrics = WorkerMetrics(self.registry)
+        self.metrics = WorkerMetrics(self.registry, stream_key(settings.stream), settings.group)
+        self.registry.register(Reached(self.ready))
         self.store: Store = open_store(
             settings.dewey_url,
             reader_url=settings.dewey_reader_url,

@@ -39,7 +39,19 @@ NO_SERVER = {
     "DEWEY_URL": "postgresql://nobody@127.0.0.1:1/none",
 }
 # what answers without any server
-ALONE = {"down", "env", "token", "version", "explain", "config", "completion", "view", "doctor"}
+ALONE = {
+    "down",
+    "env",
+    "token",
+    "version",
+    "explain",
+    "config",
+    "completion",
+    "view",
+    "doctor",
+    "rules",
+    "dashboards",
+}
 
 
 def tree(

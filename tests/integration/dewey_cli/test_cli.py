@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import psycopg
@@ -64,16 +65,29 @@ def test_maintenance_drops_what_retention_says_and_tells_it(dewey_url: str) -> N
     assert again == (0, "", DONE.format(0))
 
 
-def test_maintenance_goes_on_until_it_is_told_to_stop(dewey_url: str) -> None:
+def test_maintenance_goes_on_and_tells_of_it_until_it_is_told_to_stop(
+    dewey_url: str, tmp_path: Path
+) -> None:
+    here = {"GODOT_DATA_DIR": str(tmp_path), "GODOT_METRICS_PORT": "0"}
     process = subprocess.Popen(
         [sys.executable, "-m", "dewey_logs", "maintain"],
-        env={**os.environ, "DEWEY_URL": dewey_url},
+        env={**os.environ, **here, "DEWEY_URL": dewey_url},
         stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stderr is not None
     with process.stderr:
         assert process.stderr.readline() == DONE.format(0)
+        said = json.loads((tmp_path / "run" / f"dewey-{process.pid}.json").read_bytes())
+        succeeded = 0.0
+        while not succeeded:  # it is noted just after the line
+            with urllib.request.urlopen(said["metrics_url"]) as answer:
+                (value,) = re.findall(
+                    rb"^godot_retention_last_success_timestamp_seconds (\S+)$",
+                    answer.read(),
+                    re.MULTILINE,
+                )
+            succeeded = float(value)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 

@@ -74,6 +74,9 @@ def test_it_stores_answers_counts_and_stops_in_order(served):
     assert 'godot_mcp_tool_calls_total{outcome="ok",tool="dewey_store_logs_batch"} 1.0' in metrics
     assert 'godot_mcp_tool_calls_total{outcome="failed",tool="dewey_query_logs"} 0.0' in metrics
     assert 'role="dewey"' in metrics
+    assert [one["labels"]["role"] for one in json.loads(get(said["metrics_url"][:-7] + "sd"))] == [
+        "dewey"
+    ]
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout) == (0, b"")

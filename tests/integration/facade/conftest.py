@@ -73,6 +73,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "GODOT_DATA_DIR": str(settings.data_dir),
         "GODOT_METRICS_PORT": "0",
         "GODOT_MCP_PORT": "0",
+        "GODOT_HEARTBEAT_S": "0",  # tests count records
     }
 
 
@@ -87,14 +88,16 @@ def served(environment: dict[str, str], settings: Settings) -> Iterator[Served]:
     )
     path = settings.data_dir / "run" / f"mcp-{process.pid}.json"
     deadline = time.monotonic() + 30
-    while not path.exists():
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        assert time.monotonic() < deadline, "the server did not announce itself"
-        time.sleep(0.02)
-    yield Served(process, path)
-    if process.poll() is None:
-        process.kill()
-    process.communicate(timeout=10)
+    try:
+        while not path.exists():
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline, "the server did not announce itself"
+            time.sleep(0.02)
+        yield Served(process, path)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
 
 
 class Served:

@@ -83,6 +83,20 @@ def test_metrics_count_tool_calls_from_zero(served):
     assert counted() == {"ok": 1, "refused": 1, "failed": 0}
 
 
+def test_metrics_count_every_request_by_route_and_status(served):
+    def counted(route: str, code: str) -> float:
+        line = rf'^godot_http_requests_total\{{code="{code}",route="{route}"\}} (\S+)$'
+        (found,) = re.findall(line.encode(), get(served.metrics_url)[1], re.MULTILINE)
+        return float(found)
+
+    assert counted("/livez", "2xx") == counted("/mcp", "4xx") == counted("other", "4xx") == 0
+    get(f"{served.base}/livez")
+    post(served.url, Host="evil.example")
+    get(f"{served.base}/somebody's/guess")
+    assert counted("/livez", "2xx") == counted("/mcp", "4xx") == counted("other", "4xx") == 1
+    assert b"guess" not in get(served.metrics_url)[1]
+
+
 def test_other_hosts_and_origins_are_turned_away(served):
     assert post(served.url, Host="evil.example") == 421
     assert post(served.url, Origin="http://evil.example") == 403

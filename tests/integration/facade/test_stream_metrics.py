@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +14,12 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from clientlib import Producer, make_record
-from godot.facade import stream_metrics
-from godot.facade.stream_metrics import StreamCollector
+from dewey_logs.tools import Lookout
+from godot.errors import StreamUnavailable
+from godot.facade.stream_metrics import LOOK_EVERY_S, WatchedStream
 from godot.settings import Settings
 from godot.stream.append import Appender
+from godot.stream.producers import ProducerInfo, announce
 
 
 def send(settings: Settings, count: int) -> None:
@@ -26,23 +29,33 @@ def send(settings: Settings, count: int) -> None:
 
 
 class Scrapes:
-    """A registry that is asked at moments of the test's choosing."""
+    """A registry whose stream is looked at when the test says so, at moments of its choosing."""
 
     def __init__(self, settings: Settings) -> None:
         self.now = 0.0
         self._registry = CollectorRegistry()
-        self._registry.register(StreamCollector(settings, lambda: self.now))
+        self._sight = WatchedStream(settings, lambda: self.now)
+        self._lookout = Lookout(self._registry, [self._sight], (StreamUnavailable,))
         self._labels = {"stream": settings.stream}
         self._group = {**self._labels, "group": settings.group}
+        self._lookout.look(self._sight)
+
+    def later(self) -> None:
+        """Look again."""
+        self.now += LOOK_EVERY_S
+        self._lookout.look(self._sight)
 
     def stream(self, name: str) -> float | None:
         return self._registry.get_sample_value(f"godot_stream_{name}", self._labels)
 
-    def group(self, name: str) -> float | None:
-        return self._registry.get_sample_value(f"godot_group_{name}", self._group)
+    def group(self, name: str, **labels: str) -> float | None:
+        return self._registry.get_sample_value(f"godot_group_{name}", {**self._group, **labels})
+
+    def producers(self, name: str) -> float | None:
+        return self._registry.get_sample_value(f"godot_producer{name}", self._labels)
 
     def up(self) -> float | None:
-        return self._registry.get_sample_value("godot_component_up", {"component": "redis"})
+        return self._registry.get_sample_value("godot_backend_up", {"backend": "redis"})
 
 
 def test_stream_and_group_are_told_from_their_source(settings, working, stored):
@@ -50,33 +63,64 @@ def test_stream_and_group_are_told_from_their_source(settings, working, stored):
     scrapes = Scrapes(settings)
     assert (scrapes.up(), scrapes.stream("entries")) == (1, 0)
     send(settings, 250)
-    assert scrapes.stream("entries") == 0  # the look of just now is still good
-    scrapes.now += stream_metrics.LOOK_EVERY_S
+    assert scrapes.stream("entries") == 0  # a scrape asks nobody
+    scrapes.later()
     assert scrapes.stream("entries") == scrapes.stream("added_entries_total") == 250
-    assert (scrapes.stream("backlog_entries"), scrapes.stream("fill_ratio")) == (250, 0.25)
-    assert scrapes.group("oldest_undelivered_timestamp_seconds") is not None
+    assert (scrapes.group("backlog_entries"), scrapes.stream("fill_ratio")) == (250, 0.25)
+    since = scrapes.group("oldest_undelivered_timestamp_seconds")
+    assert since is not None
+    assert since == scrapes.stream("first_entry_timestamp_seconds")
+    assert scrapes.group("state", state="no-consumer") == 1
     with working():
         stored(250)
-    scrapes.now += stream_metrics.LOOK_EVERY_S
-    assert (scrapes.stream("backlog_entries"), scrapes.group("pending_entries")) == (0, 0)
+    scrapes.later()
+    assert (scrapes.group("backlog_entries"), scrapes.group("pending_entries")) == (0, 0)
     assert scrapes.group("oldest_undelivered_timestamp_seconds") is None
+    assert (scrapes.group("undelivered_entries"), scrapes.group("overrun_entries_total")) == (0, 0)
 
 
 def test_the_time_to_loss_runs_while_nobody_works(settings):
     settings = msgspec.structs.replace(settings, maxlen=1_000)
     scrapes = Scrapes(settings)
-    assert scrapes.stream("loss_in_seconds") is None  # one look tells no rate
+    assert scrapes.group("loss_in_seconds") is None  # one look tells no rate
     send(settings, 400)
-    scrapes.now += stream_metrics.LOOK_EVERY_S
-    loss, holds = scrapes.stream("loss_in_seconds"), scrapes.stream("buffer_seconds")
+    scrapes.later()
+    loss, holds = scrapes.group("loss_in_seconds"), scrapes.group("buffer_seconds")
     assert loss is not None
     assert loss == holds
     assert 0 < loss < 3_600
     send(settings, 700)
-    scrapes.now += stream_metrics.LOOK_EVERY_S
-    assert scrapes.stream("loss_in_seconds") == 0  # it has begun
-    scrapes.now += stream_metrics.LOOK_EVERY_S
-    assert scrapes.stream("loss_in_seconds") == math.inf  # nothing comes any more
+    scrapes.later()
+    assert scrapes.group("loss_in_seconds") == 0  # it has begun
+    scrapes.later()
+    assert scrapes.group("loss_in_seconds") == math.inf  # nothing comes any more
+
+
+def test_entries_that_are_trimmed_unread_are_counted(settings, bench_redis):
+    stream, group = settings.stream, settings.group
+    bench_redis.xgroup_create(stream, group, id="0", mkstream=True)
+    send(settings, 100)
+    bench_redis.xreadgroup(group, "late", {stream: ">"}, count=10)
+    scrapes = Scrapes(settings)
+    assert scrapes.group("overrun_entries_total") == 0
+    bench_redis.xtrim(stream, maxlen=30, approximate=False)
+    scrapes.later()
+    assert scrapes.group("overrun_entries_total") == 60
+    bench_redis.xreadgroup(group, "late", {stream: ">"}, count=100)
+    scrapes.later()
+    assert scrapes.group("overrun_entries_total") == 60
+
+
+def test_what_producers_say_of_themselves_is_added_up(settings, bench_redis):
+    scrapes = Scrapes(settings)
+    assert (scrapes.producers("s"), scrapes.producers("_dropped_records_total")) == (0, 0)
+    for number, sent, dropped in ((1, 40, 0), (2, 8, 5)):
+        info = ProducerInfo(number, sent, "shop", "box", 1, "0", "2026-11-01T00:00:00Z", dropped)
+        announce(bench_redis, settings.stream, info)
+    scrapes.later()
+    assert scrapes.producers("s") == 2
+    assert scrapes.producers("_announced_records_total") == 48
+    assert scrapes.producers("_dropped_records_total") == 5
 
 
 def test_without_redis_only_its_absence_is_told(settings):
@@ -87,9 +131,16 @@ def test_without_redis_only_its_absence_is_told(settings):
 
 def test_the_served_metrics_hold_them(served, settings):
     send(settings, 3)
-    text = urllib.request.urlopen(served.metrics_url).read().decode()
-    assert f'godot_stream_backlog_entries{{stream="{settings.stream}"}} 3.0' in text
-    assert 'godot_component_up{component="redis"} 1.0' in text
+    labels = f'group="{settings.group}",stream="{settings.stream}"'
+    deadline = time.monotonic() + 30
+    text = ""
+    while f"godot_group_backlog_entries{{{labels}}} 3.0" not in text:
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+        with urllib.request.urlopen(served.metrics_url) as answer:
+            text = answer.read().decode()
+    assert 'godot_backend_up{backend="redis"} 1.0' in text
+    assert "godot_heartbeat_timestamp_seconds" not in text  # by GODOT_HEARTBEAT_S=0
 
 
 def test_a_group_too_slow_for_what_comes_is_losing_now(settings, bench_redis):
@@ -99,8 +150,8 @@ def test_a_group_too_slow_for_what_comes_is_losing_now(settings, bench_redis):
     scrapes = Scrapes(settings)
     for _ in range(8):  # two thirds of what comes are trimmed unread
         send(settings, 300)
-        scrapes.now += stream_metrics.LOOK_EVERY_S
-        told = scrapes.stream("loss_in_seconds")
+        scrapes.later()
+        told = scrapes.group("loss_in_seconds")
         found = bench_redis.xreadgroup(group, "slow", {stream: ">"}, count=100)
         bench_redis.xack(stream, group, *[entry for entry, _ in found[0][1]])
     assert told == 0

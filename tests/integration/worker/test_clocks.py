@@ -76,7 +76,10 @@ def test_a_machine_whose_clock_jumps_by_weeks_changes_nothing(
             bench.append(records[start : start + 90])
             eventually(bench.settled, "everything settled")
         assert all(worker.ready().values())
-        reclaimed = worker.registry.get_sample_value("godot_worker_reclaimed_entries_total")
+        reclaimed = worker.registry.get_sample_value(
+            "godot_worker_reclaimed_entries_total",
+            {"stream": settings.stream, "group": settings.group},
+        )
     assert reclaimed == 0
     assert bench.stored() == 360
     found = bench.audited()
@@ -119,7 +122,7 @@ def test_the_dead_are_buried_by_the_clock_that_housekeeping_is_given(bench: Benc
     client = connect(settings)
     consumer = Counting(client, settings.stream, settings.group, "a:1:x")
     consumer.ensure_group()
-    counts = WorkerMetrics(CollectorRegistry())
+    counts = WorkerMetrics(CollectorRegistry(), settings.stream, settings.group)
     store = open_store(settings.dewey_url)
     duties = Housekeeping(consumer, counts, store, lambda: clock[0])
     looks = []

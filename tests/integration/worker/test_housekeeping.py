@@ -31,7 +31,7 @@ def keep_house(bench: Bench, store: Store) -> None:
     consumer = Consumer(bench.redis, bench.settings.stream, bench.settings.group, "caretaker")
     consumer.ensure_group()
     bench.redis.response_callbacks.pop("XPENDING", None)
-    metrics = WorkerMetrics(CollectorRegistry())
+    metrics = WorkerMetrics(CollectorRegistry(), consumer.stream, consumer.group)
     Housekeeping(consumer, metrics, store, jitter=lambda low, high: low).attend()
 
 

@@ -68,7 +68,10 @@ def test_an_acknowledgement_whose_answer_was_lost_is_repeated(bench: Bench, work
         bench.append(bench.records(10))
         eventually(lambda: bench.stored() == 60, "records to flow again")
         eventually(bench.settled, "everything acknowledged")
-        acked = worker.registry.get_sample_value("godot_worker_ack_missing_entries_total")
+        acked = worker.registry.get_sample_value(
+            "godot_worker_ack_missing_entries_total",
+            {"stream": through.stream, "group": through.group},
+        )
     assert acked == 50, "the repeated XACK finds nothing pending"
     found = bench.audited()
     assert (found.total.stored, found.total.duplicates, found.clean) == (60, 0, True)
