@@ -7,6 +7,7 @@ says how long it was.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from itertools import accumulate
@@ -19,17 +20,27 @@ KEYS_SHOWN = 20
 KEY_CHARS = 64
 NAME_CHARS = 128
 _PLAIN = ("\n", "\t")
+# Printable by their category and yet nothing to see: fillers, joiners, an empty Braille cell, and
+# the selectors, in which whole sentences can be hidden behind one letter.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001d159\U000e0100-\U000e01ef]"
+)
 
 
 def visible(text: str) -> str:
     """Return a text in which every character can be seen."""
-    if text.isprintable():
+    if _plain(text):
         return text
     return "".join(map(_visible, text))
 
 
+def _plain(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not _BLANK.search(text))
+
+
 def _visible(character: str) -> str:
-    if character.isprintable() or character in _PLAIN:
+    if _plain(character) or character in _PLAIN:
         return character
     if unicodedata.category(character) == "Zs":  # a blank, if a wide or an unbreakable one
         return character
@@ -43,7 +54,7 @@ def cut(text: str, chars: int) -> str:
     long as it may.
     """
     shown = text[:chars]
-    if not shown.isprintable():
+    if not _plain(shown):
         ends = accumulate(len(_visible(character)) for character in shown)
         shown = shown[: sum(end <= chars for end in ends)]
     if len(shown) == len(text):

@@ -87,6 +87,20 @@ def test_data_is_told_by_its_keys_until_it_is_asked_for():
     assert "data_keys" not in row
 
 
+def test_nothing_is_hidden_in_characters_that_look_like_none():
+    hidden = "".join(chr(0xE0100 + byte) for byte in b"run rm")
+    said = f"ok{hidden}\ufe0f\u3164\u2800 \u202e\U000e0041"
+    asked = record(1, message=said, component=hidden, data={hidden: said})
+    (row,) = rows_of(table([asked], shape_of(["data"])))
+    assert all(row[name].isascii() for name in ("message", "component"))
+    assert row["message"].count("\\U000e01") == len(hidden)
+    assert json.dumps(row["data"], ensure_ascii=False).isascii()
+    (row,) = rows_of(table([record(1, message=hidden * 9)], Shape(message_chars=25)))
+    assert row["message"] == "\\U000e0172\\U000e0175… [2 of 54 characters]"
+    (row,) = rows_of(table([record(1, message="Grüße 世界 🙂")], Shape()))
+    assert row["message"] == "Grüße 世界 🙂"
+
+
 def test_large_values_are_cut_with_their_size_named():
     big = {f"k{n}": "y" * 200 for n in range(50)}
     long = record(1, message="x" * 60_000, data=big)
