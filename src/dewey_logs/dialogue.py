@@ -62,18 +62,21 @@ def _question(name: str, *scopes: str) -> Question:
 
 
 _READERS = (
-    "query arrivals context trace histogram summary patterns compare facets totals measures"
-    " accounts neighbours active_producers contents dead_letters dead_letter_reasons ping"
+    "query arrivals context trace histogram summary patterns compare facets totals measures ping"
     " diagnosis"
 )
 _WORKERS = "window levels balanced_producers"
 _DELIVERERS = "check stream_gone set_back"
-_OWNERS = "drop_dead_letters plan_clear clear set_level clear_levels"
+# the books: numbers and reasons, which whoever delivers makes
+_AUDITORS = "accounts neighbours active_producers contents dead_letter_reasons"
+# a dead letter holds what was sent as it arrived, which no redaction has seen
+_OWNERS = "dead_letters drop_dead_letters plan_clear clear set_level clear_levels"
 
 QUESTIONS: Mapping[str, Question] = {
     **{name: _question(name, READ) for name in _READERS.split()},
     **{name: _question(name, READ, DELIVER) for name in _WORKERS.split()},
     **{name: _question(name, DELIVER) for name in _DELIVERERS.split()},
+    **{name: _question(name, ADMIN, DELIVER) for name in _AUDITORS.split()},
     **{name: _question(name, ADMIN) for name in _OWNERS.split()},
 }
 QUESTIONS = {

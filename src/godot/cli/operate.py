@@ -82,7 +82,8 @@ def mcp(stdio: bool, read_only: bool, toolsets: tuple[str, ...]) -> None:
     multiple=True,
     default=("logs:read",),
     show_default=True,
-    help="logs:read, logs:write, logs:admin (clear, levels) or logs:deliver (workers); repeatable.",
+    help="logs:read, logs:write, logs:admin (clear, levels, dead letters) or logs:deliver"
+    " (workers); repeatable.",
 )
 @click.option("--file", type=click.Path(dir_okay=False), help="Default: GODOT_TOKENS_FILE.")
 def token(name: str, scopes: tuple[str, ...], file: str | None) -> None:

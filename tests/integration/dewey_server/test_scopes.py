@@ -14,6 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from dewey_logs import (
     Batch,
+    DeadLetterFilter,
     DeweyError,
     EntryRun,
     LevelChange,
@@ -106,17 +107,25 @@ def test_a_program_may_ask_what_its_token_says(store, dewey_url):
         assert worker.window().back_seconds > 0
         assert worker.levels() == ()
         assert worker.balanced_producers("s", {1: 2}, 3.0) == frozenset()
+        assert worker.accounts("s", (0, 0), 0.0).epochs
+        assert worker.active_producers(datetime.now(UTC)) == set()
+        assert worker.dead_letter_reasons() == ()
         for refused in (
             lambda: worker.query(LogFilter()),
-            lambda: worker.accounts("s", (0, 0), 0.0),
+            lambda: worker.dead_letters(DeadLetterFilter()),
             lambda: worker.clear(LogFilter(component=("c",)), asked_by="me"),
         ):
             with pytest.raises(SchemaProblem, match="the token of worker lacks the scope logs:"):
                 refused()
     with store("reader") as reader:
         assert reader.query(LogFilter()).returned == 0
-        assert reader.active_producers(datetime.now(UTC)) == set()
         for refused in (
+            lambda: reader.accounts("s", (0, 0), 0.0),
+            lambda: reader.neighbours([(1, 1, 2)]),
+            lambda: reader.active_producers(datetime.now(UTC)),
+            lambda: reader.contents(),
+            lambda: reader.dead_letters(DeadLetterFilter()),
+            lambda: reader.dead_letter_reasons(),
             lambda: reader.write(RUN),
             lambda: reader.set_level("c", "DEBUG", change=LevelChange("me")),
         ):
@@ -127,6 +136,8 @@ def test_a_program_may_ask_what_its_token_says(store, dewey_url):
 def test_who_cleared_is_kept_with_the_name_of_his_token(store, call, dewey_url):
     call("writer", "dewey_store_logs_batch", **LOGS)
     with store("operator") as operator:
+        assert operator.dead_letters(DeadLetterFilter()) == ()
+        assert operator.dead_letter_reasons() == ()
         told: list[int] = []
         plan = operator.plan_clear(LogFilter(component=("c",)))
         done = operator.clear(plan.filter, asked_by="me", progress=told.append)

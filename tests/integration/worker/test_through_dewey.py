@@ -153,7 +153,7 @@ def test_a_body_that_is_too_large_is_split(
 def test_an_audit_through_dewey_finds_what_one_in_the_database_finds(
     bench: Bench, working, settings, tokens: Path, caplog
 ):
-    auditor = deweys.token(tokens, "auditor", "logs:read")
+    auditor = deweys.token(tokens, "auditor", "logs:deliver")
     bench.append(bench.records(300))
     bench.add_raw(component="c", level="loud", message="m")
     with working(settings):
