@@ -14,11 +14,18 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ToolError, UnexpectedToolError
-from mcp.types import CallToolResult, InputRequiredResult, Tool
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    GetPromptResult,
+    InputRequiredResult,
+    Tool,
+)
 from pydantic import AnyUrl, ValidationError
 from starlette.requests import Request
 
@@ -60,7 +67,8 @@ class StrictServer(MCPServer[Any]):
         other_errors: tuple[type[Exception], ...],
         offered: Selection = EVERYTHING,
     ) -> None:
-        super().__init__(name, version=version, instructions=instructions)
+        # what is offered never changes, so there is nothing to subscribe to
+        super().__init__(name, version=version, instructions=instructions, subscriptions=False)
         self._offered = offered
         self.metrics = metrics
         self._callers_errors = callers_errors
@@ -122,6 +130,29 @@ class StrictServer(MCPServer[Any]):
             if not caller().may(READ):
                 raise ResourceError(f"the token of {caller().name} lacks the scope {READ}")
             return await super().read_resource(uri, context)
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[Any, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """Return a prompt; raise MCPError with one line for what does not exist or is missing.
+
+        Of any other error the SDK says to newer clients only that it was internal.
+        """
+        prompts = {prompt.name: prompt for prompt in await self.list_prompts()}
+        if name not in prompts:
+            raise MCPError(INVALID_PARAMS, _unknown("prompt", [name], tuple(prompts)))
+        taken = {one.name: one.required for one in prompts[name].arguments or ()}
+        given = arguments or {}
+        unknown = [key for key in given if key not in taken]
+        if unknown:
+            raise MCPError(INVALID_PARAMS, _unknown("argument", unknown, tuple(taken)))
+        missing = [key for key, required in taken.items() if required and key not in given]
+        if missing:
+            raise MCPError(INVALID_PARAMS, f"{', '.join(missing)} is missing")
+        return await super().get_prompt(name, given, context)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

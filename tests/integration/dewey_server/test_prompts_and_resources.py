@@ -14,9 +14,9 @@ from dewey_logs.tools import Selection
 from tests.integration.dewey_server.traffic import log, put
 
 
-def asked(server, question):
+def asked(server, question, mode="legacy"):
     async def session():
-        async with Client(server, mode="legacy") as client:
+        async with Client(server, mode=mode) as client:
             return await question(client)
 
     return anyio.run(session)
@@ -80,23 +80,38 @@ def test_a_trace_can_be_read_as_a_resource(server, told):
     assert (found["trace_id"], found["returned"]) == (trace_id, 2)
 
 
-@pytest.mark.parametrize(
-    ("uri", "said"),
-    [
-        ("dewey://trace/none", "no record has trace_id 'none'"),
-        ("dewey://trace/%20", "trace_id is empty"),
-        ("dewey://trace", "Unknown resource"),
-    ],
-)
-def test_what_cannot_be_read_is_told_in_one_line(server, uri, said):
-    async def refusal(client):
-        with pytest.raises(MCPError) as caught:
-            await client.read_resource(uri)
-        return str(caught.value)
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_what_cannot_be_read_is_told_in_one_line(server, mode):
+    resources = {
+        "dewey://trace/none": "no record has trace_id 'none'",
+        "dewey://trace/%20": "trace_id is empty",
+        "dewey://trace": "Unknown resource",
+    }
+    prompts: list[tuple[str, dict[str, str], str]] = [
+        ("what\nchanged", {}, "unknown prompt 'what\\nchanged'; did you mean 'what_changed'?"),
+        ("what_changed", {"sinse": "1h"}, "unknown argument 'sinse'; did you mean 'since'?"),
+        ("investigate_error", {}, "what is missing"),
+    ]
 
-    line = asked(server, refusal)
-    assert said in line
-    assert "\n" not in line
+    async def refusals(client):
+        for uri, words in resources.items():
+            with pytest.raises(MCPError) as caught:
+                await client.read_resource(uri)
+            yield words, caught.value
+        for name, arguments, words in prompts:
+            with pytest.raises(MCPError) as caught:
+                await client.get_prompt(name, arguments)
+            yield words, caught.value
+        said = await client.call_tool("dewey_qery_logs", {})
+        assert "did you mean 'dewey_query_logs'?" in said.content[0].text
+
+    async def all_of_them(client):
+        return [refusal async for refusal in refusals(client)]
+
+    for words, error in asked(server, all_of_them, mode):
+        assert words in str(error)
+        assert "\n" not in str(error)
+        assert "nternal" not in str(error)
 
 
 def test_what_is_not_offered_cannot_be_read(dewey_url):
