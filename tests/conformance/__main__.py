@@ -17,7 +17,12 @@ from tests.bench.stack import Stack, stack
 from tests.conformance import inspector, suite
 from tests.conformance.inspector import TRACE, Inspector, Refused
 
-SPOKEN = {"component": "conformance", "message": "asked from outside", "trace_id": TRACE}
+SPOKEN = {
+    "component": "conformance",
+    "level": "INFO",
+    "message": "asked from outside",
+    "trace_id": TRACE,
+}
 STORED_S = 30.0
 
 
@@ -67,7 +72,7 @@ def _inspect(which: str, url: str, agent: str, reader: str, here: Stack) -> None
     prefix = {"godot": "logger", "dewey": "dewey"}[which]
     write, level, clear = _changing(which)
     written: Any = asks.call(write, SPOKEN if which == "godot" else {"logs": [SPOKEN] * 2})
-    assert written, "the writing tool said nothing"
+    assert not written.get("rejected"), f"not written: {written}"
     query = "logger_query" if which == "godot" else "dewey_query_logs"
     calls = inspector.reading(prefix, _stored_id(asks, query))
     for tool, arguments in calls.items():
