@@ -171,6 +171,11 @@ def seal(url: str) -> None:
         sealing.seal(url)
 
 
+def id_of(corpus: Corpus, g: int) -> str:
+    ms = (corpus.stretch(g).at(g) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return str(uuid.UUID(f"{ms:012x}80008{g:015x}"))
+
+
 def trace_of(g: int) -> str:
     return str(uuid.UUID(hashlib.md5(str(g // 10).encode(), usedforsecurity=False).hexdigest()))
 

@@ -112,7 +112,7 @@ def others(
     )
 
     def context(g: int, same: str | None, neighbours: list[int]) -> Callable[[], bool]:
-        found = store.context(_id(corpus, g), corpus.stretch(g).at(g), same=same)  # type: ignore[arg-type]
+        found = store.context(made.id_of(corpus, g), corpus.stretch(g).at(g), same=same)  # type: ignore[arg-type]
 
         def check() -> bool:
             shown = [row.data["order"] for row in found.rows if row.data] if found else []
@@ -186,11 +186,6 @@ def _same(shown: object, expected: object) -> bool:
     if shown != expected:
         raise Wrong(f"{shown!r:.200} instead of {expected!r:.200}")
     return True
-
-
-def _id(corpus: Corpus, g: int) -> str:
-    ms = (corpus.stretch(g).at(g) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    return str(uuid.UUID(f"{ms:012x}80008{g:015x}"))
 
 
 def run() -> Iterator[Figure]:

@@ -7,18 +7,27 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-
-from tests.bench.stack import Stack
+from typing import Protocol
 
 COMMANDS = {"godot": ("godot", "mcp"), "dewey": ("dewey_logs", "serve")}
 ROLES = {"godot": "mcp", "dewey": "dewey"}
 
 
+class Place(Protocol):
+    """Where a server keeps its things, and the settings it starts with."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def environ(self) -> Mapping[str, str]: ...
+
+
 @contextmanager
-def serving(here: Stack, which: str, tokens: Path | None = None) -> Iterator[str]:
+def serving(here: Place, which: str, tokens: Path | None = None) -> Iterator[str]:
     """Run `godot mcp` or `dewey serve`; give its URL."""
     more = {} if tokens is None else {"GODOT_TOKENS_FILE": str(tokens)}
     ports = {"GODOT_MCP_PORT": "0", "DEWEY_MCP_PORT": "0"}
