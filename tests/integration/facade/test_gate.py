@@ -201,6 +201,27 @@ def test_half_a_request_keeps_no_connection(served, monkeypatch, begun):
             pass  # hung up
 
 
+def test_a_head_without_end_is_not_kept(served):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as endless:
+        sent = endless.send(b"GET /livez HTTP/1.1\r\n")
+        with pytest.raises(OSError):  # noqa: PT012  # how many lines fit into the socket, nobody knows
+            while sent < 50 * 2**20:
+                sent += endless.send(b"X-More: " + b"x" * 5_000 + b"\r\n")
+    assert sent < 50 * 2**20
+
+
+def test_who_would_rather_speak_http_2_is_answered_as_others_are(served):
+    asked = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    headers |= {"Authorization": f"Bearer {served.tokens['agent']}"}
+    wished = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMA"}
+    for more in (wished, {}, wished):
+        asked.request("POST", "/mcp", PING, headers | more)
+        answer = asked.getresponse()
+        assert (answer.status, json.loads(answer.read())["result"]) == (200, {})
+    asked.close()
+
+
 def test_health_is_told_to_everyone_and_nothing_else_is(served):
     asked = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
     asked.request("GET", "/livez", headers={"Host": "pod-17"})
