@@ -89,6 +89,7 @@ def serve(stdio: bool, read_only: bool, toolsets: tuple[str, ...]) -> None:
         port=port,
         stdio=stdio,
         metrics_port=metrics_port,
+        metrics_host=read.text("GODOT_METRICS_HOST"),
         retention_days=retention_days,
         tokens_file=read.tokens_file(),
         allowed_hosts=read.allowed_hosts(),

@@ -63,6 +63,7 @@ def serve(
     *,
     port: int,
     host: str,
+    exposed_at: str | None = None,
     role: str,
     registry: CollectorRegistry,
     ready: Ready,
@@ -71,12 +72,15 @@ def serve(
 ) -> MetricsServer:
     """Serve /metrics, /sd, /livez and /readyz; take a free port when `port` is taken.
 
-    Only this machine can reach it, whatever `host` is. `ready` answers from what the process knows;
+    Metrics ask for no token, so only this machine can reach them, whatever `host` is, unless
+    `exposed_at` names an address: one of a network where nobody has to ask. `ready` answers from what the process knows;
     it is called for each /readyz. The announcement is written to `data_dir/run/ROLE-PID.json` when
     `data_dir` exists.
     """
-    if host not in LOOPBACK:
-        host = LOOPBACK[0]  # where the tools are served to others: metrics ask for no token
+    if exposed_at is not None:
+        host = exposed_at
+    elif host not in LOOPBACK:
+        host = LOOPBACK[0]  # the tools are served to others
     Info("godot_build", "What runs here.", registry=registry).info(
         {"version": version("godot-logs"), "role": role}
     )

@@ -76,6 +76,7 @@ def serve(
     port: int,
     stdio: bool,
     metrics_port: int,
+    metrics_host: str | None = None,
     retention_days: int,
     tokens_file: Path | None = None,
     allowed_hosts: tuple[str, ...] = (),
@@ -108,6 +109,7 @@ def serve(
                 exposition.serve(
                     port=metrics_port,
                     host=host,
+                    exposed_at=metrics_host,
                     role=ROLE,
                     registry=registry,
                     ready=lambda: {"postgres": measured.up},

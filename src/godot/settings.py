@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dewey_mcp_port: int
     metrics_port: int
     heartbeat_s: int
+    metrics_host: str | None
     tokens_file: Path | None
     allowed_hosts: tuple[str, ...]
     retention_days: int
@@ -206,6 +207,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("DEWEY_MCP_PORT", "dewey_mcp_port", _integer(0, 65_535), "9061", "0 to 65535"),
     Setting("GODOT_METRICS_PORT", "metrics_port", _integer(0, 65_535), "9464", "0 to 65535"),
     Setting("GODOT_HEARTBEAT_S", "heartbeat_s", _integer(0, 120), "60", "0 (none) to 120 s"),
+    Setting("GODOT_METRICS_HOST", "metrics_host", _word, None, "an address to listen on"),
     Setting("GODOT_TOKENS_FILE", "tokens_file", Path, None, "a file of tokens: godot token --help"),
     Setting("GODOT_ALLOWED_HOSTS", "allowed_hosts", _names, "", "names, separated by commas"),
     Setting("LOG_RETENTION_DAYS", "retention_days", _integer(1, 3_650), "7", "1 to 3650 days"),

@@ -115,6 +115,7 @@ def serve(settings: Settings, *, stdio: bool, offered: Selection = EVERYTHING) -
             exposition.serve(
                 port=settings.metrics_port,
                 host=settings.host,
+                exposed_at=settings.metrics_host,
                 role="mcp",
                 registry=registry,
                 ready=backends.check,

@@ -75,6 +75,7 @@ def run(settings: Settings) -> int:
     server = exposition.serve(
         port=settings.metrics_port,
         host=settings.host,
+        exposed_at=settings.metrics_host,
         role="worker",
         registry=worker.registry,
         ready=worker.ready,
