@@ -30,6 +30,8 @@ def main() -> int:
     through = "mcp: the workers store through a Dewey"
     parser.add_argument("--store", choices=("direct", "mcp"), default="direct", help=through)
     parser.add_argument("--search-index", choices=SEARCH_INDEXES, default="sealed")
+    users = "each program logs in to Redis and PostgreSQL with no more rights than it needs"
+    parser.add_argument("--users", action="store_true", help=users)
     parser.add_argument("--each", action="store_true", help="one fault after the other, a row each")
     parser.add_argument("--times", type=int, default=3, help="how often, with --each")
     parser.add_argument("--list", action="store_true", help="list the faults and end")
@@ -56,6 +58,7 @@ def main() -> int:
         maxlen=given.maxlen,
         store=given.store,
         search_index=given.search_index,
+        users=given.users,
     ) as here:
         load = Load(named_rate=given.rate)
         if given.each:

@@ -68,9 +68,13 @@ class Fleet:
         valkey: Valkey,
         postgres_socket: Path,
         environ: dict[str, str],
+        redis_login: str,
+        database_user: str,
         dewey: Dewey | None = None,
     ) -> None:
         self._environ = environ
+        self._redis_login = redis_login
+        self._database_user = database_user
         self.dewey = dewey  # through which the workers store; None: they do it themselves
         store = postgres_socket if dewey is None else ("127.0.0.1", dewey.port)
         self.starts = 0
@@ -158,7 +162,7 @@ class Fleet:
         self.starts += 1
         environ = {
             **os.environ,
-            "GODOT_REDIS_URL": f"redis://127.0.0.1:{slot.redis.port}/0",
+            "GODOT_REDIS_URL": f"redis://{self._redis_login}127.0.0.1:{slot.redis.port}/0",
             "DEWEY_URL": self._way(slot),
             **self._environ,  # may name other ways
         }
@@ -174,7 +178,7 @@ class Fleet:
         """Return a worker's way to the store, through its proxy."""
         if self.dewey is not None:
             return f"http://127.0.0.1:{slot.postgres.port}/mcp"
-        address = f"godot@127.0.0.1:{slot.postgres.port}"
+        address = f"{self._database_user}@127.0.0.1:{slot.postgres.port}"
         return f"postgresql://{address}/dewey?sslmode=disable&gssencmode=disable"
 
     def _bury(self, slot: Slot, child: Child) -> None:

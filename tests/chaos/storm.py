@@ -118,6 +118,8 @@ def finish(
     drain_seconds = time.monotonic() - healed
     counted = not any(MATRIX[name].alone for name in injected.counts)
     failures = [*injected.failures, *(("a producer ended", why) for why in sources.failures())]
+    if world.users:
+        failures += [("refused by Redis for want of a right", why) for why in world.denied()]
     findings, totals, audit = judge(
         world, sources.reports(), drained=drained, counted=counted, failures=failures
     )

@@ -51,3 +51,10 @@ def test_what_is_trimmed_is_counted_even_when_nothing_is_left_to_name_it():
         outcome = run(here, seed=SEED, seconds=15.0, names=names)
     assert outcome.ok, report(outcome)
     assert outcome.audit.total.lost >= outcome.totals.lost > 0
+
+
+def test_no_program_needs_more_rights_than_its_users_have():
+    names = ["worker-kill", "workers-all-dead", "redis-kill", "redis-full", "redis-del", "overflow"]
+    with world(users=True) as here:
+        outcome = run(here, seed=SEED, seconds=15.0, names=names)
+    assert outcome.ok, report(outcome)

@@ -17,7 +17,8 @@ import redis
 
 from dewey_logs.layout import Layout
 from dewey_logs.migrations import migrate
-from godot.embedded.postgres import Postgres
+from godot.embedded.plan import LOGINS, WRITER
+from godot.embedded.postgres import SUPERUSER, Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
 from godot.stream.ids import StreamID
@@ -28,6 +29,7 @@ from tests.chaos.look import Look, Records, look, record_key
 from tests.chaos.volumes import Volumes
 from tests.chaos.volumes import make as make_volumes
 from tests.proxy import Proxy
+from tests.users import EVERYTHING, acl_file, password
 
 STREAM, GROUP = "logs", "dewey"
 REFUSED = "refused by the database"  # as a message; the worker finds nothing wrong with it
@@ -40,6 +42,8 @@ class World:
 
     In a `calm` world there are no proxies in the way, and both servers are as `godot up` runs them.
     With the store `mcp` the workers have no login to PostgreSQL: they store through a Dewey.
+    With `users` producers and workers log in as the users of ops/redis/users.acl, and workers to
+    PostgreSQL as a writer; the hands that inject faults keep every right.
     """
 
     def __init__(
@@ -53,9 +57,11 @@ class World:
         calm: bool = False,
         store: str = "direct",
         search_index: str = "sealed",
+        users: bool = False,
     ) -> None:
         self.folder = folder
         self._layout = Layout(search_index=search_index)
+        self.users = users
         self.reclaim_s = reclaim_idle_ms / 1000
         self.book = Book()
         # entries that were settled while nothing could be kept of them, or destroyed
@@ -96,6 +102,10 @@ class World:
             ending.callback(self.volumes.close)
             self.aof = self.volumes.redis.folder
             durable += ["--dir", str(self.aof)]
+        if self.users:
+            (folder / "users").mkdir()
+            file = acl_file(folder / "users", STREAM, default=EVERYTHING)
+            durable += ["--aclfile", str(file)]
         self.valkey = Valkey(folder / "valkey", maxmemory=MAXMEMORY, options=tuple(durable))
         ending.callback(self.postgres.stop)
         ending.callback(self.valkey.stop)
@@ -110,7 +120,8 @@ class World:
         }
         self.front = Proxy(self.valkey.socket)  # the producers' way to Redis
         ending.callback(self.front.close)
-        self.redis_url = self.valkey.url if calm else f"redis://127.0.0.1:{self.front.port}/0"
+        address = f"{self._login('producer')}127.0.0.1:{self.front.port}"
+        self.redis_url = self.valkey.url if calm else f"redis://{address}/0"
         urls = {"GODOT_REDIS_URL": self.valkey.url, "DEWEY_URL": self.postgres.url("dewey")}
         self.fleet = Fleet(
             folder,
@@ -119,6 +130,8 @@ class World:
             valkey=self.valkey,
             postgres_socket=self.postgres.sockets / ".s.PGSQL.5432",
             environ={**self.environ, **(urls if calm else {})},
+            redis_login=self._login("worker"),
+            database_user=WRITER if self.users else SUPERUSER,
             dewey=Dewey(folder, self.postgres.url("dewey")) if store == "mcp" else None,
         )
         ending.callback(self.fleet.close)
@@ -133,6 +146,8 @@ class World:
         if isinstance(self.volumes, Volumes):
             self.volumes.settle(self.postgres, "dewey")
         migrate(self.postgres.url("dewey"), self._layout)
+        if self.users:
+            self.postgres.create_login(WRITER, LOGINS[WRITER])
         self.sql(f"ALTER TABLE logs ADD CONSTRAINT chaos CHECK (message <> '{REFUSED}')")
         if schema:
             self.sql(schema)
@@ -147,6 +162,19 @@ class World:
                 **more,
             }
         )
+
+    def _login(self, name: str) -> str:
+        return f"{name}:{password(name)}@" if self.users else ""
+
+    def denied(self) -> list[str]:
+        """Return what Redis refused to whom since it was started last."""
+        with self.redis() as client:
+            found: Any = client.acl_log()
+        return [
+            f"{one['username']}: {one['object']} ({one['reason']})"
+            for one in found
+            if one["object"] != "client|setinfo"  # of redis-py's own, in the hands of a test
+        ]
 
     @contextmanager
     def redis(self) -> Iterator[redis.Redis]:

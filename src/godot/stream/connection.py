@@ -49,6 +49,7 @@ def connect(settings: Settings, *, block_ms: int = 0) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
         client_name="godot",
+        driver_info=None,  # CLIENT SETINFO: two round trips that an ACL may forbid
     )
     for command in RAW_REPLIES:
         client.response_callbacks.pop(command, None)
