@@ -7,6 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv from the PATH, else one of our own, fetched by pip into .tools.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+LOCK = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate
+# Programs that look at what is shipped, in an environment of their own: they pin much that we use.
+TOOLS := .tools-ops
+LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0;MPL-2.0;LGPL;Lesser General Public License;ZPL;Repoze
 ARGS ?=
 # Images of containers often set this; then each of the hundreds of processes that tests start would
 # compile every module anew, three times what importing takes.
@@ -19,7 +23,7 @@ NODE := $(shell node -e 'console.log(parseInt(process.versions.node) >= 20 ? "ye
 JS_DEV := $(if $(NODE),$(JS)/node_modules/.ready)
 NO_NODE := NOT TESTED: the JavaScript client, because Node >= 20 is missing
 
-.PHONY: help up down test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress prometheus-test dashboards clean
+.PHONY: help up down test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress prometheus-test dashboards image-test ops-lint supply bandit secret-scan licences sbom audit-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,13 +95,45 @@ prometheus-test: $(VENV)/.dev $(PROMETHEUS)/.ready ## try metrics, alerts and da
 dashboards: $(VENV)/.dev ## write the dashboards in ops/grafana anew
 	$(BIN)/python -m ops.grafana
 
+image-test: $(VENV)/.dev ## build the four images and run them hardened; ends with 77 where buildah or podman is missing
+	@$(BIN)/python -m tests.images $(ARGS)
+
+ops-lint: $(TOOLS)/.ready ## compose.yml against the specification's schema, the Dockerfile, and what compose.yml must say
+	$(TOOLS)/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yml
+	$(TOOLS)/bin/hadolint ops/Dockerfile
+	$(TOOLS)/bin/python ops/check-compose compose.yml
+
+supply: bandit secret-scan licences sbom audit-deps ## everything about what is shipped; audit-deps needs the network
+
+bandit: $(TOOLS)/.ready ## look for what is usually unsafe in Python
+	$(TOOLS)/bin/bandit -q -c pyproject.toml -r src ops
+
+secret-scan: $(TOOLS)/.ready ## look for secrets in every file of the repository; known false alarms: ops/secrets.baseline
+	git ls-files -z | xargs -0 $(TOOLS)/bin/detect-secrets-hook --baseline ops/secrets.baseline
+
+licences: $(TOOLS)/.ready $(VENV)/.ready ## list the licences of what the images contain; fails for one that was never looked at
+	@$(TOOLS)/bin/pip-licenses --python $(BIN)/python --from mixed --partial-match --allow-only "$(LICENCES)" \
+	  --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements-server.lock ops/allinone/requirements.lock)
+
+sbom: $(TOOLS)/.ready ## write dist/sbom.json: what the images contain, in CycloneDX
+	@mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements requirements-server.lock --pyproject pyproject.toml --of JSON -o dist/sbom.json
+
+audit-deps: $(TOOLS)/.ready ## ask for known vulnerabilities; fails where it cannot ask
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+	npm --prefix $(JS) audit --omit=dev
+
 lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
-	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded pyproject.toml -o requirements.lock
-	$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --extra embedded --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(LOCK) --extra embedded pyproject.toml -o requirements.lock
+	$(LOCK) --extra embedded --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(LOCK) --extra server -c requirements.lock pyproject.toml -o requirements-server.lock
+	$(LOCK) ops/requirements-build.in -o ops/requirements-build.lock
+	$(LOCK) ops/allinone/requirements.in -o ops/allinone/requirements.lock
+	$(LOCK) ops/requirements-tools.in -o ops/requirements-tools.lock
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(CONFORMANCE)/servers.in -o $(CONFORMANCE)/servers.lock
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) $(JS)/node_modules $(CONFORMANCE)/node_modules $(CONFORMANCE)/.servers $(PROMETHEUS) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) $(TOOLS) $(JS)/node_modules $(CONFORMANCE)/node_modules $(CONFORMANCE)/.servers $(PROMETHEUS) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .tools/bin/uv:
 	@rm -rf .tools
@@ -122,6 +158,11 @@ $(PROMETHEUS)/.ready:
 	@rm -rf $(PROMETHEUS) && mkdir -p $(PROMETHEUS)
 	@cd $(PROMETHEUS) && { apt-get download -qq prometheus 2>/dev/null \
 	  || { apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+	@touch $@
+
+$(TOOLS)/.ready: ops/requirements-tools.lock | $(UV)
+	@$(UV) venv -q --allow-existing --python $(PYTHON) $(TOOLS)
+	@$(UV) pip install -q --python $(TOOLS)/bin/python --require-hashes -r ops/requirements-tools.lock
 	@touch $@
 
 $(JS)/node_modules/.ready: $(JS)/package-lock.json
