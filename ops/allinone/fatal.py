@@ -1,7 +1,7 @@
 """supervisord's listener: a program that is FATAL brings everything down.
 
-It only says who it was and asks supervisord to stop, which drains the others in order; the exit code
-is made of that by `run`. The protocol is supervisor's: READY, a header line, a body, RESULT.
+It only says who it was and asks supervisord to stop, which drains the others in order; the exit
+code is made of that by `run`. The protocol is supervisor's: READY, a header line, a body, RESULT.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-MARK = Path("/tmp/godot/fatal")  # nosec B108  # the container's own tmpfs
+MARK = Path("/tmp/godot/fatal")  # noqa: S108  # nosec B108  # the container's own tmpfs
 
 
 def pairs(text: str) -> dict[str, str]:

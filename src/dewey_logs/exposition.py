@@ -73,9 +73,9 @@ def serve(
     """Serve /metrics, /sd, /livez and /readyz; take a free port when `port` is taken.
 
     Metrics ask for no token, so only this machine can reach them, whatever `host` is, unless
-    `exposed_at` names an address: one of a network where nobody has to ask. `ready` answers from what the process knows;
-    it is called for each /readyz. The announcement is written to `data_dir/run/ROLE-PID.json` when
-    `data_dir` exists.
+    `exposed_at` names an address: one of a network where nobody has to ask. `ready` answers from
+    what the process knows; it is called for each /readyz. The announcement is written to
+    `data_dir/run/ROLE-PID.json` when `data_dir` exists.
     """
     if exposed_at is not None:
         host = exposed_at

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 import redis
 
 Start = Callable[..., subprocess.Popen[bytes]]
