@@ -401,7 +401,7 @@ def test_nobody_comes_in_without_a_name(server: Valkey):
 
 
 def test_redis_reads_the_file_too(server_folder: Path):
-    """Redis 7 refuses a whole file for one word that it does not know; Valkey where there is none."""
+    """Redis 7 refuses a whole file for one word that it does not know; else Valkey reads it."""
     folder = server_folder / "redis-users"
     folder.mkdir()
     program = shutil.which("redis-server")
