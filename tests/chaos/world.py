@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, LiteralString, cast
 
 import psycopg
-
 import redis
+
 from dewey_logs.layout import Layout
 from dewey_logs.migrations import migrate
 from godot.embedded.plan import LOGINS, WRITER

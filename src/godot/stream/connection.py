@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import redis
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-import redis
 from godot.errors import GodotError, StreamFull, StreamLost, StreamUnavailable
 from godot.settings import Settings
 

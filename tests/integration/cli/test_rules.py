@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import click
 import pytest
+import redis
 from click.testing import CliRunner
 
-import redis
 from clientlib import Producer, make_record
 from godot import snapshot
 from godot.cli import godot

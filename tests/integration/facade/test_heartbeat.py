@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-import redis
 from clientlib import Producer, make_record
 from dewey_logs import DeweyError, LogFilter, Store, open_store
 from dewey_logs.tools import Lookout

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis
 from prometheus_client import CollectorRegistry
 
-import redis
 from clientlib import Producer, make_record
 from dewey_logs.tools import Lookout
 from godot.errors import StreamUnavailable

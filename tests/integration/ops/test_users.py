@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 import pytest
+import redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
-import redis
 from clientlib import ICCMLogger
 from dewey_logs import LevelChange, open_store
 from dewey_logs.migrations import migrate

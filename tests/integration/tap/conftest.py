@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-
 import redis
 
 Start = Callable[..., subprocess.Popen[bytes]]
