@@ -72,10 +72,12 @@ class Dispatch:
     def _take_whole(self) -> None:
         """Pack the next batch while the server works on this one, if there is a whole one.
 
-        Not at the end of a process, where another thread may be at what is queued.
+        Not at the end of a process, where another thread may be at what is queued; and no further
+        ahead than that one batch, because it is the intake that bounds what waits.
         """
         ending = self.deadline is not None or self.shipping.ended
-        if len(self._intake.queue) >= MAX_TAKEN and not ending:
+        ahead = self.shipping.outbox.holds_two
+        if len(self._intake.queue) >= MAX_TAKEN and not ahead and not ending:
             self._take()
 
     def _due(self) -> bool:

@@ -21,7 +21,7 @@ from importlib import import_module
 from types import ModuleType
 
 FORK_PATIENCE_S = 5.0
-FIRST = ("logging", "traceback", "urllib.parse", "concurrent.futures.thread")
+FIRST = ("logging", "json", "traceback", "urllib.parse", "concurrent.futures.thread")
 WITH_REDIS = ("redis.backoff", "redis.maint_notifications", "redis.retry")
 ON_CONNECTING = ("secrets", "encodings.idna", "encodings.punycode")
 

@@ -56,6 +56,11 @@ class Outbox:
         return len(self._waiting) >= MAX_SENT_RECORDS or self._bytes >= MAX_SENT_BYTES
 
     @property
+    def holds_two(self) -> bool:
+        """Say whether one batch more would be there when one that is under way is settled."""
+        return len(self._waiting) >= 2 * MAX_SENT_RECORDS or self._bytes >= 2 * MAX_SENT_BYTES
+
+    @property
     def oldest(self) -> int | None:
         """Return the sequence number of the record that waits longest."""
         return sequence_of(self._waiting[0]) if self._waiting else None

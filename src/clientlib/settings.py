@@ -217,7 +217,7 @@ def program_name() -> str:
     name = os.path.splitext(file)[0]
     if name == "__main__":
         name = os.path.basename(folder)
-    return name[:MAX_COMPONENT_CHARS] if name and name[0] != "-" else "python"
+    return name[:MAX_COMPONENT_CHARS] if name and name != "." and name[0] != "-" else "python"
 
 
 def _argument(setting: Setting, given: object) -> object:

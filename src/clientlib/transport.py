@@ -55,6 +55,7 @@ class Transport:
         self.told = False  # the server has told something by itself, since this was last cleared
         self._next_arrived: Callable[[], object] = _nothing  # of the replies read from the socket
         self._nothing_arrived: object = None
+        self._not_enough: object = None
         self._reply_error: type[Exception] = Exception
         self._timeout_error: type[Exception] = TimeoutError
 
@@ -224,6 +225,7 @@ class Transport:
             # hiredis's, and no public way to it; without hiredis each reply is read by itself
             reader = getattr(parser, "_reader", None)
             self._next_arrived = _nothing if reader is None else reader.gets
+            self._nothing_arrived = None if reader is None else self._not_enough
             self._connection = connection
             self.number += 1
         return self._connection
@@ -231,7 +233,7 @@ class Transport:
     def _make_pool(self) -> Any:
         redis = importing.redis()
         self._reply_error, self._timeout_error = redis.ResponseError, redis.TimeoutError
-        self._nothing_arrived = redis._parsers.hiredis.NOT_ENOUGH_DATA
+        self._not_enough = redis._parsers.hiredis.NOT_ENOUGH_DATA
         return redis.ConnectionPool.from_url(
             self.url,
             **self._timeouts_s,

@@ -6,6 +6,7 @@ import socket
 import threading
 
 import pytest
+from redis._parsers import _RESP2Parser
 
 from clientlib.transport import Transport
 
@@ -79,3 +80,17 @@ def test_what_was_answered_before_the_connection_broke_counts():
     replies, broken, _ = answered(ID + ID, 4)
     assert replies == [None, None]
     assert broken is not None
+
+
+def test_without_hiredis_each_reply_is_read_by_itself(monkeypatch):
+    made = Transport._make_pool
+
+    def pool_without_hiredis(self: Transport) -> object:
+        pool = made(self)
+        pool.connection_kwargs["parser_class"] = _RESP2Parser
+        return pool
+
+    monkeypatch.setattr(Transport, "_make_pool", pool_without_hiredis)
+    replies, broken, _ = answered(ID + b"-OOM full\r\n" + ID, 3)
+    assert broken is None
+    assert [reply and reply[-4:] for reply in replies] == [None, "full", None]
