@@ -85,13 +85,17 @@ WHERE x.indisvalid IS NOT TRUE
 ORDER BY p.low, d.low, i.name;
 
 -- name: indexes_to_pack
--- A partition's indexes that fill at many places at once.
+-- A partition's indexes that fill at many places at once, unless it was vacuumed to its end: then they were built
+-- anew already, whatever the statistics have forgotten in a crash.
 SELECT c.relname
 FROM pg_inherits h
 JOIN pg_index x ON x.indexrelid = h.inhrelid
 JOIN pg_class c ON c.oid = x.indexrelid
-WHERE h.inhparent IN ('logs_trace'::regclass, 'logs_component'::regclass, 'logs_warn_component'::regclass)
-  AND x.indrelid = %(part)s::regclass
+JOIN pg_class t ON t.oid = x.indrelid
+WHERE h.inhparent IN ('logs_trace'::regclass, 'logs_component'::regclass, 'logs_warn_component'::regclass,
+                      'logs_error_component'::regclass)
+  AND t.oid = to_regclass(%(part)s)
+  AND t.relallvisible < pg_relation_size(t.oid) / current_setting('block_size')::int
 ORDER BY c.relname;
 
 -- name: rebuilds_cut_short

@@ -108,8 +108,9 @@ def _index(connection: Connection) -> list[tuple[str, str]]:
 
 def _close(connection: Connection) -> list[str]:
     """Pack and vacuum what is over; return the partitions."""
-    for (index,) in connection.execute(statement("rebuilds_cut_short")).fetchall():
-        _try(connection, "DROP INDEX CONCURRENTLY {}", index)
+    left = connection.execute(statement("rebuilds_cut_short")).fetchall()
+    if not all(_try(connection, "DROP INDEX CONCURRENTLY {}", index) for (index,) in left):
+        return []  # what holds these would hold new ones, too
     found = connection.execute(statement("partitions_to_vacuum"), {"over_s": OVER_S}).fetchall()
     done = [
         part
@@ -124,9 +125,12 @@ def _close(connection: Connection) -> list[str]:
 
 
 def _packed(connection: Connection, part: str) -> bool:
-    """Build its indexes by trace and component anew; say whether all could be."""
+    """Build its indexes by trace and component anew; say whether nothing is left to try again."""
     found = connection.execute(statement("indexes_to_pack"), {"part": part}).fetchall()
-    return all(_try(connection, "REINDEX INDEX CONCURRENTLY {}", index) for (index,) in found)
+    try:
+        return all(_try(connection, "REINDEX INDEX CONCURRENTLY {}", index) for (index,) in found)
+    except psycopg.errors.DiskFull:  # it can stay as large as it is
+        return True
 
 
 def _try(connection: Connection, command: LiteralString, name: str) -> bool:
