@@ -29,7 +29,8 @@ def trim(bench: Bench, keep: int) -> None:
 
 
 def counted(worker, name: str) -> float:
-    found = worker.registry.get_sample_value(f"godot_worker_{name}_total")
+    labels = {"stream": worker.settings.stream, "group": worker.settings.group}
+    found = worker.registry.get_sample_value(f"godot_worker_{name}_total", labels)
     assert found is not None
     return float(found)
 
