@@ -35,7 +35,7 @@ down: $(VENV)/.ready ## stop what `make up` started
 	@$(BIN)/godot down $(ARGS)
 
 test: $(VENV)/.dev $(JS_DEV) ## run every test that CI runs, on real servers; ARGS go to pytest, which then runs alone
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 ifeq ($(ARGS),)
 	@$(if $(NODE),npm --prefix $(JS) --silent test,echo "$(NO_NODE)")
 endif
