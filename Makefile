@@ -23,7 +23,10 @@ NODE := $(shell node -e 'console.log(parseInt(process.versions.node) >= 20 ? "ye
 JS_DEV := $(if $(NODE),$(JS)/node_modules/.ready)
 NO_NODE := NOT TESTED: the JavaScript client, because Node >= 20 is missing
 
-.PHONY: help up down test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress prometheus-test dashboards image-test ops-lint supply bandit secret-scan licences sbom audit-deps clean
+# They take minutes, and what they are about changes seldom: `make ops-test`.
+OPS_TESTS := $(patsubst %,tests/integration/ops/test_%.py,upgrade backup tls)
+
+.PHONY: help up down test ops-test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress prometheus-test dashboards image-test ops-lint supply bandit secret-scan licences sbom audit-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,10 +38,13 @@ down: $(VENV)/.ready ## stop what `make up` started
 	@$(BIN)/godot down $(ARGS)
 
 test: $(VENV)/.dev $(JS_DEV) ## run every test that CI runs, on real servers; ARGS go to pytest, which then runs alone
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(OPS_TESTS)) $(ARGS)
 ifeq ($(ARGS),)
 	@$(if $(NODE),npm --prefix $(JS) --silent test,echo "$(NO_NODE)")
 endif
+
+ops-test: $(VENV)/.dev ## upgrades under load, backup and restore, TLS on every way; not part of CI
+	$(BIN)/python -m pytest $(OPS_TESTS)
 
 node: ## fail unless the JavaScript client can be tested
 	@$(if $(NODE),true,echo "$(NO_NODE)" >&2; exit 1)
