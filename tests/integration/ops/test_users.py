@@ -173,7 +173,8 @@ def _free() -> int:
 
 def plain(server: Valkey, **login: str) -> redis.Redis:
     """Return a client that tries once; to redis-py a refused login is a broken connection."""
-    return redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0), **login)  # type: ignore[arg-type]
+    retry = Retry(NoBackoff(), 0)
+    return redis.Redis(port=server.port, retry=retry, **login)  # type: ignore[arg-type]  # two names
 
 
 def _answers(server: Valkey) -> bool:
