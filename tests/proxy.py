@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from types import TracebackType
 
 MAX_HELD = 1_048_576  # bytes on their way in one direction; beyond that the sender has to wait
 PATIENCE_S, HURRY_S = 0.02, 0.002
@@ -177,12 +176,7 @@ class Proxy:
     def __enter__(self) -> Proxy:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from types import TracebackType
 
 from clientlib.cleaning import as_object
 from clientlib.context import Bound, current
@@ -214,12 +213,7 @@ class ICCMLogger:
     def __enter__(self) -> ICCMLogger:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def emit(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -109,12 +108,7 @@ class Lookout(Collector):
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         for sight, thread in zip(self._sights, self._threads, strict=True):
             thread.join(0.5)

@@ -10,7 +10,6 @@ import sys
 import termios
 import tty
 from collections.abc import Iterable
-from types import TracebackType
 
 import click
 
@@ -57,12 +56,7 @@ class Screen:
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._write(END)
         termios.tcsetattr(self._keys, termios.TCSADRAIN, self._before)
         signal.signal(signal.SIGTERM, self._terminated)

@@ -13,7 +13,6 @@ import signal
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
@@ -143,12 +142,7 @@ class Lock:
     def __enter__(self) -> Lock:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
