@@ -22,7 +22,7 @@ from dewey_logs.store import Store
 ASK, STORE = "dewey_ask", "dewey_store_logs_batch"
 MAX_BODY_BYTES = 8 * 2**20  # of a request; the server refuses more
 FAILED = "godot.error"  # where a failed call's `_meta` says more than its text
-READ, ADMIN, DELIVER = "logs:read", "logs:admin", "logs:deliver"
+READ, WRITE, ADMIN, DELIVER = SCOPES = "logs:read", "logs:write", "logs:admin", "logs:deliver"
 
 Numbers = tuple[int, int, int]
 

@@ -7,17 +7,10 @@ that all of them keep, `listen` the ways to be reached.
 
 from __future__ import annotations
 
+from dewey_logs.dialogue import ADMIN, DELIVER, READ, SCOPES, WRITE
 from dewey_logs.tools.answer import answer, written
 from dewey_logs.tools.arguments import FILTER, filtered
-from dewey_logs.tools.caller import (
-    ADMIN,
-    DELIVER,
-    READ,
-    SCOPES,
-    WRITE,
-    caller,
-    calls_trace_id,
-)
+from dewey_logs.tools.caller import caller, calls_trace_id
 from dewey_logs.tools.calls import current
 from dewey_logs.tools.clear import offer_clear
 from dewey_logs.tools.compare import (

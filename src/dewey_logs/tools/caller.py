@@ -18,8 +18,8 @@ from typing import NamedTuple
 from mcp.types import ToolAnnotations
 from opentelemetry import trace
 
-READ, WRITE, ADMIN, DELIVER = "logs:read", "logs:write", "logs:admin", "logs:deliver"
-SCOPES = (READ, WRITE, ADMIN, DELIVER)
+from dewey_logs.dialogue import ADMIN, READ, WRITE
+
 CALLER_KEY = "godot.caller"  # where the gate leaves the caller in an ASGI scope
 MAX_TRACE_CHARS = 128
 

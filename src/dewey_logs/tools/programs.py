@@ -14,12 +14,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent
 from pydantic import Field
 
-from dewey_logs.dialogue import ASK, QUESTIONS, failure_of
+from dewey_logs.dialogue import ASK, DELIVER, QUESTIONS, failure_of
 from dewey_logs.errors import DeweyError, SchemaProblem, Unclassified
 from dewey_logs.levels import LevelChange
 from dewey_logs.rows import Batch, LogRow, WriteResult
 from dewey_logs.tools.answer import failed
-from dewey_logs.tools.caller import DELIVER, MAX_TRACE_CHARS, caller
+from dewey_logs.tools.caller import MAX_TRACE_CHARS, caller
 from dewey_logs.tools.kinds import FOR_PROGRAMS
 from dewey_logs.tools.strict import StrictServer
 from dewey_logs.tools.texts import cut, visible

@@ -20,9 +20,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from dewey_logs.dialogue import DELIVER, WRITE
 from dewey_logs.rows import Batch, LogRow, Source, Window, WriteResult
 from dewey_logs.tools.answer import answer, one_line
-from dewey_logs.tools.caller import DELIVER, WRITE
 from dewey_logs.tools.kinds import WRITES
 from dewey_logs.tools.programs import deliver
 from dewey_logs.tools.strict import StrictServer

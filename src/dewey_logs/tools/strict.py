@@ -29,13 +29,12 @@ from mcp.types import (
 from pydantic import AnyUrl, ValidationError
 from starlette.requests import Request
 
-from dewey_logs.dialogue import failure_of
+from dewey_logs.dialogue import READ, failure_of
 from dewey_logs.errors import SchemaProblem
 from dewey_logs.tools.answer import failed, one_line
 from dewey_logs.tools.caller import (
     CALLER_KEY,
     LOCAL,
-    READ,
     Caller,
     caller,
     needed_scope,

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import msgspec
 
+from dewey_logs.dialogue import SCOPES
 from dewey_logs.settings import WrongSetting
-from dewey_logs.tools.caller import SCOPES
 
 PREFIX = "gdt_"  # lets scanners for leaked secrets find one
 CALLS_PER_S = 200.0  # of one token; twice as many at once

@@ -7,11 +7,9 @@ import anyio.to_thread
 import pytest
 from mcp.types import ToolAnnotations
 
+from dewey_logs.dialogue import ADMIN, READ, WRITE
 from dewey_logs.tools.caller import (
-    ADMIN,
     LOCAL,
-    READ,
-    WRITE,
     Caller,
     caller,
     calls_trace_id,
