@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dewey_logs.store import Store
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dewey_logs.store import Store
 
 REMOTE = ("http://", "https://")
 

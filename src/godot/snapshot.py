@@ -204,16 +204,14 @@ def _waiting_for_the_store(now: StreamSnapshot) -> StreamSnapshot:
 def _totals(settings: Settings, store: Store | None) -> tuple[StoreTotals | None, str | None]:
     if store is None and settings.dewey_url is None:
         return None, "DEWEY_URL is not set and no stack runs here"
-    from dewey_logs import open_store  # here, so that its driver is read while others wait
+    from dewey_logs import store_totals  # here, so that its driver is read while others wait
 
     try:
         if store is not None:
             return store.totals(), None
         assert settings.dewey_url is not None
-        with open_store(
-            settings.dewey_url, reader_url=settings.dewey_reader_url, token=settings.dewey_token
-        ) as own:
-            return own.totals(), None
+        url, reader_url = settings.dewey_url, settings.dewey_reader_url
+        return store_totals(url, reader_url=reader_url, token=settings.dewey_token), None
     except BadAddress:  # a wrong setting is no outage
         raise
     except DeweyError as exc:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import redis
 
 from godot.errors import StreamLost
-from godot.identity import given_id
 from godot.stream.connection import ask, ask_if_allowed
 from godot.stream.ids import END, StreamID
 from godot.stream.replies import entries
@@ -140,6 +139,8 @@ def records(
         return []
     found = ask_if_allowed(client, "EVAL", RECORDS, 1, stream, start, end, PAGE)
     if found is None:
+        from godot.identity import given_id  # here, because a look at counters needs no records
+
         page = entries(ask(client, "XRANGE", stream, start, end, "COUNT", PAGE))
         return [(entry.id, given_id(entry)) for entry in page]
     return [(StreamID.parse(text), raw or None) for text, raw in found]

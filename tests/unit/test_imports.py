@@ -1,0 +1,40 @@
+"""What comes along with an import: a program pays for what it uses, and finds every public name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import clientlib
+import dewey_logs
+
+STATUS = "from godot import findings, snapshot, status; from dewey_logs import store_totals"
+
+
+@pytest.mark.parametrize("package", [clientlib, dewey_logs])
+def test_every_public_name_can_be_had_and_is_kept(package: ModuleType):
+    for name in package.__all__:
+        found = getattr(package, name)
+        assert vars(package)[name] is found, "it is looked for once"
+    with pytest.raises(AttributeError, match="no attribute 'NoSuchName'"):
+        _ = package.NoSuchName
+
+
+def test_a_look_at_the_pipeline_imports_neither_a_sender_nor_what_searches_and_writes():
+    spare = {
+        "clientlib.sender",
+        "clientlib.record",
+        "dewey_logs.filters",
+        "dewey_logs.writer",
+        "psycopg_pool",
+        "prometheus_client",
+        "rich",
+    }
+    program = f"import sys; {STATUS}; print(*sorted({spare} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "\n"
