@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,13 +10,13 @@ import click
 from godot.cli._filters import search_filter, search_options
 from godot.cli._group import Command
 from godot.cli._output import FOUND, note, output_options
+from godot.cli._plan import progress
 from godot.cli._records import Look, RecordWriter, look_options
 
 if TYPE_CHECKING:
     from godot.pages import Answer
 
 LIMIT, MOST = 200, 10_000
-TELL_EVERY_S = 10.0
 
 
 @click.command(
@@ -65,15 +65,13 @@ def query(
     wanted = search_filter(
         **filters, limit=limit or LIMIT, cursor=cursor, order="asc" if asc else "desc"
     )
-    with opened(load()) as store, RecordWriter(output, look) as writer:
+    told = progress(None, "records read") if everything else nullcontext(lambda records: None)
+    with opened(load()) as store, told as advance, RecordWriter(output, look) as writer:
         # the filter's text may have a limit, too
         answer = Answer(store, wanted, None if everything else wanted.limit)
-        told_at = time.monotonic()
         for batch in answer.batches():
             writer.write(batch)
-            if everything and time.monotonic() >= told_at + TELL_EVERY_S:
-                told_at = time.monotonic()
-                note(f"{answer.returned:,} records so far")
+            advance(len(batch))
             if answer.scanned_to is not None and answer.truncated:
                 note(f"read as far as {answer.scanned_to} so far, {answer.returned:,} found")
         writer.about = {
