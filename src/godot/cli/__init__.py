@@ -50,6 +50,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("completion", "godot.cli.completion", "completion", "Complete in a shell.", "OPERATE"),
     Entry("rules", "godot.cli.export", "rules", "Alert rules for Prometheus.", "OPERATE"),
     Entry("dashboards", "godot.cli.export", "dashboards", "Dashboards for Grafana.", "OPERATE"),
+    Entry("bench", "godot.cli.bench", "bench", "Measure what the servers take.", "OPERATE"),
     Entry("version", "godot.cli.operate", "version", "Print versions.", "OPERATE"),
 )
 
