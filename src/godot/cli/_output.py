@@ -41,11 +41,9 @@ Exit codes: OK FAILURE USAGE UNREACHABLE FOUND UNCONFIRMED INTERRUPTED.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import click
 
@@ -58,6 +56,15 @@ from godot.cli._errors import (
     UNREACHABLE,
     USAGE,
     fail,
+)
+from godot.cli._form import (
+    FORMATS,
+    color_option,
+    colour_allowed,
+    decide_colour,
+    default_output,
+    output_options,
+    style,
 )
 from godot.cli._text import cell, json_text, sanitise, width
 
@@ -88,11 +95,8 @@ __all__ = [
     "write_lines",
 ]
 
-FORMATS = ("text", "json", "jsonl", "csv", "plain")
 HELD_LINES = 500  # that a line waits for at most
 HELD_S = 0.1
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def note(message: str) -> None:
@@ -100,93 +104,6 @@ def note(message: str) -> None:
     context = click.get_current_context(silent=True)
     if context is None or not (context.find_root().params.get("quiet")):
         click.echo(message, err=True)
-
-
-def style(text: str, **styles: Any) -> str:
-    """Mark text up for a terminal; what writes it strips the marks where colour is off."""
-    return click.style(text, **styles)
-
-
-# --- colour ---------------------------------------------------------------------------------------
-
-
-def decide_colour(choice: str = "auto", environ: Mapping[str, str] | None = None) -> bool | None:
-    """Return what `ctx.color` has to be: click itself looks at neither NO_COLOR nor FORCE_COLOR."""
-    env = os.environ if environ is None else environ
-    if choice != "auto":
-        return choice == "always"
-    if env.get("NO_COLOR"):
-        return False
-    if env.get("FORCE_COLOR", "0") not in ("", "0", "false"):
-        return True
-    return False if env.get("TERM") == "dumb" else None
-
-
-def colour_allowed() -> bool:
-    """Say whether escape codes may go to stdout."""
-    context = click.get_current_context(silent=True)
-    decided = context.color if context is not None else decide_colour()
-    return sys.stdout.isatty() if decided is None else decided
-
-
-def _set_colour(context: click.Context, _: click.Parameter, choice: str | None) -> None:
-    if choice is not None:
-        context.color = decide_colour(choice)
-
-
-# --- options --------------------------------------------------------------------------------------
-
-
-def color_option(command: _F) -> _F:
-    """Add --color, which beats NO_COLOR and FORCE_COLOR."""
-    return click.option(
-        "--color",
-        type=click.Choice(("auto", "always", "never")),
-        expose_value=False,
-        callback=_set_colour,
-        help="Colour the output; NO_COLOR and FORCE_COLOR are honoured.",
-    )(command)
-
-
-def output_options(command: _F) -> _F:
-    """Add -o/--output, --json and --color; the command receives `output`, already resolved."""
-    short = click.option(
-        "--json",
-        "output",
-        flag_value="json",
-        callback=_resolve,
-        help="The same as -o json.",
-    )
-    named = click.option(
-        "-o",
-        "--output",
-        "output",
-        type=click.Choice(FORMATS),
-        callback=_resolve,
-        help="How to print; default: text on a terminal, plain in a pipe, or GODOT_OUTPUT.",
-    )
-    return color_option(short(named(command)))
-
-
-def _resolve(context: click.Context, _: click.Parameter, given: str | None) -> str:
-    return given or default_output()
-
-
-def default_output(environ: Mapping[str, str] | None = None) -> str:
-    """Return the form of output for this stdout; raise SettingsError for a wrong GODOT_OUTPUT."""
-    wanted = (os.environ if environ is None else environ).get("GODOT_OUTPUT")
-    if not wanted:
-        return "text" if sys.stdout.isatty() else "plain"
-    if wanted not in FORMATS:
-        from godot.errors import SettingsError
-
-        raise SettingsError(
-            f"GODOT_OUTPUT={wanted!r} is not usable: allowed is {', '.join(FORMATS)}"
-        )
-    return wanted
-
-
-# --- data -----------------------------------------------------------------------------------------
 
 
 def write_line(text: str) -> None:
