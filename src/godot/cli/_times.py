@@ -1,4 +1,4 @@
-"""Times and durations as people type them on a command line."""
+"""Times and durations as people type and read them."""
 
 from __future__ import annotations
 
@@ -51,3 +51,9 @@ def moment(name: str, text: str) -> datetime:
     from dewey_logs import parse_time
 
     return parse_time(name, with_zone(text) or "", datetime.now(UTC))
+
+
+def offset(at: datetime) -> str:
+    """Return how far a zone is from UTC, as +01:00."""
+    zone = f"{at:%z}"
+    return f"{zone[:3]}:{zone[3:5]}"

@@ -10,8 +10,8 @@ import click
 
 from godot.cli._filters import search_filter, search_options
 from godot.cli._group import Command
+from godot.cli._lines import STYLES
 from godot.cli._output import cell, emit_rows, note, output_options, style, write_lines
-from godot.cli._records import STYLES
 from godot.cli._table import bar, screen_width, table
 
 if TYPE_CHECKING:

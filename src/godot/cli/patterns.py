@@ -10,6 +10,7 @@ import click
 
 from godot.cli._filters import search_filter, search_options
 from godot.cli._group import Command
+from godot.cli._lines import STYLES
 from godot.cli._output import (
     cell,
     emit_rows,
@@ -19,7 +20,7 @@ from godot.cli._output import (
     style,
     write_lines,
 )
-from godot.cli._records import STYLES, row_of
+from godot.cli._records import row_of
 from godot.cli._table import table
 from godot.cli.count import effort, share, tell_incomplete
 

@@ -9,9 +9,10 @@ import click
 
 from godot.cli._filters import search_filter, search_options
 from godot.cli._group import Command
+from godot.cli._look import Look, look_options
 from godot.cli._output import FOUND, note, output_options
 from godot.cli._plan import progress
-from godot.cli._records import Look, RecordWriter, look_options
+from godot.cli._records import RecordWriter
 
 if TYPE_CHECKING:
     from godot.pages import Answer

@@ -10,6 +10,8 @@ import click
 
 from godot.cli._filters import with_zone
 from godot.cli._group import Command
+from godot.cli._lines import STYLES, TextLines
+from godot.cli._look import PLAIN, Look
 from godot.cli._output import (
     cell,
     emit_document,
@@ -20,7 +22,7 @@ from godot.cli._output import (
     sanitise,
     style,
 )
-from godot.cli._records import PLAIN, STYLES, Look, TextLines, row_of
+from godot.cli._records import row_of
 from godot.cli._table import screen_width
 
 if TYPE_CHECKING:

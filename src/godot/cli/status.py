@@ -24,9 +24,8 @@ from godot.cli._output import (
     style,
     write_line,
 )
-from godot.cli._records import offset
 from godot.cli._table import cut, screen_width
-from godot.cli._times import Span
+from godot.cli._times import Span, offset
 
 if TYPE_CHECKING:
     from godot.findings import Finding

@@ -12,8 +12,9 @@ import click
 
 from godot.cli._filters import filter_options, with_zone
 from godot.cli._group import Command
+from godot.cli._look import Look, exclude_option, kept, look_options
 from godot.cli._output import USAGE, fail, note, output_options
-from godot.cli._records import Look, RecordWriter, exclude_option, kept, look_options
+from godot.cli._records import RecordWriter
 from godot.cli._times import Rate
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from godot.cli._group import Command
+from godot.cli._lines import STYLES, TextLines
+from godot.cli._look import Look, look_options
 from godot.cli._output import (
     emit_rows,
     fail,
@@ -18,7 +20,7 @@ from godot.cli._output import (
     style,
     write_lines,
 )
-from godot.cli._records import STYLES, Look, TextLines, columns_of, look_options, row_of
+from godot.cli._records import columns_of, row_of
 from godot.cli._table import cut, screen_width
 from godot.cli._text import width
 

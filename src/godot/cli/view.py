@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from godot.cli._group import Command
+from godot.cli._look import Look, exclude_option, kept, look_options
 from godot.cli._output import note, output_options
-from godot.cli._records import Look, RecordWriter, exclude_option, kept, look_options
+from godot.cli._records import RecordWriter
 
 if TYPE_CHECKING:
     from dewey_logs import LogRecordView

@@ -9,7 +9,9 @@ import pytest
 
 from dewey_logs import BadFilter, LogRecordView
 from godot.cli._filters import with_zone
-from godot.cli._records import PLAIN, Look, TextLines, columns_of, row_of
+from godot.cli._lines import TextLines
+from godot.cli._look import PLAIN, Look
+from godot.cli._records import columns_of, row_of
 from godot.cli._times import moment
 
 
