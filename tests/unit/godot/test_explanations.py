@@ -13,7 +13,7 @@ SRC = Path(godot.__file__).parents[1]
 SAID = {
     code: path.relative_to(SRC).as_posix()
     for path in SRC.rglob("*.py")
-    if path.name != "explanations.py"
+    if "explanations" not in path.parts
     for code in re.findall(r"GD-\d{4}", path.read_text("utf-8"))
 }
 
