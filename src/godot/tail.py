@@ -11,8 +11,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TypeAlias
 
 import msgspec
@@ -72,7 +73,9 @@ class Tail:
         if not last:
             return []
         start = ZERO if self._store is None else unsettled_from(snapshot.take(self._settings))
-        unsettled = self._views(self._between(start, self._follower.position))
+        unsettled = chain.from_iterable(
+            map(self._views, self._between(start, self._follower.position))
+        )
         found = {uuid.UUID(record.id).bytes: record for record in deque(unsettled, last)}
         if self._store is not None:
             stored = newest(self._store, self._wanted, self._keep)
@@ -100,12 +103,10 @@ class Tail:
             del self._shown[next(iter(self._shown))]
         return True
 
-    def _views(self, entries: Iterable[Entry], *, new: bool = False) -> Iterator[LogRecordView]:
+    def _views(self, entries: Sequence[Entry], *, new: bool = False) -> Iterator[LogRecordView]:
         """Yield the records among entries that are wanted, and if `new` only those not shown."""
-        for entry in entries:
-            if entry.trimmed:
-                continue
-            row = self._decoder.decode(entry)
+        there = [entry for entry in entries if not entry.trimmed]
+        for row in self._decoder.decode_all(there, [1] * len(there)):
             if not isinstance(row, LogRow):
                 self.undecodable += 1
             elif self._fits(row) and (not new or self._remember(row.id)):
@@ -113,14 +114,14 @@ class Tail:
                 if self._keep is None or self._keep(view):
                     yield view
 
-    def _between(self, start: StreamID, end: StreamID) -> Iterator[Entry]:
+    def _between(self, start: StreamID, end: StreamID) -> Iterator[list[Entry]]:
         """Read the entries after `start`, up to and with `end`, a page at a time."""
         with Follower(self._settings, after=start) as earlier:
             while earlier.position < end:
                 entries = earlier.read(1, PAGE)
                 if not entries:
                     return
-                yield from (entry for entry in entries if entry.id <= end)
+                yield [entry for entry in entries if entry.id <= end]
 
     def close(self) -> None:
         self._follower.close()
