@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import redis
 from redis.backoff import NoBackoff
@@ -19,6 +19,8 @@ from redis.retry import Retry
 
 from godot.errors import GodotError, StreamFull, StreamLost, StreamUnavailable
 from godot.settings import Settings
+
+Command: TypeAlias = tuple[str | bytes | int, ...]
 
 ANSWER_TIMEOUT_S = 5.0
 RAW_REPLIES = ("XREADGROUP", "XREAD", "XAUTOCLAIM", "XRANGE", "XREVRANGE", "XCLAIM", "XPENDING")
@@ -97,12 +99,39 @@ def ask_if_allowed(client: redis.Redis, *command: str | bytes | int) -> Any:
     with translated(client):
         try:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's own
-        except redis.exceptions.NoPermissionError:
-            return None
         except redis.ResponseError as exc:
-            if not str(exc).startswith("unknown command"):
+            if not _forbidden(exc):
                 raise
             return None
+
+
+def ask_together(client: redis.Redis, *commands: Command) -> list[Any]:
+    """Send commands in one round trip and return their raw replies; other errors are Godot's.
+
+    In place of a reply stands None where this user may not send the command, or nobody may, and
+    StreamLost where what it asks about is gone.
+    """
+    pipe = client.pipeline(transaction=False)
+    for command in commands:
+        pipe.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's own
+    with translated(client):
+        return [_reply(found) for found in pipe.execute(raise_on_error=False)]
+
+
+def _reply(found: Any) -> Any:
+    if not isinstance(found, redis.RedisError):
+        return found
+    if isinstance(found, redis.ResponseError):
+        if _forbidden(found):
+            return None
+        if str(found).startswith(LOST):
+            return StreamLost(str(found))
+    raise found
+
+
+def _forbidden(exc: redis.ResponseError) -> bool:
+    refused = isinstance(exc, redis.exceptions.NoPermissionError)
+    return refused or str(exc).startswith("unknown command")
 
 
 def told(client: redis.Redis, section: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import redis
 
 from godot.errors import StreamLost
-from godot.stream.connection import ask, ask_if_allowed
+from godot.stream.connection import Command, ask, ask_if_allowed
 from godot.stream.ids import END, StreamID
 from godot.stream.replies import entries
 
@@ -89,7 +89,7 @@ class Counters(NamedTuple):
 def counters(client: redis.Redis, stream: str) -> Counters | None:
     """Return a stream's counters, None without a stream."""
     try:
-        told = ask_if_allowed(client, "EVAL", COUNTERS, 1, stream)
+        told = ask_if_allowed(client, *counting(stream))
         if told is None:
             info = ask(client, "XINFO", "STREAM", stream)
             edges = [entry and entry[0] for entry in (info[b"first-entry"], info[b"last-entry"])]
@@ -97,6 +97,11 @@ def counters(client: redis.Redis, stream: str) -> Counters | None:
     except StreamLost:
         return None
     return counters_of(told)
+
+
+def counting(stream: str) -> Command:
+    """Return the command whose reply `counters_of` reads."""
+    return ("EVAL", COUNTERS, 1, stream)
 
 
 def counters_of(told: Sequence[Any]) -> Counters:

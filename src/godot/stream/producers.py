@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import redis
 
-from godot.stream.connection import ask
+from godot.stream.connection import Command, ask
 from godot.stream.keys import producers_key
 
 FORGET = """
@@ -48,7 +48,16 @@ def is_named(field: str, text: str) -> bool:
 
 def read(client: redis.Redis, stream: str) -> tuple[list[ProducerInfo], int]:
     """Return the announcements, and how many could not be understood."""
-    raw: dict[bytes, bytes] = ask(client, "HGETALL", producers_key(stream))
+    return understood(ask(client, *reading(stream)))
+
+
+def reading(stream: str) -> Command:
+    """Return the command whose reply `understood` reads."""
+    return ("HGETALL", producers_key(stream))
+
+
+def understood(raw: Mapping[bytes, bytes]) -> tuple[list[ProducerInfo], int]:
+    """Return the announcements in a reply, and how many could not be understood."""
     found, odd = [], 0
     for name, value in raw.items():
         try:

@@ -18,10 +18,10 @@ from godot.errors import StreamLost
 from godot.settings import Settings
 from godot.stream import producers
 from godot.stream.behaviour import Mark, State
-from godot.stream.connection import ask, ask_if_allowed, close, connect, told, translated
+from godot.stream.connection import ask, ask_together, close, connect
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
-from godot.stream.outline import Counters, counters, entry_ids
+from godot.stream.outline import Counters, counters, counters_of, counting, entry_ids
 from godot.stream.producers import ProducerInfo
 from godot.stream.rate import Reading
 
@@ -163,12 +163,23 @@ def take(
 
 def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -> StreamSnapshot:
     key = stream_key(settings.stream)
-    with translated(client):
-        seconds, micros = client.time()
+    seconds, micros = ask(client, "TIME")
     now_ms = int(seconds) * 1000 + int(micros) // 1000
-    server, memory = told(client, "server"), told(client, "memory")
-    stream = counters(client, key)
-    groups = list(_groups(settings, client, key, stream, now_ms))
+    server, memory, told, listed, size, announced = ask_together(
+        client,
+        ("INFO", "server"),
+        ("INFO", "memory"),
+        counting(key),
+        ("XINFO", "GROUPS", key),
+        ("MEMORY", "USAGE", key),
+        producers.reading(key),
+    )
+    if listed is None:  # asked alone, it says what is refused
+        listed = ask(client, "XINFO", "GROUPS", key)
+    if announced is None:
+        announced = ask(client, *producers.reading(key))
+    stream = _counters(client, key, told)
+    groups = [] if stream is None else list(_groups(settings, client, key, stream, listed, now_ms))
     ours = next((group for group in groups if group.name == settings.group), None)
     if ours is None:  # it begins at the stream's beginning, whoever makes it
         since = None if stream is None else _first_after(client, key, None)
@@ -183,27 +194,36 @@ def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -
         added=stream.added if stream else 0,
         first_id=stream and stream.first,
         last_id=stream and stream.last,
-        bytes=ask_if_allowed(client, "MEMORY", "USAGE", key) if stream else None,
+        bytes=size if stream else None,
         group=ours,
         others=tuple(group for group in groups if group is not ours),
-        memory_bytes=memory.get("used_memory"),
-        memory_limit_bytes=memory.get("maxmemory"),
-        server_version=version(server),
-        producers=tuple(producers.read(client, key)[0]),
+        memory_bytes=memory and memory.get("used_memory"),
+        memory_limit_bytes=memory and memory.get("maxmemory"),
+        server_version=server and version(server),
+        producers=tuple(producers.understood(announced)[0]),
     )
 
 
+def _counters(client: redis.Redis, key: str, told: Any) -> Counters | None:
+    """Read what was told of the stream; ask in the other way where no script may be run."""
+    if told is None:
+        return counters(client, key)
+    return None if isinstance(told, StreamLost) else counters_of(told)
+
+
 def _groups(
-    settings: Settings, client: redis.Redis, key: str, stream: Counters | None, now_ms: int
+    settings: Settings,
+    client: redis.Redis,
+    key: str,
+    stream: Counters,
+    listed: Any,
+    now_ms: int,
 ) -> Iterator[Group]:
     """Yield the groups there are; one that goes away meanwhile is not there."""
-    if stream is None:
-        return
     patient_ms = max(settings.reclaim_idle_ms, IDLE_WORKER_MS)
-    with suppress(StreamLost):
-        for told_of in ask(client, "XINFO", "GROUPS", key):
-            with suppress(StreamLost):
-                yield _group(client, key, stream, told_of, now_ms, patient_ms)
+    for told_of in () if isinstance(listed, StreamLost) else listed:
+        with suppress(StreamLost):
+            yield _group(client, key, stream, told_of, now_ms, patient_ms)
 
 
 def _group(
