@@ -64,7 +64,7 @@ class Trial:
             settings, stream=self.stream, group="bench", maxlen=max(settings.maxlen, 2 * records)
         )
         self._traces = [uuid.uuid4().hex for _ in range(1 + records // RECORDS_A_TRACE)]
-        self._begun: set[str] = set()
+        self._appending = self._storing = False
 
     @property
     def steps(self) -> int:
@@ -102,7 +102,7 @@ class Trial:
                 made[at : at + PORTION] for at in range(ALONE, len(made), PORTION)
             ],
         }
-        self._begun.add("stream")
+        self._appending = True
         with Appender(self._settings) as appender:
             for what, parts in portions.items():
                 seconds = []
@@ -145,7 +145,7 @@ class Trial:
         )
         client = connect(self._settings)
         consumer = Consumer(client, self.stream, self._settings.group, "bench")
-        self._begun.add("records")
+        self._storing = True
         try:
             consumer.ensure_group()
             with pipeline(self._settings, consumer, self._store, Tally()) as settling:
@@ -166,15 +166,15 @@ class Trial:
             close(client)
 
     def _questions(self) -> dict[str, Question]:
-        ask = self._store
+        store = self._store
         return {
-            "find the newest 100": lambda _: ask.query(LogFilter(limit=100)),
-            "find 100 of a component": lambda _: ask.query(
+            "find the newest 100": lambda _: store.query(LogFilter(limit=100)),
+            "find 100 of a component": lambda _: store.query(
                 LogFilter(component=(self.component,), limit=100)
             ),
-            "find a word of one record": lambda n: ask.query(LogFilter(search=self._word(n))),
-            "find a trace": lambda n: ask.trace(self._traces[n]),
-            "count an hour by minute": lambda _: ask.histogram(LogFilter(since="1h"), "1m"),
+            "find a word of one record": lambda n: store.query(LogFilter(search=self._word(n))),
+            "find a trace": lambda n: store.trace(self._traces[n]),
+            "count an hour by minute": lambda _: store.histogram(LogFilter(since="1h"), "1m"),
         }
 
     def _found(self, advance: Callable[[int], None]) -> Iterator[Figure]:
@@ -192,7 +192,7 @@ class Trial:
             yield _figure(what, seconds, ASKED, incomplete)
 
     def _removed(self, advance: Callable[[int], None], asked_by: str) -> Iterator[Figure]:
-        if "stream" in self._begun:
+        if self._appending:
             client = connect(self._settings)
             try:
                 ask(client, "DEL", self.stream)
@@ -200,7 +200,7 @@ class Trial:
                 self.left.append(f"entries ({exc}): redis-cli DEL {self.stream}")
             finally:
                 close(client)
-        if "records" in self._begun:
+        if self._storing:
             began = time.perf_counter()
             mine = LogFilter(component=(self.component,))
             try:

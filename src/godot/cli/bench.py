@@ -54,8 +54,12 @@ def bench(context: click.Context, records: int, yes: bool, no_input: bool, outpu
             "the log keeps a record of their removal, as of any clear",
         ]
         confirmed(about, lines, yes=yes, no_input=no_input, output=output, schema=SCHEMA)
-        with progress(trial.steps, "measuring") as advance:
-            figures = trial.run(advance, myself("godot bench"))
+        try:
+            with progress(trial.steps, "measuring") as advance:
+                figures = trial.run(advance, myself("godot bench"))
+        finally:
+            for what in trial.left:
+                note(f"not removed: {sanitise(what)}")
     emit_rows(
         [(_text if output == "text" else _row)(one) for one in figures],
         ON_A_SCREEN if output == "text" else COLUMNS,
@@ -68,8 +72,6 @@ def bench(context: click.Context, records: int, yes: bool, no_input: bool, outpu
     for one in figures:
         if one.incomplete:
             note(f"{one.what}: {one.incomplete} of {one.times} answers were cut by the time limit")
-    for what in trial.left:
-        note(f"not removed: {sanitise(what)}")
     if trial.left:
         context.exit(FAILURE)
 
