@@ -140,8 +140,8 @@ class Trial:
         size, most = self._settings.batch_size, self._settings.batch_max
         small = min(SMALL_BATCHES * size, self.records // 2)
         parts = (
-            (f"store, {size:,} at a time", small, size),
-            (f"store a backlog, {most:,} at a time", self.records - small, most),
+            (f"store, {size:,} at a time", small, size, False),
+            (f"store a backlog, {most:,} at a time", self.records - small, most, True),
         )
         client = connect(self._settings)
         consumer = Consumer(client, self.stream, self._settings.group, "bench")
@@ -149,7 +149,7 @@ class Trial:
         try:
             consumer.ensure_group()
             with pipeline(self._settings, consumer, self._store, Tally()) as settling:
-                for what, total, count in parts:
+                for what, total, count, backlog in parts:
                     seconds, done = [], 0
                     while done < total:
                         began = time.perf_counter()
@@ -157,8 +157,7 @@ class Trial:
                         if not entries:
                             raise GodotError(f"{self.stream} lost entries: was it deleted?")
                         done += len(entries)
-                        defer = count == most and done < total
-                        settling.settle([Read(entries)], defer=defer)
+                        settling.settle([Read(entries)], defer=backlog and done < total)
                         seconds.append(time.perf_counter() - began)
                         advance(len(entries))
                     yield _figure(what, seconds, total)
