@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -47,7 +47,11 @@ def bench(context: click.Context, records: int, yes: bool, no_input: bool, outpu
     with opened(settings) as store:
         trial = Trial(settings, store, records)
         trial.check()
-        about = {"records": records, "stream": trial.stream, "component": trial.component}
+        about: dict[str, Any] = {
+            "records": records,
+            "stream": trial.stream,
+            "component": trial.component,
+        }
         lines = [
             f"{records:,} records through {sanitise(trial.stream)} into the log, and out again",
             f"until then queries find them, as component {trial.component}",

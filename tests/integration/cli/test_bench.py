@@ -27,6 +27,7 @@ def left(settings):
                 "SELECT (SELECT count(*) FROM logs WHERE component LIKE 'bench-%'),"
                 " (SELECT coalesce(sum(n), 0) FROM logs_rollup WHERE component LIKE 'bench-%')"
             ).fetchone()
+        assert found is not None
         return len(keys), *map(int, found)
 
     return look
@@ -58,10 +59,14 @@ def test_every_question_finds_what_it_asks_for(here, monkeypatch):
     questions = Trial._questions
 
     def kept(trial):
-        def keeping(ask):
-            return lambda n: found.append((n, answer := ask(n))) or answer
+        def keeping(question):
+            def asking(n):
+                found.append((n, question(n)))
+                return found[-1][1]
 
-        return {what: keeping(ask) for what, ask in questions(trial).items()}
+            return asking
+
+        return {what: keeping(question) for what, question in questions(trial).items()}
 
     monkeypatch.setattr(Trial, "_questions", kept)
     assert here(*ARGUMENTS).returncode == 0
