@@ -118,7 +118,10 @@ def pieces(descriptor: int) -> Iterator[Piece]:
     with os.fdopen(descriptor, "rb", 1 << 16) as file:
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             kind, channel, at_ns, size = _HEAD.unpack(head)
-            yield Piece(Kind(kind), channel, at_ns, file.read(size))  # the last may be cut short
+            payload = file.read(size)
+            if len(payload) < size and kind in (Kind.ABOUT, Kind.LOST):
+                return  # the writer died over it; of bytes that passed the beginning counts
+            yield Piece(Kind(kind), channel, at_ns, payload)
 
 
 def lost(piece: Piece) -> tuple[Kind, int]:

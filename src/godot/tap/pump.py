@@ -51,4 +51,9 @@ def _readable(source: int, sink: int) -> bool:
 def _write(sink: int, chunk: bytes) -> None:
     rest = memoryview(chunk)
     while rest:
-        rest = rest[os.write(sink, rest) :]
+        try:
+            rest = rest[os.write(sink, rest) :]
+        except BlockingIOError:  # another process that has this pipe, too, made it so
+            poller = select.poll()
+            poller.register(sink, select.POLLOUT)
+            poller.poll()

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from godot.tap.feed import Kind
 from godot.tap.pump import pump
@@ -31,6 +31,14 @@ _PASSED_ON = {
     *(signal.SIGUSR1, signal.SIGUSR2),
 }
 _PR_SET_PDEATHSIG = 1
+
+
+class _Passing(NamedTuple):
+    """One direction, and its thread."""
+
+    source: int
+    sink: int
+    thread: threading.Thread
 
 
 def run(
@@ -55,13 +63,13 @@ def run(
     assert server.stdout is not None
     assert server.stderr is not None
     put = recorder.feed.put
-    to_client = _thread(server.stdout.fileno(), 1, partial(put, Kind.TO_CLIENT))
-    to_stderr = _thread(server.stderr.fileno(), os.dup(2), partial(put, Kind.STDERR))
+    to_client = _pass(server.stdout.fileno(), 1, partial(put, Kind.TO_CLIENT))
+    to_stderr = _pass(server.stderr.fileno(), os.dup(2), partial(put, Kind.STDERR))
     if server.stdin is not None:
-        _thread(0, server.stdin.fileno(), partial(put, Kind.TO_SERVER), change)
+        _pass(0, server.stdin.fileno(), partial(put, Kind.TO_SERVER), change)
     status = _ended(server.pid)
-    _drain(to_client, server.stdout.fileno())
-    _drain(to_stderr, server.stderr.fileno())
+    _drain(to_client)
+    _drain(to_stderr)
     put(Kind.ABOUT, f'{{"exit_status": {os.waitstatus_to_exitcode(status)}}}'.encode())
     recorder.finish()
     _end_like(status)
@@ -87,26 +95,32 @@ def _start(
     )
 
 
-def _thread(
+def _pass(
     source: int,
     sink: int,
     note: Callable[[bytes], None],
     change: Callable[[bytes], bytes] | None = None,
-) -> threading.Thread:
+) -> _Passing:
     thread = threading.Thread(target=pump, args=(source, sink, note, change), daemon=True)
     thread.start()
-    return thread
+    return _Passing(source, sink, thread)
 
 
-def _drain(passing: threading.Thread, source: int) -> None:
+def _drain(passing: _Passing) -> None:
     """Wait until everything a dead server said has passed, however busy the machine is."""
     deadline = time.monotonic() + DRAIN_S
-    poller = select.poll()
-    poller.register(source, select.POLLIN)
-    while passing.is_alive() and time.monotonic() < deadline:
-        passing.join(IDLE_S)
-        if not poller.poll(0):  # neither bytes nor an end: its children hold it open
+    while passing.thread.is_alive() and time.monotonic() < deadline:
+        passing.thread.join(IDLE_S)
+        # neither bytes nor an end, nor any that wait for the client: its children hold it open
+        if not _is(passing.source, select.POLLIN) and _is(passing.sink, select.POLLOUT):
             return
+
+
+def _is(descriptor: int, ready: int) -> bool:
+    """Say whether a descriptor can be read or written, or is closed."""
+    poller = select.poll()
+    poller.register(descriptor, ready)
+    return bool(poller.poll(0))
 
 
 def _ended(pid: int) -> int:

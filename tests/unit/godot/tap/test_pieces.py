@@ -10,11 +10,13 @@ import pytest
 from clientlib import Redactor
 from godot.tap import feed as feeding
 from godot.tap import lines as cutting
+from godot.tap import stdio
 from godot.tap.feed import Feed, Kind, lost, pieces
 from godot.tap.jsonrpc import Form, read
 from godot.tap.lines import Lines
 from godot.tap.naming import name_of
 from godot.tap.pairing import Link, Pairing, Place
+from godot.tap.pump import READ_BYTES, pump
 from godot.tap.recorder import without_secrets
 
 TRACE = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
@@ -216,6 +218,62 @@ def test_a_reader_that_is_gone_ends_the_recording_only():
     feed.put(Kind.STDERR, b"x")
     feed.close(10)
     assert feed._held == 0
+
+
+def test_what_a_killed_writer_left_half_written_counts_as_far_as_it_can_be_read():
+    head = feeding._HEAD
+    for kind, payload in ((Kind.STDERR, b"abc"), (Kind.ABOUT, b'{"ended"'), (Kind.LOST, b"\1")):
+        reading, writing = os.pipe()
+        os.write(writing, head.pack(kind, 0, 0, 100) + payload)
+        os.close(writing)
+        assert [piece.payload for piece in pieces(reading)] == [payload] * (kind is Kind.STDERR)
+
+
+def test_a_pipe_that_somebody_made_non_blocking_is_waited_for():
+    (source, written), (read, sink) = os.pipe(), os.pipe()
+    os.set_blocking(sink, False)
+    sent = os.urandom(1 << 20)
+    noted: list[bytes] = []
+    passing = threading.Thread(target=pump, args=(source, sink, noted.append))
+    passing.start()
+
+    def write() -> None:
+        with os.fdopen(written, "wb") as file:
+            file.write(sent)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    while len(noted) * READ_BYTES < len(sent) // 8:  # the pipe is full: nobody has read
+        pass
+    with os.fdopen(read, "rb") as file:
+        assert file.read() == sent
+    for thread in (writing, passing):
+        thread.join(10)
+    assert b"".join(noted) == sent
+
+
+def test_what_a_dead_server_said_waits_for_its_client_though_a_child_holds_the_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(stdio, "IDLE_S", 0.01)
+    (source, held), (read, sink) = os.pipe(), os.pipe()
+    os.write(sink, bytes(65_536))  # it is full
+    noted: list[bytes] = []
+    passing = stdio._pass(source, sink, noted.append)
+    os.write(held, b"last words")
+    while not noted:
+        pass
+    draining = threading.Thread(target=stdio._drain, args=(passing,))
+    draining.start()
+    draining.join(0.1)
+    assert draining.is_alive()
+    assert os.read(read, 65_536) == bytes(65_536)
+    draining.join(10)
+    assert not draining.is_alive()  # though the pipe may still bring something
+    assert os.read(read, 65_536) == b"last words"
+    os.close(held)
+    passing.thread.join(10)
+    os.close(read)
 
 
 @pytest.mark.parametrize(
