@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -32,6 +32,7 @@ class Message(msgspec.Struct, frozen=True):
     version: str | None = None
     is_error: bool = False
     batch: bool = False
+    reused: bool = False
     body: object = None
 
     @property
@@ -94,6 +95,16 @@ class Capture(msgspec.Struct):
     stderr: dict[str, int] = {}  # lines by level
     lost_bytes: int = 0  # that passed unrecorded
 
+    def unkept(self, method: str) -> int:
+        """Return how many results to a method were too large to be kept."""
+        answers = [each.answer for each in self.exchanges if each.request.method == method]
+        return sum(
+            answer is not None
+            and answer.kind == "response"
+            and not isinstance(answer.body, Mapping)
+            for answer in answers
+        )
+
     def last_results(self, method: str) -> list[Message]:
         """Return the newest answers to a method that are results: all pages of a list."""
         found: list[Message] = []
@@ -122,15 +133,23 @@ def _capture(component: str, records: list[LogRecordView]) -> Capture:
         started[run] = min(started.get(run, record.created_at), record.created_at)
     capture.runs = len(started)
     records.sort(key=lambda record: (started[str(_tap(record)["run"])], _number(record)))
+    parts: dict[tuple[str, object], list[Mapping[str, object]]] = {}
+    for record in records:
+        data = _object(record.data)
+        if data.get("kind") == "part":
+            about = (str(_tap(record)["run"]), data.get("part_of"))
+            parts.setdefault(about, []).append(_object(data.get("part")))
     by_number: dict[tuple[str, int], Exchange] = {}
     agreed: dict[str, str] = {}  # the version of each run's newest handshake
     for record in records:
         data = _object(record.data)
         direction = data.get("direction")
+        if data.get("kind") == "part":
+            continue
         if direction == "stderr":
             capture.stderr[record.level] = capture.stderr.get(record.level, 0) + 1
         elif direction in ("to_server", "to_client"):
-            message = _message(record)
+            message = _message(record, parts)
             request = by_number.get((message.run, message.of)) if message.of is not None else None
             message = _with_version(message, request, agreed)
             capture.messages.append(message)
@@ -198,15 +217,32 @@ def _with_version(message: Message, request: Exchange | None, agreed: dict[str, 
     return msgspec.structs.replace(message, version=version)
 
 
-def _message(record: LogRecordView) -> Message:
+def _whole(data: Mapping[str, object], parts: Sequence[Mapping[str, object]]) -> object:
+    """Return a message as it passed, or its beginning where it was not kept."""
+    if not data.get("parts"):
+        return data.get("message", data.get("head"))
+    if len(parts) != data["parts"]:
+        return None  # some are not stored
+    body = _object(data.get("message"))
+    lists: dict[str, list[object]] = {}
+    for part in parts:
+        for name, items in part.items():
+            lists.setdefault(name, []).extend(items if isinstance(items, list) else [])
+    return {**body, "result": {**_object(body.get("result")), **lists}}
+
+
+def _message(
+    record: LogRecordView, parts: Mapping[tuple[str, object], Sequence[Mapping[str, object]]]
+) -> Message:
     data = _object(record.data)
     text = {name: _text(data.get(name)) for name in ("method", "tool", "version")}
     of, duration_ms = data.get("of"), data.get("duration_ms")
+    run, number = str(_tap(record)["run"]), _number(record)
     return Message(
         record.created_at,
         record.trace_id,
-        str(_tap(record)["run"]),
-        _number(record),
+        run,
+        number,
         str(data.get("direction")),
         str(data.get("kind")),
         id=data.get("id"),
@@ -214,7 +250,8 @@ def _message(record: LogRecordView) -> Message:
         duration_ms=float(duration_ms) if isinstance(duration_ms, int | float) else None,
         is_error=data.get("is_error") is True,
         batch=data.get("batch") is True,
-        body=data.get("message", data.get("head")),
+        reused=data.get("reused") is True,
+        body=_whole(data, parts.get((run, number), ())),
         **text,
     )
 

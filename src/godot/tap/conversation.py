@@ -8,10 +8,13 @@
           of         the `n` of the request that it answers, cancels, or reports progress of
           duration_ms                  of an answer, since its request passed
           unasked    true for an answer to nothing, and for what speaks of no open request
+          reused     true for a request with the id of one that is still open
           is_error   true for a result that says so
           version    of the protocol, where the headers say it
           batch      true for one of several in a list
           message    the message itself; `head`, its beginning, where it is too large to keep
+          parts      how many records follow with the items of a large list
+          part, part_of                such items (kind part), the `n` of the message they are from
           asked, answered              of an HTTP exchange (direction http): status and headers,
                                        `left` when it was the client who ended it
           open       the `n` of requests in it that were not answered by its end
@@ -134,6 +137,10 @@ class Conversation:
                 data["version"] = exchange.version
             title = f"{found.form} {data.get('method') or ''}".rstrip()
             self._log(at_ns, Level.TRACE, title, data, link.trace_id)
+            about = {"direction": DIRECTIONS[kind], "kind": "part", "part_of": self._count}
+            for part in found.parts:
+                told = {**about, "part": part}
+                self._log(at_ns, Level.TRACE, f"part of {title}", told, link.trace_id)
 
     def _stderr_line(self, at_ns: int, line: Line) -> None:
         read_line = self._stderr.parse(line.text.decode("utf-8", "replace"))
@@ -179,12 +186,9 @@ def _told(
     if progress is not None:
         yield "progress", progress
     yield "bytes", line.size
-    if not line.whole:
-        yield "incomplete", True
-    if found.batch:
-        yield "batch", True
-    if found.is_error:
-        yield "is_error", True
+    marks = {"batch": found.batch, "is_error": found.is_error, "reused": link.reused}
+    marks["incomplete"] = not line.whole
+    yield from ((name, True) for name, is_so in marks.items() if is_so)
     is_answer = found.form in (Form.RESPONSE, Form.ERROR)
     if asked:
         yield "of", asked.number
@@ -192,5 +196,6 @@ def _told(
             yield "duration_ms", round((at_ns - asked.at_ns) / 1e6, 3)
     elif is_answer or found.method in OF_REQUESTS:
         yield "unasked", True
-    is_head = isinstance(found.shown, str) and line.size > len(found.shown.encode())
-    yield ("head" if is_head else "message"), found.shown
+    if found.parts:
+        yield "parts", len(found.parts)
+    yield ("head" if found.is_head else "message"), found.shown

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 _FREE = {"properties", "patternProperties", "$defs", "definitions", "_meta", "experimental"}
-MASK = "[REDACTED]"
+WITHHELD = ("[REDACTED]", "[TOO DEEP]")  # what stands in a record for a value that it does not keep
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ def _shape(value: object) -> dict[tuple[str, ...], _Place]:
 def _walk(value: object, path: tuple[str, ...], places: dict[tuple[str, ...], _Place]) -> None:
     place = places.setdefault(path, _Place())
     place.count += 1
-    if value == MASK:
+    if value in WITHHELD:
         return
     place.types.add(_type(value))
     if isinstance(value, Mapping):

@@ -7,6 +7,7 @@ and its cancellation could not be found together otherwise.
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -45,21 +46,26 @@ class Asked(NamedTuple):
 
 
 class Link(NamedTuple):
-    """What a message belongs to; `asked` is the request that it answers or speaks of."""
+    """What a message belongs to; `asked` is the request that it answers or speaks of.
+
+    A request is `reused` when its id is that of another one that is still open.
+    """
 
     trace_id: str | None
     asked: Asked | None = None
+    reused: bool = False
 
 
 class Pairing:
-    """The open requests of both directions; ids are told apart by type, as JSON-RPC does."""
+    """The open requests of both directions; ids are told apart by type, as JSON-RPC does.
+
+    Requests with one id, as a relay makes them that hands on those of two clients, are taken to be
+    answered in the order in which they were asked.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[_Key, Asked] = {}
-
-    @property
-    def unanswered(self) -> int:
-        return len(self._open)
+        self._open: dict[_Key, deque[Asked]] = {}
+        self.unanswered = 0
 
     def link(
         self,
@@ -77,41 +83,54 @@ class Pairing:
         """
         if message.form is Form.REQUEST:
             asked = _asked(message, at_ns, number, given)
-            if len(self._open) >= MAX_OPEN:
-                del self._open[next(iter(self._open))]
-            self._open[direction, place, repr(message.id)] = asked
-            return Link(asked.trace_id)
+            if self.unanswered >= MAX_OPEN:
+                self._answered(next(iter(self._open)))
+            waiting = self._open.setdefault((direction, place, _named(message.id)), deque())
+            waiting.append(asked)
+            self.unanswered += 1
+            return Link(asked.trace_id, reused=len(waiting) > 1)
         if message.form in (Form.RESPONSE, Form.ERROR):
-            way, named = _OTHER_WAY[direction], repr(message.id)
+            way, named = _OTHER_WAY[direction], _named(message.id)
             key: _Key | None = (way, place, named)
             if key not in self._open:
                 key = self._nearest(place, lambda key, _: key[0] == way and key[2] == named)
             if key is None and message.id is None and place.channel:  # refused before it was read
                 key = next((key for key in self._open if key[:2] == (way, place)), None)
-            found = None if key is None else self._open.pop(key)
+            found = None if key is None else self._answered(key)
         else:
             key = self._spoken_of(direction, place, message)
-            found = None if key is None else self._open[key]
+            found = None if key is None else self._open[key][-1]
         return Link(trace_id_from(message.meta) or (found.trace_id if found else given), found)
 
     def open_in(self, channel: int) -> list[Asked]:
         """Return what the client asked in an HTTP exchange and was not answered so far."""
         return [
             asked
-            for (way, place, _), asked in self._open.items()
+            for (way, place, _), waiting in self._open.items()
             if way is Kind.TO_SERVER and place.channel == channel
+            for asked in waiting
         ]
+
+    def _answered(self, key: _Key) -> Asked:
+        waiting = self._open[key]
+        asked = waiting.popleft()
+        self.unanswered -= 1
+        if not waiting:
+            del self._open[key]
+        return asked
 
     def _spoken_of(self, direction: Kind, place: Place, message: Envelope) -> _Key | None:
         """Return the request that a notification speaks of, by its id or progress."""
         cancelled = message.params.get("requestId")
         progress = message.params.get("progressToken")
         if cancelled is not None:
-            named = repr(cancelled)
+            named = _named(cancelled)
             return self._nearest(place, lambda key, _: key[0] == direction and key[2] == named)
         if progress is not None:
+            named = _named(progress)
             return self._nearest(
-                place, lambda key, asked: key[0] != direction and _same(asked.progress, progress)
+                place,
+                lambda key, asked: key[0] != direction and _named(asked.progress) == named,
             )
         return None
 
@@ -120,7 +139,7 @@ class Pairing:
 
         Of another session none is meant; without sessions it is the newest of all.
         """
-        found = [key for key, asked in self._open.items() if fits(key, asked)]
+        found = [key for key, waiting in self._open.items() if fits(key, waiting[-1])]
         for key in reversed(found):
             if key[1].channel == place.channel:
                 return key
@@ -143,6 +162,8 @@ def _asked(message: Envelope, at_ns: int, number: int, given: str | None) -> Ask
     )
 
 
-def _same(one: object, other: object) -> bool:
-    """Say whether two tokens are one: `1` and `"1"` are two, and so are `1` and `true`."""
-    return type(one) is type(other) and one == other
+def _named(token: object) -> str:
+    """Return an id so that equal ones are equal: `1` and `1.0` are, `1`, `"1"` and `true` not."""
+    if isinstance(token, float) and token.is_integer():
+        token = int(token)
+    return repr(token)

@@ -5,8 +5,9 @@ each takes and answers. The SDK has two sets of shapes, 2025-11-25's for every v
 and 2026-07-28's; `_SINCE` holds what the former lets through and earlier versions do not know. It
 reads null as absent, which the schemas do not, nor do clients that check: here null is a value.
 
-What redaction masked is taken to be right. The schemas take half a second to load and a message
-about a millisecond to check, which is for reports and not for what passes.
+What redaction masked, and what was too deep to keep, is taken to be right. The schemas take half a
+second to load and a message about a millisecond to check, which is for reports and not for what
+passes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from godot.tap.capture import Message
-from godot.tap.difference import MASK
+from godot.tap.difference import WITHHELD
 
 MAX_SHOWN_CHARS = 60
 BATCHES = ("2025-03-26",)  # the one version that has them
@@ -114,6 +115,8 @@ def breaches(message: Message) -> list[Breach] | None:
         found.append(
             Breach("message", "batch", f"is one of several, which {version} does not allow")
         )
+    if message.reused:
+        found.append(Breach("id", "id", "is that of an earlier request that is not answered yet"))
     result = body.get("result")
     if tables := _ASKED.get(message.kind):
         found += _by_method(tables[message.direction], message.method, version, body, ())
@@ -199,9 +202,9 @@ def _broken(
 def _meant(error: ValidationError) -> ValidationError | None:
     """Return the error within the alternative that was meant, the one of the same kind.
 
-    None when the value is masked.
+    None when the value was withheld.
     """
-    while error.context and error.instance != MASK:
+    while error.context and error.instance not in WITHHELD:
         ways: dict[object, list[ValidationError]] = {}
         for each in error.context:
             ways.setdefault(each.relative_schema_path[0], []).append(each)
@@ -209,7 +212,7 @@ def _meant(error: ValidationError) -> ValidationError | None:
         if any(map(_of_another_kind, way)):
             break
         error = way[0]
-    return None if error.instance == MASK else error
+    return None if error.instance in WITHHELD else error
 
 
 def _of_another_kind(error: ValidationError) -> bool:

@@ -47,6 +47,7 @@ def server_document(capture: Capture) -> Document:
         "handshake": _handshake(capture),
         "methods": [_method(*each) for each in _by_method(capture).items()],
         "tools": [_tool(tool) for tool in tools_of(capture)],
+        "lists_not_kept": capture.unkept("tools/list"),
         "notifications": [
             {"direction": direction, "method": method, "count": count}
             for (direction, method), count in Counter((m.direction, m.method) for m in said).items()

@@ -33,6 +33,8 @@ def server_lines(document: Mapping[str, Any]) -> Iterator[str]:
     if document["stderr"]:
         counts = ", ".join(f"{count} {level}" for level, count in document["stderr"].items())
         yield f"  stderr: {counts}"
+    if document["lists_not_kept"]:
+        yield "  tools/list: an answer was too large to be kept, and its tools are not judged"
     for tool in document["tools"]:
         yield f"  tool {tool['name']}: {tool['verdict']}"
 
@@ -40,7 +42,7 @@ def server_lines(document: Mapping[str, Any]) -> Iterator[str]:
 def between_lines(names: Sequence[str], found: Mapping[str, Sequence[Difference]]) -> Iterator[str]:
     """Yield the differences as lines."""
     if "tools/list" not in found:
-        yield "tools/list: nothing to compare: not both were asked and answered"
+        yield "tools/list: nothing to compare: not both were asked, answered and kept"
     for method, places in found.items():
         yield f"{method}: {len(places)} difference{'s' * (len(places) != 1)} in shape"
         for place in places:

@@ -84,7 +84,7 @@ def tools_of(capture: Capture) -> list[Tool]:
             _called(found.setdefault(name, Tool(name, None, [])), exchange)
     names = [tool.name for tool in found.values() if tool.listed is not None]
     for tool in found.values():
-        if names and tool.listed is None:
+        if names and tool.listed is None and not capture.unkept("tools/list"):
             _not_listed(tool, names, found)
     return list(found.values())
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 
+import msgspec
 import pytest
 
 from clientlib import Redactor
 from godot.tap import feed as feeding
 from godot.tap import lines as cutting
+from godot.tap import pairing as pairs
 from godot.tap import stdio
 from godot.tap.feed import Feed, Kind, lost, pieces
 from godot.tap.jsonrpc import Form, read
@@ -61,14 +63,24 @@ def test_lost_bytes_spoil_their_own_line_alone():
         (b'{"result":"%s","id":7}' % (b"x" * 300_000), [Form.RESPONSE]),
         (b'{"id":7,"method":"m","params":"%s"}' % (b"x" * 300_000), [Form.REQUEST]),
         (b'{"error":"%s","id":7}' % (b"x" * 300_000), [Form.ERROR]),
+        (
+            b'[{"id":7,"result":"%s"},{"method":"x"},[]]' % (b"x" * 300_000),
+            [Form.RESPONSE, Form.NOTIFICATION, Form.OTHER],
+        ),
+        (b"[" + b" " * 300_000 + b"]", [Form.OTHER]),
+        (b'{"id":7,"result":"half a smile: \\ud83d"}', [Form.RESPONSE]),
+        (b'{"id":7,"result":"%s\\ud83d"}' % (b"x" * 300_000), [Form.RESPONSE]),
+        (b'{"id":7,"result":NaN,"x":"\\ud83d"}', [Form.OTHER]),
     ],
 )
 def test_a_message_is_what_its_members_say(text: bytes, forms: list[Form]):
     found = read(text)
     assert [message.form for message in found] == forms
-    if len(text) > 200_000 and forms != [Form.OTHER]:
-        assert found[0].id == 7
+    if len(text) > 200_000:
+        assert found[0].is_head
         assert isinstance(found[0].shown, str)
+        assert found[0].id == (None if forms == [Form.OTHER] else 7)
+    assert all(each.batch for each in found) is (len(forms) > 1)
 
 
 STDIO = Place()
@@ -96,6 +108,24 @@ def test_of_a_large_message_what_pairs_it_is_read():
     assert not read(f'{{"id":7,"result":["{filling}"]}}'.encode())[0].is_error
 
 
+def test_a_large_list_is_taken_apart():
+    tools = [{"name": f"t{n}", "inputSchema": {"description": "x" * 70_000}} for n in range(5)]
+    message = {"jsonrpc": "2.0", "id": 7, "result": {"tools": tools, "nextCursor": "c"}}
+    [found] = read(msgspec.json.encode(message))
+    assert (found.form, found.id) == (Form.RESPONSE, 7)
+    assert found.shown == {"jsonrpc": "2.0", "id": 7, "result": {"nextCursor": "c"}}
+    assert found.parts == [{"tools": tools[:2]}, {"tools": tools[2:4]}, {"tools": tools[4:]}]
+    for changed in (
+        {"tools": [{"name": "x" * 300_000}]},  # no record has room for it
+        {"tools": tools, "prompts": []},
+        {"tools": "x" * 300_000},
+        {"tools": tools * 20},
+    ):
+        [found] = read(msgspec.json.encode({"id": 7, "result": changed}))
+        assert found.is_head
+        assert not found.parts
+
+
 def test_ids_of_another_type_direction_or_exchange_are_other_requests():
     pairing = Pairing()
     asked = linked(pairing, Kind.TO_SERVER, '{"id":1,"method":"a"}')
@@ -106,6 +136,36 @@ def test_ids_of_another_type_direction_or_exchange_are_other_requests():
     assert (answered.asked.method, answered.trace_id) == ("a", asked.trace_id)
     assert linked(pairing, Kind.TO_CLIENT, '{"id":1,"result":1}').asked is None
     assert pairing.unanswered == 1
+
+
+def test_an_id_has_no_other_spellings_and_one_that_is_used_twice_is_answered_in_order():
+    pairing = Pairing()
+    first = linked(pairing, Kind.TO_SERVER, '{"id":1.0,"method":"a"}', n=1)
+    again = linked(pairing, Kind.TO_SERVER, '{"id":1,"method":"b"}', n=2)
+    assert (first.reused, again.reused, pairing.unanswered) == (False, True, 2)
+    cancelled = '{"method":"notifications/cancelled","params":{"requestId":1}}'
+    for kind, text, n in (
+        (Kind.TO_SERVER, cancelled, 2),
+        (Kind.TO_CLIENT, '{"id":1,"result":1}', 1),
+        (Kind.TO_CLIENT, '{"id":1.0,"result":1}', 2),
+    ):
+        asked = linked(pairing, kind, text).asked
+        assert asked is not None
+        assert asked.number == n
+    assert not pairing.unanswered
+    assert not linked(pairing, Kind.TO_SERVER, '{"id":1,"method":"c"}').reused
+
+
+def test_requests_that_nobody_answers_are_forgotten_the_oldest_first(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(pairs, "MAX_OPEN", 2)
+    pairing = Pairing()
+    for n in (1, 2, 2, 3):
+        linked(pairing, Kind.TO_SERVER, f'{{"id":{n},"method":"a"}}', n=n)
+    assert pairing.unanswered == 2
+    assert linked(pairing, Kind.TO_CLIENT, '{"id":1,"result":1}').asked is None
+    assert linked(pairing, Kind.TO_CLIENT, '{"id":3,"result":1}').asked is not None
 
 
 def test_clients_that_number_alike_are_told_apart_by_exchange_and_session():

@@ -52,6 +52,7 @@ def test_what_is_right_breaks_nothing():
         answered("tools/call", {"content": [TEXT, AUDIO], "structuredContent": {"a": None}}),
         answered("resources/list", {"resources": [{"uri": "file:///x", "name": "x"}], "more": 1}),
         answered("roots/list", {"roots": []}, direction="to_server"),
+        answered("roots/list", {"roots": ["[TOO DEEP]"]}, direction="to_server"),
         asked(
             "elicitation/create",
             {"message": "m", "requestedSchema": {"type": "object", "properties": {}}},
@@ -124,6 +125,7 @@ def test_what_is_right_breaks_nothing():
             broken("request", "x/y", {"id": 1.5, "method": "x/y"}),
             "id is a number: it has to be a string or an integer",
         ),
+        (asked("ping", reused=True), "id is that of an earlier request that is not answered yet"),
         (asked("ping", batch=True), "message is one of several, which 2025-06-18 does not allow"),
     ],
 )

@@ -151,6 +151,27 @@ def test_the_newest_list_counts_with_all_its_pages():
     assert [tool.name for tool in tools_of(capture)] == ["one", "two"]
 
 
+def test_a_large_list_is_put_together_again_and_one_that_is_not_kept_accuses_nobody():
+    wrong = {"name": "write", "input_schema": {}}
+    parts = [{"kind": "part", "part_of": 1, "part": {"tools": [tool]}} for tool in (RIGHT, wrong)]
+    inner = answered(0, {"nextCursor": "c"}, parts=2)
+    capture = captured(asked("tools/list"), inner, *parts, called("unheard"))
+    assert [(tool.name, len(tool.problems)) for tool in tools_of(capture)] == [
+        *(("read", 0), ("write", 1), ("unheard", 1)),
+    ]
+    assert capture.last_results("tools/list")[0].result["nextCursor"] == "c"
+    assert len(capture.messages) == 3
+    beginning = answered(4, {}, head='{"jsonrpc"')
+    del beginning["message"]
+    for more in (
+        (*parts, asked("tools/list", {"cursor": "c"}), beginning),
+        (parts[0],),  # the other one is not stored
+    ):
+        capture = captured(asked("tools/list"), inner, *more, called("unheard"))
+        assert "too large to be kept" in lines(capture)
+        assert not tools_of(capture)[-1].problems
+
+
 def test_requests_answers_and_notifications_are_accounted_for():
     def progress(n: int) -> dict[str, Any]:
         params = {"progressToken": 1, "progress": n, "total": 5}
