@@ -87,8 +87,13 @@ def _listen(name: str, port: int, to: SplitResult, propagate: bool, spill: str |
     from godot.tap.http import Proxy
     from godot.tap.recorder import Recorder
 
-    recorder = Recorder(name, {"to": to.geturl()}, spill)
-    with Proxy(port, to, recorder.feed, propagate=propagate) as proxy:
+    recorder = Recorder(name, {"to": to.geturl()}, spill)  # before there is a socket to inherit
+    try:
+        listening = Proxy(port, to, recorder.feed, propagate=propagate)
+    except OSError as exc:
+        recorder.finish()
+        fail("GD-4008", f"port {port} cannot be had: {exc.strerror}", "choose another --listen")
+    with listening as proxy:
         note(f"http://127.0.0.1:{proxy.server_port}{to.path} leads to {to.geturl()}")
         proxy.serve()
     recorder.feed.put(Kind.ABOUT, b"{}")

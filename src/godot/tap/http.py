@@ -1,10 +1,11 @@
 """An MCP server behind a tap on HTTP: a proxy for one address that notes what bodies carry.
 
 Requests and answers keep their method, path, headers and bodies, but for what belongs to a single
-connection, `Host`, which is the server's, and `Accept-Encoding`: what is compressed cannot be read
-on the way. Events pass as they come. A thread for each connection, which has one to the server for
-as long as it lasts, and one more for each stream. A client that leaves while it waits is noticed,
-and the server is left, too: since 2026-07-28 that is how a call is cancelled.
+connection, `Host`, which is the server's, `Accept-Encoding`, since what is compressed cannot be
+read on the way, and a `Location` at the server, which would lead round the tap. Events pass as they
+come. A thread for each connection, which has one to the server for as long as it lasts, and one
+more for each stream. A client that leaves while it waits is noticed, and the server is left, too:
+since 2026-07-28 that is how a call is cancelled.
 
 The server sees its own name in `Host`, so the tap refuses other names than those of this machine: a
 web page that has its own name lead here must not come through.
@@ -18,10 +19,11 @@ import json
 import select
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -49,6 +51,7 @@ class Proxy(ThreadingHTTPServer):
     def __init__(self, port: int, to: SplitResult, feed: Feed, *, propagate: bool) -> None:
         super().__init__(("127.0.0.1", port), _Exchange)
         self.to = to
+        self.host = to.netloc.rpartition("@")[2]
         self.feed = feed
         self.propagate = propagate
         self.channels = itertools.count(1)
@@ -111,12 +114,12 @@ class _Exchange(BaseHTTPRequestHandler):
             answer = self._asked(body)
             ending = {"status": answer.status, "headers": dict(answer.getheaders())}
             self._answer(answer, channel)
-        except (OSError, http.client.HTTPException) as exc:
+        except (OSError, ValueError, http.client.HTTPException) as exc:
             self._upstream.close()
             self.close_connection = True
             if not ending:
                 with suppress(OSError):
-                    self.send_error(502, explain=f"{self.server.to.geturl()}: {exc}")
+                    self.send_error(502, explain=f"{self.server.host}: {exc}")
             ending["failed"] = f"{type(exc).__name__}: {exc}"
         finally:
             if _has(self.connection, _GONE):
@@ -148,24 +151,37 @@ class _Exchange(BaseHTTPRequestHandler):
         return body
 
     def _asked(self, body: bytes) -> http.client.HTTPResponse:
-        to, upstream = self.server.to, self._upstream
+        upstream = self._upstream
         if upstream.sock is not None and _has(upstream.sock, select.POLLIN):
-            upstream.close()  # it hung up meanwhile; the next request connects again
-        path = to.path if self.path == "/" and to.path else self.path
-        upstream.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
-        upstream.putheader("Host", to.netloc.rpartition("@")[2])
+            upstream.close()  # it hung up meanwhile
+        if upstream.sock is None:
+            upstream.connect()
+        self._wire = upstream.sock  # which a server that will hang up takes out of there
+        upstream.putrequest(self.command, self._path(), skip_host=True)
+        upstream.putheader("Host", self.server.host)
         for name, value in self.headers.items():
             if name.lower() not in _OF_ONE_CONNECTION:
                 upstream.putheader(name, value)
         if body or self.command in ("POST", "PUT", "PATCH"):
             upstream.putheader("Content-Length", str(len(body)))
-        upstream.endheaders(body or None)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may have refused it unread
+            upstream.endheaders(body or None)
         self._wait()
-        return upstream.getresponse()
+        # what can be read from TLS may be less than an answer
+        with self._watched() if isinstance(self._wire, ssl.SSLSocket) else nullcontext():
+            return upstream.getresponse()
+
+    def _path(self) -> str:
+        """Return what is asked for; at the tap's own address, and at its root, it is the server."""
+        to = self.server.to
+        path, _, query = self.path.partition("?")
+        if path not in ("/", to.path):
+            return self.path
+        query = "&".join(filter(None, (to.query, query)))
+        return f"{to.path or '/'}?{query}" if query else to.path or "/"
 
     def _wait(self) -> None:
         """Wait for an answer; raises ConnectionAbortedError when the client leaves before."""
-        self._wire = self._upstream.sock  # which a server that will hang up takes out of there
         poller = select.poll()
         poller.register(self._wire, select.POLLIN)
         poller.register(self.connection, _GONE)
@@ -174,26 +190,37 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _answer(self, answer: http.client.HTTPResponse, channel: int) -> None:
         self.send_response_only(answer.status, answer.reason)
+        origin = f"{self.server.to.scheme}://{self.server.host}"
         for name, value in answer.getheaders():
+            if name.lower() == "location" and value.startswith(f"{origin}/"):
+                value = value.removeprefix(origin)
             if name.lower() not in _OF_ONE_CONNECTION:
                 self.send_header(name, value)
-        size = answer.getheader("Content-Length")
+        size = None if answer.chunked else answer.getheader("Content-Length")
         bodiless = self.command == "HEAD" or answer.status in (204, 304)
         framed = not bodiless and size is None and self.request_version != "HTTP/1.0"
+        if self.request_version == "HTTP/1.0":
+            self.send_header("Connection", "close")  # an end that it understands
         if size is not None:
             self.send_header("Content-Length", size)
         elif framed:
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        events = Events() if "event-stream" in answer.getheader("Content-Type", "") else None
-        over = threading.Event()
-        if events is not None:
-            watching = (self.connection, self._wire, over)
-            threading.Thread(target=_watch, args=watching, daemon=True).start()
-        try:
+        kind = answer.getheader("Content-Type", "").lower()
+        events = Events() if "event-stream" in kind else None
+        with nullcontext() if events is None else self._watched():
             if not bodiless:
                 self._stream(answer, channel, events, framed=framed)
             answer.read()  # nothing is left; the connection is free again
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Leave the server as soon as the client leaves."""
+        over = threading.Event()
+        watching = (self.connection, self._wire, over)
+        threading.Thread(target=_watch, args=watching, daemon=True).start()
+        try:
+            yield
         finally:
             over.set()
 

@@ -66,14 +66,14 @@ def start(godot_tap: Start) -> Start:
 
 @pytest.fixture
 def records(redis_url: str, stream_name: str) -> Iterator[Records]:
-    """Return what the stream holds, once the record that says `tap ended` is there."""
+    """Return what the stream holds, once the record is there that has to be the last."""
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
 
-        def read(seconds: float = 60.0) -> list[dict[str, Any]]:
+        def read(last: str = "tap ended", seconds: float = 60.0) -> list[dict[str, Any]]:
             deadline = time.monotonic() + seconds
             while True:
                 found = [dict(fields) for _, fields in client.xrange(stream_name)]
-                if found and found[-1]["message"] == "tap ended":
+                if found and found[-1]["message"] == last:
                     break
                 assert time.monotonic() < deadline, found
                 time.sleep(0.02)

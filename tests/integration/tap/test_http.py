@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +20,7 @@ class Server(BaseHTTPRequestHandler):
     """Answers `ping` at once, asks the client `roots/list` in the answer to `ask`, else waits."""
 
     protocol_version = "HTTP/1.1"
+    waits = threading.Event()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -28,6 +28,7 @@ class Server(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if asked.get("method") == "wait":
+            self.waits.set()
             assert self.connection.recv(1) == b""
             return
         self.send_response(200)
@@ -45,6 +46,7 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def upstream() -> Iterator[str]:
+    Server.waits.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -81,9 +83,9 @@ def test_exchanges_are_told_apart_by_session_and_a_client_that_leaves_is_named(
         with closing(post(session, body)) as connection:
             connection.getresponse().read()
     leaving = post("two", {"id": 2, "method": "wait"})
-    time.sleep(0.2)  # until the server has it
+    assert Server.waits.wait(30)
     leaving.close()
-    time.sleep(0.2)  # until the server knows
+    records("POST /mcp failed")
     tap.send_signal(signal.SIGINT)
     assert tap.wait(60) == 0
 

@@ -9,8 +9,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from godot.tap.feed import Feed, Kind, Piece, pieces
 from godot.tap.http import Proxy
 from godot.tap.sse import Events
+from tests.certificates import Authority, Terminator
 
 REQUEST = b'{"jsonrpc": "2.0",\n "id": 1, "method": "tools/list"}'
 ANSWER = b'{"jsonrpc":"2.0",\n"id":1,"result":{}}'
@@ -30,11 +32,13 @@ EVENTS = [
 class Server(BaseHTTPRequestHandler):
     """Answers with JSON, or with events of which the second waits until `go` is set.
 
-    `/short` breaks its answer off, `/late` waits until the client is gone.
+    `/short` breaks its answer off, `/late` waits until the client is gone, `/refused` hangs up
+    without having read, and `/moved` is elsewhere.
     """
 
     protocol_version = "HTTP/1.1"
     go = threading.Event()
+    late = threading.Event()
     left = threading.Event()
     seen: dict[str, str] = {}  # noqa: RUF012  # one server a test
     connections = 0
@@ -47,7 +51,18 @@ class Server(BaseHTTPRequestHandler):
         type(self).connections += 1
 
     def do_POST(self) -> None:
+        if self.path == "/refused":
+            self.send_error(413)
+            return
+        if self.path == "/moved":
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(307)
+            self.send_header("Location", f"http://{self.headers['Host']}/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         type(self).seen = {
+            "path": self.path,
             **dict(self.headers.items()),
             "body": self.rfile.read(int(self.headers["Content-Length"])).decode(),
         }
@@ -56,6 +71,7 @@ class Server(BaseHTTPRequestHandler):
         self.send_header("Mcp-Session-Id", "s-1")
         self.send_header("Content-Length", str(len(ANSWER)))
         if self.path == "/late":
+            self.late.set()
             assert self.connection.recv(1) == b""
             self.left.set()
             return
@@ -66,7 +82,18 @@ class Server(BaseHTTPRequestHandler):
             return
         self.wfile.write(ANSWER)
 
+    def do_DELETE(self) -> None:
+        type(self).seen = dict(self.headers.items())
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(ANSWER)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(ANSWER)
+
+    do_HEAD = do_DELETE
+
     def do_GET(self) -> None:
+        type(self).seen = dict(self.headers.items())
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -101,7 +128,7 @@ def client(noted: list[Piece]) -> Iterator[http.client.HTTPConnection]:
     reader = threading.Thread(target=lambda: noted.extend(pieces(reading)))
     reader.start()
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Server)) as port:
-        to = urlsplit(f"http://127.0.0.1:{port}/mcp")
+        to = urlsplit(f"http://127.0.0.1:{port}/mcp?key=k")
         with serving(Proxy(0, to, feed, propagate=False)) as tap:
             connection = http.client.HTTPConnection("127.0.0.1", tap, timeout=30)
             yield connection
@@ -123,16 +150,52 @@ def test_json_passes_with_headers_and_session_on_one_connection(
     client: http.client.HTTPConnection, noted: list[Piece]
 ):
     for _ in range(2):
-        client.request("POST", "/mcp", REQUEST, {"Mcp-Session-Id": "s-1", "Authorization": "B x"})
+        headers = {"Mcp-Session-Id": "s-1", "Authorization": "B x", "Accept-Encoding": "gzip"}
+        client.request("POST", "/mcp", REQUEST, headers)
         answer = client.getresponse()
         assert answer.read() == ANSWER
         assert answer.headers["Mcp-Session-Id"] == "s-1"
         assert answer.headers["Content-Type"] == "application/json"
     assert Server.seen["body"] == REQUEST.decode()
-    assert (Server.seen["Mcp-Session-Id"], Server.seen["Authorization"]) == ("s-1", "B x")
+    assert Server.seen == Server.seen | headers | {"Accept-Encoding": "identity"}
+    assert Server.seen["path"] == "/mcp?key=k"  # of the server's address, where the client has none
     wait_for_two_answers(noted)
     assert [json.loads(line) for line in lines(noted, Kind.TO_SERVER)] == [json.loads(REQUEST)] * 2
     assert [json.loads(line) for line in lines(noted, Kind.TO_CLIENT)] == [json.loads(ANSWER)] * 2
+
+
+@pytest.mark.parametrize("method", ["HEAD", "DELETE"])
+def test_other_methods_and_refusals_pass(client: http.client.HTTPConnection, method: str):
+    for _ in range(2):
+        client.request(method, "/?a=b", headers={"Mcp-Session-Id": "s-9"})
+        answer = client.getresponse()
+        assert (answer.status, answer.headers["Content-Length"]) == (404, str(len(ANSWER)))
+        assert answer.read() == (b"" if method == "HEAD" else ANSWER)
+    assert Server.seen["Mcp-Session-Id"] == "s-9"
+    assert Server.connections == 1
+
+
+def test_a_body_in_chunks_passes(client: http.client.HTTPConnection, noted: list[Piece]):
+    parts = (REQUEST[:9], REQUEST[9:])
+    for _ in range(2):
+        client.request("POST", "/?a=b", iter(parts), encode_chunked=True)
+        assert client.getresponse().read() == ANSWER
+    assert Server.seen["body"] == REQUEST.decode()
+    assert Server.seen["path"] == "/mcp?key=k&a=b"
+    wait_for_two_answers(noted)
+    assert [json.loads(line) for line in lines(noted, Kind.TO_SERVER)] == [json.loads(REQUEST)] * 2
+
+
+def test_a_server_that_refuses_a_body_unread_is_heard(client: http.client.HTTPConnection):
+    client.request("POST", "/refused", b"x" * 8_000_000)
+    assert client.getresponse().status == 413
+
+
+def test_a_client_that_is_sent_elsewhere_on_the_server_stays_behind_the_tap(
+    client: http.client.HTTPConnection,
+):
+    client.request("POST", "/moved", REQUEST)
+    assert client.getresponse().headers["Location"] == "/elsewhere"
 
 
 def test_a_connection_of_the_client_has_one_to_the_server(client: http.client.HTTPConnection):
@@ -167,6 +230,34 @@ def test_a_client_that_leaves_before_the_answer_is_told_to_the_server(
     assert json.loads(ended[0].payload)["ended"]["left"] is True
 
 
+def test_a_client_that_leaves_a_server_behind_tls_is_told_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    authority = Authority(tmp_path / "authority")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    Server.late.clear()
+    Server.left.clear()
+    reading, writing = os.pipe()
+    feed = Feed(writing)
+    with (
+        serving(ThreadingHTTPServer(("127.0.0.1", 0), Server)) as port,
+        closing(Terminator(port, authority.vouch("localhost"))) as secure,
+        serving(
+            Proxy(0, urlsplit(f"https://localhost:{secure.port}/mcp"), feed, propagate=False)
+        ) as tap,
+    ):
+        for path in ("/mcp", "/late"):
+            with closing(http.client.HTTPConnection("127.0.0.1", tap, timeout=30)) as connection:
+                connection.request("POST", path, REQUEST)
+                if path == "/mcp":
+                    assert connection.getresponse().read() == ANSWER
+                else:
+                    assert Server.late.wait(30)
+        assert Server.left.wait(30)
+    feed.close(10)
+    os.close(reading)
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [
@@ -186,18 +277,22 @@ def test_half_a_request_or_one_for_another_host_does_not_pass(
     assert Server.connections == 0
 
 
-def test_a_client_of_the_first_version_gets_no_chunks(client: http.client.HTTPConnection):
+@pytest.mark.parametrize("header", [b"", b"Connection: keep-alive\r\n"])
+def test_a_client_of_the_first_version_gets_no_chunks(
+    client: http.client.HTTPConnection, header: bytes
+):
     Server.go.set()
-    with socket.create_connection((client.host, client.port)) as connection:
-        connection.sendall(b"GET /mcp HTTP/1.0\r\n\r\n")
+    with socket.create_connection((client.host, client.port), 30) as connection:
+        connection.sendall(b"GET /mcp HTTP/1.0\r\n" + header + b"\r\n")
         head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
     assert b"chunked" not in head
     assert body == b"".join(EVENTS)
 
 
 def test_events_pass_when_they_come(client: http.client.HTTPConnection, noted: list[Piece]):
-    client.request("GET", "/mcp", headers={"Accept": "text/event-stream"})
+    client.request("GET", "/mcp", headers={"Last-Event-ID": "e-7"})
     answer = client.getresponse()
+    assert Server.seen["Last-Event-ID"] == "e-7"
     assert answer.read1() == EVENTS[0]  # before the server has the second one
     Server.go.set()
     assert answer.read() == EVENTS[1]
