@@ -103,8 +103,8 @@ class _Exchange(BaseHTTPRequestHandler):
             self.send_error(400, explain=str(exc))
             return
         channel, feed = next(self.server.channels), self.server.feed
-        if self.server.propagate and not self._traced():
-            body = with_trace(body)
+        if self.server.propagate:
+            body = with_trace(body, self.headers.get)
         about = {"method": self.command, "path": self.path, "headers": dict(self.headers.items())}
         feed.put(Kind.ABOUT, json.dumps(about).encode(), channel)
         if body:
@@ -127,9 +127,6 @@ class _Exchange(BaseHTTPRequestHandler):
             feed.put(Kind.ABOUT, json.dumps({"ended": ending}).encode(), channel)
 
     do_GET = do_POST = do_DELETE = do_OPTIONS = do_HEAD = do_PUT = do_PATCH = _pass_on
-
-    def _traced(self) -> bool:
-        return "traceparent" in self.headers or "x-trace-id" in self.headers
 
     def _body(self) -> bytes:
         """Return all of it; raises ValueError when the client left before, or miscounts."""
