@@ -10,6 +10,8 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 LOCK = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate
 # Programs that look at what is shipped, in an environment of their own: they pin much that we use.
 TOOLS := .tools-ops
+# What the images contain of Python, each by its hash.
+SHIPPED := requirements-server.lock ops/allinone/requirements.lock
 LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;Mozilla Public License 2.0;MPL-2.0;LGPL;Lesser General Public License;ZPL;Repoze
 ARGS ?=
 # Images of containers often set this; then each of the hundreds of processes that tests start would
@@ -101,7 +103,7 @@ prometheus-test: $(VENV)/.dev $(PROMETHEUS)/.ready ## try metrics, alerts and da
 dashboards: $(VENV)/.dev ## write the dashboards in ops/grafana anew
 	$(BIN)/python -m ops.grafana
 
-image-test: $(VENV)/.dev ## build the four images and run them hardened; ends with 77 where buildah or podman is missing
+image-test: $(VENV)/.dev $(TOOLS)/.ready ## build the four images, run them hardened, and compose.yml; ends with 77 where what it takes is missing
 	@$(BIN)/python -m tests.images $(ARGS)
 
 ops-lint: $(TOOLS)/.ready ## compose.yml against the specification's schema, the Dockerfile, and what compose.yml must say
@@ -117,16 +119,17 @@ bandit: $(TOOLS)/.ready ## look for what is usually unsafe in Python
 secret-scan: $(TOOLS)/.ready ## look for secrets in every file of the repository; known false alarms: ops/secrets.baseline
 	git ls-files -z | xargs -0 $(TOOLS)/bin/detect-secrets-hook --baseline ops/secrets.baseline
 
-licences: $(TOOLS)/.ready $(VENV)/.ready ## list the licences of what the images contain; fails for one that was never looked at
-	@$(TOOLS)/bin/pip-licenses --python $(BIN)/python --from mixed --partial-match --allow-only "$(LICENCES)" \
-	  --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements-server.lock ops/allinone/requirements.lock)
+licences: $(TOOLS)/.ready ## list the licences of what the images contain; fails for one that was never looked at
+	@$(UV) venv -q --allow-existing --python $(PYTHON) $(TOOLS)/shipped
+	@$(UV) pip install -q --python $(TOOLS)/shipped/bin/python --require-hashes $(addprefix -r ,$(SHIPPED))
+	@$(TOOLS)/bin/pip-licenses --python $(TOOLS)/shipped/bin/python --from mixed --partial-match --allow-only "$(LICENCES)"
 
 sbom: $(TOOLS)/.ready ## write dist/sbom.json: what the images contain, in CycloneDX
 	@mkdir -p dist
-	$(TOOLS)/bin/cyclonedx-py requirements requirements-server.lock --pyproject pyproject.toml --of JSON -o dist/sbom.json
+	cat $(SHIPPED) | $(TOOLS)/bin/cyclonedx-py requirements - --pyproject pyproject.toml --of JSON -o dist/sbom.json
 
 audit-deps: $(TOOLS)/.ready ## ask for known vulnerabilities; fails where it cannot ask
-	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes $(addprefix -r ,requirements.lock $(SHIPPED))
 	npm --prefix $(JS) audit --omit=dev
 
 lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
