@@ -99,10 +99,21 @@ def copied(server: Postgres, template: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def named(url: str) -> str:
+    """Return the name of the database at an address."""
+    return url.partition("?")[0].rpartition("/")[2]
+
+
 @pytest.fixture
-def dewey_url(postgres_server: Postgres, _template: str) -> Iterator[str]:
+def template(_template: str) -> str:
+    """The database that each test's own is a copy of: empty, unless a file has one that is not."""
+    return _template
+
+
+@pytest.fixture
+def dewey_url(postgres_server: Postgres, template: str) -> Iterator[str]:
     """A migrated database of the test's own; the address is its owner's."""
-    with copied(postgres_server, _template) as url:
+    with copied(postgres_server, template) as url:
         yield url
 
 

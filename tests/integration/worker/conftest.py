@@ -26,6 +26,7 @@ from godot.embedded.postgres import Postgres
 from godot.embedded.valkey import Valkey
 from godot.settings import Settings
 from godot.stream.append import Appender
+from godot.worker import intake
 from godot.worker.loop import Worker
 from tests.folders import server_folder
 
@@ -54,7 +55,7 @@ CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON logs_ledger
 class Bench:
     """The test's hands: append records, look at the stream and at the tables.
 
-    What a test waits for it looks at a hundred times a second, so a look must not cost a session.
+    What a test waits for it looks at many times a second, so a look must not cost a session.
     """
 
     def __init__(self, settings: Settings, database: str | None = None) -> None:
@@ -149,9 +150,11 @@ class Bench:
 
 def eventually(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
+    pause_s = 0.005
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.2, 0.03)  # a look takes milliseconds from what is waited for
 
 
 @pytest.fixture
@@ -205,7 +208,11 @@ def _in_thread(settings: Settings) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def working() -> Callable[[Settings], AbstractContextManager[Worker]]:
+def working(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Settings], AbstractContextManager[Worker]]:
+    """Give a context in which a worker stores what is in the stream; it stops without delay."""
+    monkeypatch.setattr(intake, "BLOCK_MS", 50)
     return _in_thread
 
 
