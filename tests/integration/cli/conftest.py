@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import psycopg
@@ -75,6 +76,15 @@ def run(environment: dict[str, str]) -> Run:
     return command
 
 
+@contextmanager
+def given(stdin: bytes) -> Iterator[IO[bytes]]:
+    """Give a file to be a command's stdin: some read its descriptor."""
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        yield file
+
+
 @pytest.fixture
 def here(environment: dict[str, str]) -> Run:
     """Run a command in this process: fifty times as quick, for what needs no process of its own."""
@@ -82,9 +92,10 @@ def here(environment: dict[str, str]) -> Run:
     def command(
         *arguments: str, stdin: bytes = b"", **variables: str
     ) -> subprocess.CompletedProcess[bytes]:
-        found = CliRunner().invoke(
-            godot, arguments, env=_with(environment, variables), input=stdin, prog_name="godot"
-        )
+        with given(stdin) as file:
+            found = CliRunner().invoke(
+                godot, arguments, env=_with(environment, variables), input=file, prog_name="godot"
+            )
         if found.exception is not None and not isinstance(found.exception, SystemExit):
             raise found.exception
         return subprocess.CompletedProcess(

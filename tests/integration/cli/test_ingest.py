@@ -54,9 +54,9 @@ def test_every_line_of_a_hostile_file_becomes_one_row(run, working, stored, tmp_
     assert not any("\0" in row[0] for row in rows)
 
 
-def test_a_line_of_ten_megabytes_is_one_record_that_names_its_size(run, working, stored):
+def test_a_line_of_ten_megabytes_is_one_record_that_names_its_size(here, working, stored):
     with working():
-        done = run("ingest", stdin=b"before\n" + b"y" * 10_000_000 + b"\nafter\n")
+        done = here("ingest", stdin=b"before\n" + b"y" * 10_000_000 + b"\nafter\n")
         rows = stored(3)
     assert summary(done.stderr) == (3, 3, 0)
     assert max(len(row[0]) for row in rows) == 65_536
@@ -64,11 +64,11 @@ def test_a_line_of_ten_megabytes_is_one_record_that_names_its_size(run, working,
     assert notes == [{"truncated": {"message": 10_000_000}}]
 
 
-def test_an_empty_line_is_a_record_unless_they_are_to_be_skipped(run, working, stored):
+def test_an_empty_line_is_a_record_unless_they_are_to_be_skipped(here, working, stored):
     with working():
-        done = run("ingest", "-", stdin=b"\none\n\r\n\ntwo")
+        done = here("ingest", "-", stdin=b"\none\n\r\n\ntwo")
         stored(5)
-        skipping = run("ingest", "--skip-empty", "-", stdin=b"\nthree\n\n")
+        skipping = here("ingest", "--skip-empty", "-", stdin=b"\nthree\n\n")
         rows = stored(6)
     assert summary(done.stderr) == (5, 5, 0)
     assert summary(skipping.stderr) == (3, 1, 2)
@@ -76,7 +76,7 @@ def test_an_empty_line_is_a_record_unless_they_are_to_be_skipped(run, working, s
     assert {row[2] for row in rows} == {"stdin"}
 
 
-def test_lines_keep_their_time_level_and_names(run, working, stored, tmp_path):
+def test_lines_keep_their_time_level_and_names(here, working, stored, tmp_path):
     file = tmp_path / "app.log"
     now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - 60))
     file.write_text(
@@ -86,7 +86,7 @@ def test_lines_keep_their_time_level_and_names(run, working, stored, tmp_path):
         "neither\n"
     )
     with working():
-        run("ingest", str(file), "--component", "given", "--level", "debug")
+        here("ingest", str(file), "--component", "given", "--level", "debug")
         rows = {row[0]: row for row in stored(4)}
     assert {message: row[1:4] for message, row in rows.items()} == {
         "ERROR plain": ("ERROR", "given", None),
@@ -98,25 +98,25 @@ def test_lines_keep_their_time_level_and_names(run, working, stored, tmp_path):
         assert rows[message][4].strftime("%Y-%m-%d %H:%M:%S") == now
 
 
-def test_old_lines_are_stored_with_their_own_time_kept(run, working, stored):
+def test_old_lines_are_stored_with_their_own_time_kept(here, working, stored):
     with working():
-        run("ingest", stdin=b"2020-01-01 00:00:00 long ago\n")
+        here("ingest", stdin=b"2020-01-01 00:00:00 long ago\n")
         (row,) = stored(1)
     assert row[3] == {"godot": {"created_at": "2020-01-01T00:00:00.000000Z"}}
 
 
-def test_a_format_that_was_asked_for_and_does_not_fit_is_said(run, working, stored):
+def test_a_format_that_was_asked_for_and_does_not_fit_is_said(here, working, stored):
     with working():
-        done = run("ingest", "--format", "json", stdin=b'{"msg":"a"}\nb\n')
+        done = here("ingest", "--format", "json", stdin=b'{"msg":"a"}\nb\n')
         assert {row[0] for row in stored(2)} == {"a", "b"}
     assert b"1 lines are no json and were kept as text" in done.stderr
 
 
-def test_several_files_are_named_by_themselves(run, working, stored, tmp_path):
+def test_several_files_are_named_by_themselves(here, working, stored, tmp_path):
     for name in ("a.log", "b.log"):
         (tmp_path / name).write_text("x\ny\n")
     with working():
-        run("ingest", str(tmp_path / "a.log"), str(tmp_path / "b.log"))
+        here("ingest", str(tmp_path / "a.log"), str(tmp_path / "b.log"))
         assert sorted(row[2] for row in stored(4)) == ["a.log", "a.log", "b.log", "b.log"]
 
 
@@ -150,28 +150,28 @@ def test_ingest_waits_for_the_worker_instead_of_outrunning_the_stream(
     assert len({row[0] for row in rows}) == 6_000
 
 
-def test_without_redis_ingest_fails_and_says_what_was_not_sent(run):
-    done = run("ingest", stdin=b"a\nb\n", GODOT_REDIS_URL="redis://127.0.0.1:1/0")
+def test_without_redis_ingest_fails_and_says_what_was_not_sent(here):
+    done = here("ingest", stdin=b"a\nb\n", GODOT_REDIS_URL="redis://127.0.0.1:1/0")
     assert (done.returncode, done.stdout) == (3, b"")
     assert b"2 lines read, 0 records sent" in done.stderr
     assert b"2 lines NOT sent" in done.stderr
 
 
-def test_wrong_arguments_are_exit_code_2(run, tmp_path):
-    assert run("ingest", str(tmp_path / "absent")).returncode == 2
-    assert run("ingest", str(tmp_path)).returncode == 2
-    assert run("ingest", "--level", "loud", stdin=b"x\n").returncode == 2
-    assert run("ingest", "--format", "xml", stdin=b"x\n").returncode == 2
+def test_wrong_arguments_are_exit_code_2(here, tmp_path):
+    assert here("ingest", str(tmp_path / "absent")).returncode == 2
+    assert here("ingest", str(tmp_path)).returncode == 2
+    assert here("ingest", "--level", "loud", stdin=b"x\n").returncode == 2
+    assert here("ingest", "--format", "xml", stdin=b"x\n").returncode == 2
 
 
 @pytest.mark.parametrize("path", ["/var/log/dpkg.log", "/var/log/alternatives.log"])
-def test_real_logs_of_this_machine_arrive_line_by_line(path, run, working, stored):
+def test_real_logs_of_this_machine_arrive_line_by_line(path, here, working, stored):
     if not os.access(path, os.R_OK) or not os.path.getsize(path):
         pytest.skip(f"{path} is not here")
     with open(path, "rb") as file:
         lines = [line.rstrip(b"\n") for line in file]
     with working():
-        run("ingest", path)
+        here("ingest", path)
         rows = stored(sum(1 for line in lines if line))
     assert {row[2] for row in rows} == {os.path.basename(path)}
     somewhere = lines[len(lines) // 2].decode("utf-8", "replace")

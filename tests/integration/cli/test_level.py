@@ -15,11 +15,11 @@ def in_redis(settings) -> dict[bytes, bytes]:
         return client.hgetall(f"{settings.stream}:levels")
 
 
-def test_a_running_program_follows_what_is_set_and_cleared(run, settings):
+def test_a_running_program_follows_what_is_set_and_cleared(here, settings):
     with ICCMLogger("billing", settings.redis_url, "INFO", stream=settings.stream) as log:
         log.info("connects")
         assert log.flush(10)
-        done = run("level", "set", "billing", "debug", "-o", "json")
+        done = here("level", "set", "billing", "debug", "-o", "json")
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
         assert (found["component"], found["level"], found["expires_at"]) == (
@@ -27,7 +27,7 @@ def test_a_running_program_follows_what_is_set_and_cleared(run, settings):
             None,
         )
         until(lambda: log._gate.level == Level.DEBUG, 10)
-        assert run("level", "clear", "billing").returncode == 0
+        assert here("level", "clear", "billing").returncode == 0
         until(lambda: log._gate.level == Level.INFO, 10)
     assert in_redis(settings) == {}
 

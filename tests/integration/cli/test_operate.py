@@ -18,8 +18,8 @@ def test_version_prints_versions(here):
     assert here("version", "-o", "text").stdout.decode().startswith(f"godot {godot.__version__}\n")
 
 
-def test_a_worker_stores_and_stops_on_sigterm(start, run, stored):
-    run("emit", "to be stored")
+def test_a_worker_stores_and_stops_on_sigterm(start, here, stored):
+    here("emit", "to be stored")
     process = start("worker")
     stored(1)
     process.send_signal(signal.SIGTERM)
@@ -89,8 +89,8 @@ def test_help_has_three_examples_and_says_what_it_does_to_the_data(here):
         assert max(map(len, text.splitlines())) <= 100
 
 
-def test_a_reader_that_closes_the_pipe_ends_the_command_quietly(start, run):
-    run("ingest", stdin=b"".join(b"line %d\n" % i for i in range(5_000)))
+def test_a_reader_that_closes_the_pipe_ends_the_command_quietly(start, here):
+    here("ingest", stdin=b"".join(b"line %d\n" % i for i in range(5_000)))
     process = start("tail", "-n", "1000")
     process.stdout.readline()
     process.stdout.close()

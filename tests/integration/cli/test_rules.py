@@ -28,8 +28,8 @@ from godot.embedded.valkey import Valkey
 from godot.settings import load
 from godot.stream.append import Appender
 from tests.conftest import copied, logged_in
+from tests.integration.cli.conftest import given
 
-READS_A_DESCRIPTOR = {"ingest", "view"}
 ENDLESS = {"up", "worker", "mcp", "tap", "run", "top"}
 EVIL = "a\x1b[31mred\r\x9b0m\u202egnp.exe\u2028end"  # what may steer a terminal or forge a line
 NAMED = EVIL.replace("\r", "")
@@ -134,16 +134,11 @@ class Done(NamedTuple):
 
 
 def asked(environment: dict[str, str], *arguments: str, stdin: bytes = b"") -> Done:
-    """Run a command as if in a pipe: in this process, unless it reads a descriptor."""
-    if arguments[0] in READS_A_DESCRIPTOR:
-        ended = subprocess.run(
-            [sys.executable, "-m", "godot", *arguments],
-            env=environment, input=stdin, capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
-        return Done(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
-    done = CliRunner().invoke(
-        godot, arguments, env=environment, input=stdin, prog_name="godot", catch_exceptions=False
-    )
+    """Run a command as if in a pipe, in this process."""
+    with given(stdin) as file:
+        done = CliRunner().invoke(
+            godot, arguments, env=environment, input=file, prog_name="godot", catch_exceptions=False
+        )
     return Done(done.exit_code, done.stdout, done.stderr)
 
 
