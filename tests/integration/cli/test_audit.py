@@ -123,22 +123,25 @@ def test_a_producer_trimmed_completely_is_known_by_its_announcement(
 
 def test_while_records_flow_nothing_is_ever_called_lost(audited, settings, working):
     stop = threading.Event()
+    permits = threading.Semaphore(0)  # an audit reads whatever waits: it must not be ever more
 
     def send() -> None:
         with Delivery(settings) as delivery:
-            while not stop.is_set():
-                delivery.send([delivery.make("busy", f"m{i}") for i in range(50)])
+            while permits.acquire() and not stop.wait(0.01):
+                delivery.send([delivery.make("busy", f"m{i}") for i in range(20)])
 
     senders = [threading.Thread(target=send) for _ in range(2)]
     with working():
         for sender in senders:
             sender.start()
         try:
-            for _ in range(15):
+            for _ in range(20):
+                permits.release(50)
                 code, found = audited()
                 assert (code, found["total"]["lost"], found["total"]["unaccounted"]) == (0, 0, 0)
         finally:
             stop.set()
+            permits.release(len(senders))
             for sender in senders:
                 sender.join(30)
     assert found["total"]["stored"] > 0
