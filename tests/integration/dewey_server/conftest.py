@@ -13,13 +13,16 @@ from mcp.types import CallToolResult
 from prometheus_client import CollectorRegistry
 
 from dewey_logs.server import Backend, build
-from dewey_logs.tools import StrictServer
+from dewey_logs.tools import StrictServer, advice
 
 Call = Callable[..., CallToolResult]
 
 
 @pytest.fixture
-def server(writer_url: str, reader_url: str, dewey_url: str) -> Iterator[StrictServer]:
+def server(
+    writer_url: str, reader_url: str, dewey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StrictServer]:
+    monkeypatch.setattr(advice, "PATIENCE_S", 60.0)  # a busy machine is no reason to say less
     with Backend(writer_url, reader_url, dewey_url, 7) as backend:
         yield build(backend, CollectorRegistry())
 
