@@ -14,7 +14,15 @@ from typing import Any
 
 import msgspec
 
-from clientlib import MAX_DATA_BYTES, MAX_DEPTH, Notes, RecordError, data_text, parse_data
+from clientlib import (
+    MAX_DATA_BYTES,
+    MAX_DEPTH,
+    Notes,
+    RecordError,
+    clean_data,
+    data_text,
+    parse_data,
+)
 
 _ZEROS = bytes(48 if 48 <= i < 58 else i for i in range(256))
 _LONG_NUMBER = "0" * 19  # whatever has fewer digits fits into 64 bits
@@ -98,6 +106,19 @@ def unpacked(raw: bytes, notes: Notes) -> dict[bytes, bytes]:
     for name, value in record.items():
         if value is None:
             continue
-        text = value if isinstance(value, str) and name != "data" else json.dumps(value)
-        fields[name.encode("utf-8", "replace")] = text.encode("utf-8", "replace")
+        if isinstance(value, str) and name != "data":
+            text = notes.text(name, value, 4 * len(value))  # cleaned as it is, cut later
+        else:
+            text = _as_json(value, notes)
+        fields[name.encode("utf-8", "replace")] = text.encode()
     return fields
+
+
+def _as_json(value: object, notes: Notes) -> str:
+    """Return the text of a value; one that can be read may be nested too deeply to be written."""
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        found = decode_object(clean_data({"data": value}))
+        notes.add(found["godot"])
+        return json.dumps(found.get("data"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import uuid
 from datetime import datetime
 from typing import Any
@@ -130,3 +131,23 @@ def test_an_entry_can_be_condemned_without_being_read():
     assert uuid.UUID(bytes=reject.id) == uuid.UUID(ID.decode())
     assert reject.source.deliveries == 8
     assert reject.source.raw is entry.raw
+
+
+def test_json_is_read_however_deeply_it_is_nested():
+    """Python may not be able to write what msgspec can still read: how deep, the stack decides."""
+    limit = sys.getrecursionlimit()
+    for depth in range(limit - 150, limit):
+        deep = "[" * depth + "]" * depth
+        for more in (f'"message":"m","data":{deep}', f'"message":{deep}'):
+            record = f'{{"component":"c","level":"INFO",{more}}}'
+            entry = entry_of({b"json": record.encode()})
+            row = decoder().decode(entry)
+            assert isinstance(row, LogRow)
+            assert row.message[:1] == "[" or b"[TOO DEEP]" in (row.data or b"")
+            assert decoder().reject(entry, "it kills workers", 8).source.raw is entry.raw
+
+
+def test_characters_of_a_record_in_json_are_cleaned_like_those_of_fields():
+    row = decoded({b"json": rb'{"component":"c","level":"INFO","message":"a\ud800b\u0000"}'})
+    assert row.message == "a\ufffdb\ufffd"
+    assert row.data == b'{"godot":{"cleaned":["characters"]}}'
