@@ -23,7 +23,8 @@ def settled(
             *ledger.entries("rejected", rejects),
             *ledger.dropped_entries(batch.dropped),
         ]
-    not_stored = {*gone, *(reject.id for reject in rejects), *(row.id for row in expired)}
+    refused = rejects[len(batch.rejects) :]  # the batch's own never were rows, whatever their ids
+    not_stored = {*gone, *(reject.id for reject in refused), *(row.id for row in expired)}
     stored = [row for row in batch.rows if row.id not in not_stored]
     cleared_rows = [row for row in batch.rows if row.id in gone] if gone else []
     new = {row.id for row in placed.stored}

@@ -75,6 +75,14 @@ def test_equal_ids_inside_a_batch_are_one_row(store, database, maker, maybe_know
     assert sorted(database.stored_ids()) == sorted([first.id, second.id])
 
 
+def test_a_row_counts_as_stored_although_a_dead_letter_beside_it_has_its_id(store, database, maker):
+    row = maker.row()
+    letter = reject(row.id, producer=row.producer, sequence=row.sequence)
+    result = store.write(batch([row, row], rejects=(letter,)))
+    assert (result.stored, result.duplicates, len(result.rejects)) == (1, 1, 1)
+    assert database.ledger() == {(77, "stored"): {1}, (77, "rejected"): {1}}
+
+
 def test_an_empty_batch_needs_no_server():
     with open_store("postgresql:///nowhere?host=/nonexistent") as store:
         assert store.write(Batch(stream="test")) == WriteResult(stored=0)
