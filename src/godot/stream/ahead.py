@@ -30,18 +30,18 @@ class ReadAhead:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._connection: redis.Connection | None = None
-        self._asked_at = 0.0
+        self.asked_at = 0.0  # by the monotonic clock
         self.asked = 0  # for how many entries; 0: nothing is under way
 
     @property
     def age_s(self) -> float:
         """How long ago the question was asked."""
-        return time.monotonic() - self._asked_at
+        return time.monotonic() - self.asked_at
 
     def ask(self, count: int) -> None:
         """Ask for up to `count` entries nobody has had yet, without waiting for the answer."""
         commands = (self._consumer.reading(count), *self._consumer.counting())
-        self._asked_at = time.monotonic()
+        self.asked_at = time.monotonic()
         with self._translated():
             if self._connection is None:
                 self._connection = self._consumer.client.connection_pool.get_connection()

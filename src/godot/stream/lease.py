@@ -53,6 +53,10 @@ class Lease:
         """Say that the store answers: what is in hand takes longer."""
         self._since = time.monotonic()
 
+    def in_doubt(self, asked_at: float) -> bool:
+        """Say whether a peer may have what was asked for then: we may have been stopped since."""
+        return time.monotonic() - asked_at > self._silence_s / 2
+
     def excuse(self) -> None:
         """Have the deliveries of what is in hand counted as first ones, at once.
 

@@ -87,6 +87,10 @@ class _NoLease(Lease):
     def prolong(self) -> None:
         """Prolong nothing."""
 
+    def in_doubt(self, asked_at: float) -> bool:
+        """Doubt nothing."""
+        return False
+
     def excuse(self) -> None:
         """Excuse nothing."""
 

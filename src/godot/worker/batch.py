@@ -123,7 +123,8 @@ class Pipeline:
             ids = [entry.id for read in part for entry in read.entries] if acknowledge else []
             # what is not acknowledged cannot be set aside either: its entries may be trimmed next
             patience = UNKNOWN_TRIES if acknowledge else None
-            written = self._writing.begin(batch, patience, prepared)
+            asked_at = min((read.asked_at for read in part if read.asked_at), default=None)
+            written = self._writing.begin(batch, patience, prepared, asked_at)
             self._under_way.append(UnderWay(written, batch, ids))
             self._acknowledge(committed)
             if self._broke_off:  # by its first reading the ledger tells which stream it is now

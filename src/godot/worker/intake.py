@@ -30,13 +30,15 @@ class Read(msgspec.Struct, frozen=True):
     """What one command delivered: consecutive entries, or ones that somebody has had before.
 
     `deliveries` is how often each was delivered, where the server's own count does not say it.
-    `progress` is what the stream counted just after, where that was asked for together.
+    `progress` is what the stream counted just after, where that was asked for together. `asked_at`
+    is when entries nobody has had were asked for, by the monotonic clock.
     """
 
     entries: Sequence[Entry]
     again: bool = False
     deliveries: int | None = None
     progress: Progress | None = None
+    asked_at: float | None = None
 
 
 class Intake:
@@ -118,24 +120,21 @@ class Intake:
 
     def _window(self) -> list[Read]:
         settings = self._settings
-        again = self._replaying
         want = self._ahead.asked
         if want:
             reads = self._read_ahead()
         else:
             want = self._count(settings.batch_max if self.backlog else settings.batch_size)
-            first = self._consumer.read_new(want, BLOCK_MS)
-            reads = [Read(first, again)] if first else []
+            reads = self._read_new(want, BLOCK_MS)
         got = sum(len(read.entries) for read in reads)
         if 0 < got < want:
             deadline = time.monotonic() + settings.batch_timeout_ms / 1000
             pause_s = settings.batch_timeout_ms / 1000 / WINDOW_SLICES
             with suppress(StreamLost):  # by now we have the only copy; the next read says it again
                 while got < want and time.monotonic() < deadline and not self._stop.wait(pause_s):
-                    more = self._consumer.read_new(want - got, None)
-                    if more:
-                        reads.append(Read(more, again))
-                        got += len(more)
+                    more = self._read_new(want - got, None)
+                    reads += more
+                    got += sum(len(read.entries) for read in more)
         self.backlog = got >= want
         self._metrics.read(got)
         if got:
@@ -146,9 +145,17 @@ class Intake:
                 self._ahead.ask(self._count(settings.batch_max))
         return reads
 
+    def _read_new(self, count: int, block_ms: int | None) -> list[Read]:
+        asked_at = time.monotonic()
+        entries = self._consumer.read_new(count, block_ms)
+        return [Read(entries, self._replaying, asked_at=asked_at)] if entries else []
+
     def _read_ahead(self) -> list[Read]:
+        asked_at = self._ahead.asked_at
         entries, progress = self._ahead.take()
-        return [Read(entries, self._replaying, progress=progress)] if entries else []
+        if not entries:
+            return []
+        return [Read(entries, self._replaying, progress=progress, asked_at=asked_at)]
 
     def _count(self, wanted: int) -> int:
         """Bound a read by bytes as well as by number, going by the size of recent entries."""

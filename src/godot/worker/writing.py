@@ -72,14 +72,19 @@ class Writing:
         return self._breaker.failures > 0
 
     def begin(
-        self, batch: Batch, patience: int | None = None, prepared: Prepared | None = None
+        self,
+        batch: Batch,
+        patience: int | None = None,
+        prepared: Prepared | None = None,
+        asked_at: float | None = None,
     ) -> Future[WriteResult]:
         """Have a batch written until it is stored; the result raises Abandoned when stopping.
 
         Or Unclassified when that is the answer `patience` times in a row (None: never), and at once
-        when the batch is too large to be sent.
+        when the batch is too large to be sent. `asked_at` is when its entries were asked for, if
+        nobody had them before.
         """
-        return self._threads.submit(self._write, batch, patience, prepared)
+        return self._threads.submit(self._write, batch, patience, prepared, asked_at)
 
     def write(self, batch: Batch, patience: int | None = None) -> WriteResult:
         """Begin, and wait for the end."""
@@ -120,10 +125,18 @@ class Writing:
         if not isinstance(error, Unreachable):
             self._lease.prolong()
 
-    def _write(self, batch: Batch, patience: int | None, prepared: Prepared | None) -> WriteResult:
+    def _write(
+        self,
+        batch: Batch,
+        patience: int | None,
+        prepared: Prepared | None,
+        asked_at: float | None,
+    ) -> WriteResult:
         """Write until it is stored; repeating is safe because equal ids are one record."""
         unknown = 0
         while True:
+            if asked_at is not None and self._lease.in_doubt(asked_at):
+                batch = _as_known(batch)
             try:
                 if self._breaker.open:
                     self._store.check()
@@ -148,7 +161,7 @@ class Writing:
                         "records": len(batch.rows),
                     },
                 )
-                batch = msgspec.structs.replace(batch, maybe_known=True, heed_clears=True)
+                batch = _as_known(batch)
                 unknown = unknown + 1 if isinstance(exc, Unclassified) else 0
                 if unknown == patience:
                     raise
@@ -161,3 +174,8 @@ class Writing:
                 if self._late():
                     raise Abandoned("stopping before the store came back")
                 time.sleep(min(delay_s, 0.2))
+
+
+def _as_known(batch: Batch) -> Batch:
+    """Return a batch that may have been stored before, and cleared since."""
+    return msgspec.structs.replace(batch, maybe_known=True, heed_clears=True)
