@@ -152,15 +152,26 @@ clean: ## remove the environment and every cache
 $(BIN)/python: | $(UV)
 	@$(UV) venv -q --allow-existing --python $(PYTHON) $(VENV)
 
-$(VENV)/.ready: requirements.lock pyproject.toml | $(UV) $(BIN)/python
+$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.ready
+
+ifdef SETTING_UP
+$(VENV)/.ready: | $(UV) $(BIN)/python
 	@echo "setting up $(VENV) ..." >&2
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.ready
+$(VENV)/.dev:
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
+else
+# Two at once in a fresh clone would set it up in each other's way, so the second one waits. The shell
+# holds what Python locks, because macOS has no flock(1); where there are no such locks nobody waits.
+$(VENV)/.ready $(VENV)/.dev:
+	@exec 9>>Makefile; $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' || true; \
+	  $(MAKE) -s SETTING_UP=yes $@ 9>&-
+endif
 
 # Unpacked, never installed: nothing is started.
 $(PROMETHEUS)/.ready:
