@@ -55,8 +55,12 @@ class RemoteStore:
         if not (batch.rows or batch.rejects or batch.dropped or batch.runs):
             return WriteResult(stored=0)
         encoded = (self.prepare(batch.rows) if prepared is None else prepared).encoded
+        if len(encoded) == len(batch.rows):
+            logs = [encoded[row.id] for row in batch.rows]
+        else:  # copies of one record, each from an entry of its own
+            logs = [_encoded(row) for row in batch.rows]
         try:
-            return self._sent(batch, [encoded[row.id] for row in batch.rows])
+            return self._sent(batch, logs)
         except TooLarge:
             if len(batch.rows) > 1:
                 raise

@@ -5,14 +5,18 @@ The tests that are imported here run a second time, with these settings.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from dewey_logs import open_store
+from dewey_logs import Batch, EntryRun, LogRow, open_store
 from godot.settings import Settings
+from godot.stream.ids import StreamID
+from godot.stream.replies import Entry
+from godot.worker.decode import Decoder
 from tests import deweys
 from tests.deweys import Dewey
 from tests.integration.worker.conftest import Bench, eventually
@@ -149,6 +153,25 @@ def test_a_body_that_is_too_large_is_split(
     assert bench.stored() == 40
     assert bench.sql("SELECT count(*) FROM logs_rejected") == [(1,)]
     assert bench.audited().clean
+
+
+def test_copies_of_a_record_in_one_batch_settle_the_entry_of_each(
+    bench: Bench, settings, workers_token
+):
+    """Also where they have to be told one by one: the group had begun anew, and nobody knew."""
+    (record,) = bench.records(1)
+    raw = [part for field in record.fields() for part in field]
+    ms = int(time.time() * 1000)
+    first, second = StreamID(ms, 0), StreamID(ms, 1)
+    decoder = Decoder(settings.stream, back_s=86_400, ahead_s=86_400)
+    decoded = decoder.decode_all([Entry(first, raw), Entry(second, raw)], [1, 1])
+    rows = [row for row in decoded if isinstance(row, LogRow)]
+    with open_store(settings.dewey_url or "", token=workers_token) as store:
+        for last, n in ((first, 1), (second, 2)):
+            run = EntryRun(first, last, n)
+            store.write(Batch(stream=settings.stream, rows=tuple(rows[:n]), runs=(run,)))
+    told = "SELECT delivery, first_seq::int FROM logs_ledger_entries ORDER BY ctid"
+    assert bench.sql(told) == [("new", 0), ("again", 0), ("again", 1)]
 
 
 def test_an_audit_through_dewey_finds_what_one_in_the_database_finds(
