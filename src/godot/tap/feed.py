@@ -15,12 +15,13 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import IntEnum
 from typing import NamedTuple
 
 MAX_HELD_BYTES = 64 << 20
+PIECE_BYTES = 256  # what a piece takes beside its payload
 PIPE_BYTES = 1 << 20
 _HEAD = struct.Struct("!BIqI")  # kind, channel, monotonic ns, bytes that follow
 _LOST = struct.Struct("!Bq")  # kind, bytes
@@ -66,10 +67,10 @@ class Feed:
         now_ns = time.monotonic_ns()
         with self._lock:
             # how an exchange begins and ends is small, and the reader depends on it
-            if kind is not Kind.ABOUT and self._held + len(payload) > MAX_HELD_BYTES:
+            if kind is not Kind.ABOUT and self._held + len(payload) > MAX_HELD_BYTES - PIECE_BYTES:
                 self._lost[kind, channel] = self._lost.get((kind, channel), 0) + len(payload)
                 return
-            self._held += len(payload)
+            self._held += len(payload) + PIECE_BYTES
             self._tell_lost(now_ns)
             self._queue.put((_HEAD.pack(kind, channel, now_ns, len(payload)), payload))
 
@@ -83,7 +84,7 @@ class Feed:
     def _tell_lost(self, now_ns: int) -> None:
         for (kind, channel), count in self._lost.items():
             told = _LOST.pack(kind, count)
-            self._held += len(told)
+            self._held += len(told) + PIECE_BYTES
             self._queue.put((_HEAD.pack(Kind.LOST, channel, now_ns, len(told)), told))
         self._lost.clear()
 
@@ -94,7 +95,7 @@ class Feed:
             if not reader_gone:
                 reader_gone = not (self._all(head) and self._all(payload))
             with self._lock:
-                self._held -= len(payload)
+                self._held -= len(payload) + PIECE_BYTES
         os.close(self._descriptor)
 
     def _all(self, payload: bytes) -> bool:
@@ -122,6 +123,36 @@ def pieces(descriptor: int) -> Iterator[Piece]:
             if len(payload) < size and kind in (Kind.ABOUT, Kind.LOST):
                 return  # the writer died over it; of bytes that passed the beginning counts
             yield Piece(Kind(kind), channel, at_ns, payload)
+
+
+def pieces_ahead(descriptor: int, ended: Callable[[], None]) -> Iterator[Piece]:
+    """Yield the same, and read up to MAX_HELD_BYTES ahead: the writer need not wait for the taker.
+
+    `ended` is called, by another thread, as soon as the writer is done, whatever is yielded after.
+    """
+    waiting: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
+    changed = threading.Condition()
+    held = 0
+
+    def read() -> None:
+        nonlocal held
+        try:
+            for piece in pieces(descriptor):
+                with changed:
+                    while held >= MAX_HELD_BYTES:
+                        changed.wait()
+                    held += len(piece.payload) + PIECE_BYTES
+                waiting.put(piece)
+            ended()
+        finally:
+            waiting.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while (piece := waiting.get()) is not None:
+        yield piece
+        with changed:
+            held -= len(piece.payload) + PIECE_BYTES
+            changed.notify()
 
 
 def lost(piece: Piece) -> tuple[Kind, int]:

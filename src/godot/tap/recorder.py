@@ -15,14 +15,14 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from godot.tap.feed import Feed, Kind, pieces
+from godot.tap.feed import Feed, Kind, pieces_ahead
 
 if TYPE_CHECKING:
     from clientlib import Redactor
 
 Record: TypeAlias = Callable[[int, int, str, Mapping[str, object]], None]
 
-HANDOVER_S = 30.0  # takes as long as the other process needs to parse, and never waits for Redis
+HANDOVER_S = 30.0  # takes as long as the other process needs to read, and waits for nothing else
 DELIVERY_S = 1.0  # clients give a server two seconds to end
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -106,11 +106,15 @@ def _record(reading: int, now_ns: int, name: str, about: Mapping[str, object]) -
         conversation = Conversation(logger, os.urandom(4).hex())
         conversation.say(now_ns, "tap started", without_secrets(about, configured_redactor()))
         ending: dict[str, object] = {"killed": True}  # nobody said how it ended
-        for piece in pieces(reading):
+        for piece in pieces_ahead(reading, _let_go):
             if piece.kind is Kind.ABOUT and not piece.channel:
                 ending = msgspec.json.decode(piece.payload)
             else:
                 conversation.take(piece)
-        if not os.isatty(2):  # a client may wait for the end of the server's stderr
-            os.dup2(0, 2)
         conversation.end(time.monotonic_ns(), ending)
+
+
+def _let_go() -> None:
+    """Leave stderr: a client may wait for its end, however much is still to be recorded."""
+    if not os.isatty(2):
+        os.dup2(0, 2)

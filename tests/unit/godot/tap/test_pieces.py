@@ -280,6 +280,35 @@ def test_a_reader_that_is_gone_ends_the_recording_only():
     assert feed._held == 0
 
 
+def test_who_reads_ahead_frees_the_writer_and_holds_no_more_than_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(feeding, "MAX_HELD_BYTES", 10 << 20)
+    reading, writing = os.pipe()
+    feed = Feed(writing)
+    over = threading.Event()
+    found = feeding.pieces_ahead(reading, over.set)
+    feed.put(Kind.STDERR, b"first")
+    assert next(found).payload == b"first"
+    for _ in range(64):
+        feed.put(Kind.STDERR, bytes(1 << 16))
+    feed.close(10)
+    assert over.wait(10)  # though nobody has taken what is more than a pipe holds
+    assert sum(len(piece.payload) for piece in found) == 64 << 16
+
+    monkeypatch.setattr(feeding, "MAX_HELD_BYTES", 1)
+    reading, writing = os.pipe()
+    over.clear()
+    taking = feeding.pieces_ahead(reading, over.set)
+    for n in range(3):
+        os.write(writing, feeding._HEAD.pack(Kind.STDERR, 0, n, 0))
+    os.close(writing)
+    assert next(taking).at_ns == 0
+    assert not over.wait(0.05)
+    assert [piece.at_ns for piece in taking] == [1, 2]
+    assert over.is_set()
+
+
 def test_what_a_killed_writer_left_half_written_counts_as_far_as_it_can_be_read():
     head = feeding._HEAD
     for kind, payload in ((Kind.STDERR, b"abc"), (Kind.ABOUT, b'{"ended"'), (Kind.LOST, b"\1")):
