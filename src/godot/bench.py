@@ -12,6 +12,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 from typing import TypeAlias
 
 import msgspec
@@ -212,5 +213,5 @@ class Trial:
 
 def _figure(what: str, seconds: Sequence[float], done: int, incomplete: int = 0) -> Figure:
     ordered = sorted(seconds)
-    p50, p99 = (1_000 * ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99))
+    p50, p99 = (1_000 * ordered[ceil(share * len(ordered)) - 1] for share in (0.5, 0.99))
     return Figure(what, len(ordered), done / sum(ordered), p50, p99, incomplete)
