@@ -79,7 +79,7 @@ def _text(now: StreamSnapshot, group: Group) -> Row:
     return {
         "group": group.name,
         "state": group.state,
-        "waiting": age(group.waiting_ms) if group.waiting_ms else "-",
+        "waiting": "-" if group.waiting_since_ms is None else age(group.waiting_ms),
         "undelivered": group.undelivered,
         "pending": group.pending,
         "settled/s": "?" if settled is None else f"{settled:,.0f}",

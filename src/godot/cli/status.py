@@ -216,7 +216,9 @@ def _flow(found: Snapshot) -> str:
     assert group is not None
     added = UNKNOWN if rate is None else f"{rate.added_per_s:,.0f}/s"
     settled = UNKNOWN if group.settled_per_s is None else f"{group.settled_per_s:,.0f}/s"
-    waits = f"oldest waiting {age(group.waiting_ms)}" if group.waiting_ms else "nothing waits"
+    waits = "nothing waits"
+    if group.waiting_since_ms is not None:
+        waits = f"oldest waiting {age(group.waiting_ms)}"
     return f"in {added} · stored {settled} · {waits}"
 
 
