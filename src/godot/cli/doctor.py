@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ from godot.cli._output import (
     style,
     write_line,
 )
+from godot.cli._table import screen_width
 
 if TYPE_CHECKING:
     from godot.doctor import Result
@@ -31,6 +33,7 @@ MARKS: dict[str, tuple[str, dict[str, Any]]] = {
     "failed": ("✗", {"fg": "red"}),
     "unknown": ("?", {"dim": True}),
 }
+INDENT = " " * len("✓ GD-5001  ")
 
 
 @click.command(
@@ -86,9 +89,14 @@ def _kept(results: Iterable[Result], wanted: set[str], found: list[Result]) -> I
 
 def _lines(result: Result) -> Iterator[str]:
     mark, look = MARKS[result.outcome]
-    yield f"{style(mark, **look)} {result.code}  {sanitise(result.text)}"
+    room = screen_width() - len(INDENT)
+    first, *more = wrap(
+        sanitise(result.text), room, break_on_hyphens=False, break_long_words=False
+    ) or [""]
+    yield f"{style(mark, **look)} {result.code}  {first}"
+    yield from (INDENT + line for line in more)
     if result.next_step and result.outcome != "ok":
-        yield f"           next: {sanitise(result.next_step)}"
+        yield f"{INDENT}next: {sanitise(result.next_step)}"
 
 
 def _summary(found: list[Result]) -> str:

@@ -197,7 +197,7 @@ def stream_lines(found: Snapshot) -> Iterator[str]:
     )
     group = now.group
     oldest = ""
-    if group.pending_since_ms is not None:
+    if group.pending and group.pending_since_ms is not None:
         oldest = f" (oldest {age(now.now_ms - group.pending_since_ms)})"
     undelivered = UNKNOWN if group.undelivered is None else f"{group.undelivered:,}"
     state = style(group.state, **_colour(group.state)) if group.exists else "not made yet"
