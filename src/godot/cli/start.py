@@ -238,7 +238,7 @@ def _explain(endpoint: Endpoint, ending: str) -> None:
         "",
         *([f"  First     {finding}"] if finding else []),
         "  Python    from clientlib import ICCMLogger",
-        '            ICCMLogger(component="api").info("hello")     # finds this stack by itself',
+        '            ICCMLogger(component="api").info("hello")  # finds this stack',
         '  Shell     eval "$(godot env)"',
         f"  Agents    {endpoint.godot_mcp_url}   (tools for reading and writing logs)",
         f"            {endpoint.dewey_mcp_url}   (the store itself)",
