@@ -169,6 +169,8 @@ def test_one_partition_comes_back_after_retention_dropped_it(
 
     assert part in maintain(owner, 1).dropped
     assert rows(url, until="yesterday") == []
+    with pytest.raises(AssertionError, match="is no copy of"):
+        cluster.backup("restore-partition", today, tmp_path / "day", database=name)
     cluster.backup("restore-partition", part, tmp_path / "day", database=name)
     assert rows(url) == everything
     merge_rollups(owner)
