@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -9,6 +10,12 @@ import redis
 
 from godot.stream.connection import Command, ask
 from godot.stream.keys import producers_key
+
+# Anyone may write into the hash. Numbers that no record id can hold are no announcement: one of 400
+# digits is more than a scrape can tell, and more than PostgreSQL can be asked about.
+MAX_SEQUENCE, MAX_PRODUCER = 2**36 - 1, 2**38 - 1
+FIELD = re.compile(r"[0-9a-f]{10}")
+NUMBER = re.compile(r"[0-9]{1,11}")
 
 FORGET = """
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
@@ -103,13 +110,27 @@ def forget(client: redis.Redis, stream: str, infos: Iterable[ProducerInfo]) -> i
 
 def _info(name: str, parts: list[str]) -> ProducerInfo:
     sent, component, host, pid, version, started_at, dropped = parts
+    if not FIELD.fullmatch(name):
+        raise ValueError(name)
     return ProducerInfo(
-        producer=int(name, 16),
-        sent_sequence=int(sent),
+        producer=_bounded(int(name, 16), MAX_PRODUCER),
+        sent_sequence=_number(sent),
         component=component,
         host=host,
-        pid=int(pid),
+        pid=_number(pid),
         version=version,
         started_at=started_at,
-        dropped=int(dropped),
+        dropped=_number(dropped),
     )
+
+
+def _number(text: str) -> int:
+    if not NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return _bounded(int(text), MAX_SEQUENCE)
+
+
+def _bounded(number: int, most: int) -> int:
+    if number > most:
+        raise ValueError(number)
+    return number

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 import redis
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from clientlib import Producer, make_record
 from dewey_logs.tools import Lookout
@@ -53,6 +54,10 @@ class Scrapes:
 
     def producers(self, name: str) -> float | None:
         return self._registry.get_sample_value(f"godot_producer{name}", self._labels)
+
+    def text(self) -> str:
+        """Return a whole scrape."""
+        return generate_latest(self._registry).decode()
 
     def up(self) -> float | None:
         return self._registry.get_sample_value("godot_backend_up", {"backend": "redis"})
@@ -121,6 +126,48 @@ def test_what_producers_say_of_themselves_is_added_up(settings, bench_redis):
     assert scrapes.producers("s") == 2
     assert scrapes.producers("_announced_records_total") == 48
     assert scrapes.producers("_dropped_records_total") == 5
+
+
+def test_garbage_among_the_announcements_changes_nothing(settings, bench_redis):
+    scrapes = Scrapes(settings)
+    fields = dict.fromkeys(("0x0000001f", "00000000_1", "ffffffffff", "\n", "1"), "5 c h 1 v s 5")
+    for number, value in enumerate(
+        (
+            f"{'9' * 400} c h 1 v s 0",  # more than a float holds: no scrape would ever end well
+            f"5 c h 1 v s {2**36}",
+            "5 c h 1 v s -5",
+            "\u0665 c h 1 v s 0",
+            "1_0 c h 1 v s 0",
+            "5 c h 1 v s",
+            "",
+        )
+    ):
+        fields[f"{number + 100:010x}"] = value
+    bench_redis.hset(f"{settings.stream}:producers", mapping=fields)
+    info = ProducerInfo(7, 40, "shop", "box", 1, "0", "2026-11-01T00:00:00Z", 2)
+    announce(bench_redis, settings.stream, info)
+    scrapes.later()
+    assert scrapes.producers("s") == 1
+    assert scrapes.producers("_announced_records_total") == 40
+    assert scrapes.producers("_dropped_records_total") == 2
+    assert "godot_producers{" in scrapes.text()
+
+
+def test_ten_thousand_producers_with_names_of_their_own_choice_make_no_series(
+    settings, bench_redis
+):
+    settings = msgspec.structs.replace(settings, stream=f'{settings.stream}"}}\\')
+    scrapes = Scrapes(settings)
+    before = scrapes.text().count("\n")
+    fields = {f"{n:010x}": f'1 "c{n}"}}\t h{n} 1 v s 0' for n in range(10_000)}
+    bench_redis.hset(f"{settings.stream}:producers", mapping=fields)
+    scrapes.later()
+    scrapes.later()
+    assert scrapes.producers("s") == 10_000
+    text = scrapes.text()
+    assert text.count("\n") - before < 20
+    named = {one.labels.get("stream") for family in parsed(text) for one in family.samples}
+    assert named <= {settings.stream, None}
 
 
 def test_without_redis_only_its_absence_is_told(settings):
