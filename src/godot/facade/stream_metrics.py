@@ -2,7 +2,9 @@
 
 They are the numbers of `godot.snapshot`, which the CLI shows, too. What only shows for a while is
 added up here: entries that were trimmed unread, until the group's next read covers it up, and what
-producers announced, until they are forgotten. `+Inf` seconds mean that nothing is in sight.
+producers announced, until they are forgotten. Such sums are told while Redis is away, too: that is
+when most is dropped, and a counter that is new when Redis comes back shows no increase. `+Inf`
+seconds mean that nothing is in sight.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from godot.errors import StreamUnavailable
 from godot.settings import Settings
 from godot.snapshot import Snapshot
 from godot.stream.behaviour import State
+from godot.stream.keys import stream_key
 from godot.stream.producers import ProducerInfo
 from godot.stream.rate import buffer_seconds, loss_in_seconds
 from godot.stream.snapshot import Group, StreamSnapshot
@@ -28,20 +31,25 @@ LOOK_EVERY_S = 5.0
 
 
 class Announced:
-    """What all producers announced together: it only grows, also when some are forgotten."""
+    """What all producers announced together since the first look, which is counted from.
+
+    So it only grows, also when some are forgotten, and a process that starts again begins at 0:
+    what is left of former announcements would be less than before, and look like new ones.
+    """
 
     def __init__(self) -> None:
         self.records = self.dropped = 0
-        self._last: dict[int, ProducerInfo] = {}
+        self._last: dict[int, ProducerInfo] | None = None
 
     def add(self, producers: Iterable[ProducerInfo]) -> None:
         """Add what is new since the last time; who has dropped anything is never forgotten here."""
         now = {one.producer: one for one in producers}
+        last = now if self._last is None else self._last
         for number, one in now.items():
-            before = self._last.get(number)
+            before = last.get(number)
             self.records += max(0, one.sent_sequence - (before.sent_sequence if before else 0))
             self.dropped += max(0, one.dropped - (before.dropped if before else 0))
-        self._last = {n: one for n, one in self._last.items() if one.dropped} | now
+        self._last = {n: one for n, one in last.items() if one.dropped} | now
 
 
 class Overrun:
@@ -59,7 +67,7 @@ class Overrun:
 
 
 class WatchedStream:
-    """A sight: the last look at stream and group; nothing but its absence without Redis."""
+    """A sight: the last look at stream and group; without Redis its absence, and what adds up."""
 
     name = "stream"
     every_s = LOOK_EVERY_S
@@ -93,31 +101,33 @@ class WatchedStream:
             "backend",
             {"redis": float(now is not None)},
         )
-        if found is None or now is None:
-            return
-        yield from _of_stream(now)
-        yield from _of_group(found, now.group, now)
-        labels = {"stream": now.stream}
+        if found is not None and now is not None:
+            yield from _of_stream(now)
+            yield from _of_group(found, now.group, now)
+        yield from self._added_up()
+
+    def _added_up(self) -> Iterator[Metric]:
+        stream = stream_key(self._settings.stream)
         yield counter(
             "godot_group_overrun_entries",
             "Entries trimmed before the group had them, as many as looks could see.",
             self._overrun.entries,
-            **labels,
-            group=now.group.name,
+            stream=stream,
+            group=self._settings.group,
         )
-        yield gauge("godot_producers", "Producers that are known.", len(now.producers), **labels)
-        yield counter(
-            "godot_producer_announced_records",
-            "Records that producers gave a number to, up to the last one they handed over.",
-            self._announced.records,
-            **labels,
-        )
-        yield counter(
-            "godot_producer_dropped_records",
-            "Records that producers gave up before the stream had them.",
-            self._announced.dropped,
-            **labels,
-        )
+        for name, text, value in (
+            (
+                "announced",
+                "Records that producers gave a number to and handed over, since we look.",
+                self._announced.records,
+            ),
+            (
+                "dropped",
+                "Records that producers gave up before the stream had them, since we look.",
+                self._announced.dropped,
+            ),
+        ):
+            yield counter(f"godot_producer_{name}_records", text, value, stream=stream)
 
     def close(self) -> None:
         """Let go of nothing: every look has a connection of its own."""
@@ -153,6 +163,7 @@ def _of_stream(now: StreamSnapshot) -> Iterator[Metric]:
             "When the newest entry was added; absent without any.",
             now.last_id and now.last_id.ms / 1000,
         ),
+        ("producers", "Producers that are known.", len(now.producers)),
     ):
         if value is not None:
             yield gauge(f"godot_{name}", text, value, **labels)

@@ -21,6 +21,7 @@ from godot.facade.stream_metrics import LOOK_EVERY_S, WatchedStream
 from godot.settings import Settings
 from godot.stream.append import Appender
 from godot.stream.producers import ProducerInfo, announce
+from tests.proxy import Proxy
 
 
 def send(settings: Settings, count: int) -> None:
@@ -170,10 +171,23 @@ def test_ten_thousand_producers_with_names_of_their_own_choice_make_no_series(
     assert named <= {settings.stream, None}
 
 
-def test_without_redis_only_its_absence_is_told(settings):
-    away = msgspec.structs.replace(settings, redis_url="redis://127.0.0.1:1/0")
-    scrapes = Scrapes(away)
-    assert (scrapes.up(), scrapes.stream("entries")) == (0, None)
+def test_without_redis_its_absence_is_told_and_what_was_added_up(
+    settings, bench_redis, valkey_server
+):
+    with Proxy(valkey_server.socket) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}/0"
+        scrapes = Scrapes(msgspec.structs.replace(settings, redis_url=url))
+        proxy.refuse = True
+        scrapes.later()
+        assert (scrapes.up(), scrapes.stream("entries")) == (0, None)
+        # a counter that first shows when Redis is back would hide what was dropped meanwhile
+        assert scrapes.producers("_dropped_records_total") == 0
+        assert scrapes.group("overrun_entries_total") == 0
+        info = ProducerInfo(7, 40, "shop", "box", 1, "0", "2026-11-01T00:00:00Z", 9)
+        announce(bench_redis, settings.stream, info)
+        proxy.refuse = False
+        scrapes.later()
+        assert (scrapes.up(), scrapes.producers("_dropped_records_total")) == (1, 9)
 
 
 def test_the_served_metrics_hold_them(served, settings):
