@@ -3,10 +3,14 @@
 A scrape gives what the last look found and asks nobody, so it takes the same few milliseconds
 however large the store is, and while a server that it tells of does not answer at all. That costs
 a few seconds of age, and a look now and then that nobody wanted.
+
+A look that fails in a way nobody foresaw is tried again like any other, and until then nothing is
+told of its sight: numbers that stand still would look like a quiet night.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +19,8 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+log = logging.getLogger(__name__)
 
 
 class Sight(Protocol):
@@ -44,6 +50,7 @@ class Lookout(Collector):
     ) -> None:
         self._sights = sights
         self._errors = errors
+        self._unforeseen: set[str] = set()  # sights whose last look failed so
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(one,), name=f"look-{one.name}", daemon=True)
@@ -85,7 +92,8 @@ class Lookout(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield what is known of every sight."""
         for one in self._sights:
-            yield from one.metrics()
+            if one.name not in self._unforeseen:
+                yield from one.metrics()
 
     def look(self, sight: Sight) -> None:
         """Look once, on the caller's thread."""
@@ -96,11 +104,17 @@ class Lookout(Collector):
             self._failed.labels(sight.name).inc()
         else:
             self._succeeded.labels(sight.name).set(time.time())
+        self._unforeseen.discard(sight.name)
         self._seconds.labels(sight.name).set(time.perf_counter() - began)
 
     def _run(self, sight: Sight) -> None:
         while not self._stop.is_set():
-            self.look(sight)
+            try:
+                self.look(sight)
+            except Exception:
+                self._unforeseen.add(sight.name)
+                self._failed.labels(sight.name).inc()
+                log.exception("look failed", extra={"action": "look", "collector": sight.name})
             self._stop.wait(sight.every_s)
 
     def __enter__(self) -> Lookout:

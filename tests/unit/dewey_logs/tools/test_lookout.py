@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
@@ -21,7 +22,7 @@ class Lighthouse:
     def __init__(self) -> None:
         self.looks = 0
         self.seen = 0.0
-        self.away = False
+        self.away = self.broken = False
         self.lit = threading.Event()
         self.looked = threading.Event()
         self.closed = False
@@ -32,6 +33,8 @@ class Lighthouse:
         self.lit.wait(10)
         if self.away:
             raise Unavailable("fog")
+        if self.broken:
+            raise ValueError("a mistake of ours")
         self.seen = 1.0
 
     def metrics(self) -> Iterator[Metric]:
@@ -85,3 +88,28 @@ def test_the_time_of_a_success_is_kept_while_looks_fail():
     lookout.look(sight)
     assert told(registry, "last_success_timestamp_seconds") == success
     assert told(registry, "errors_total") == 1
+
+
+def test_a_mistake_ends_no_looking_and_its_old_numbers_are_not_told(caplog):
+    registry, sight = CollectorRegistry(), Lighthouse()
+    sight.lit.set()
+    lookout = Lookout(registry, [sight], (Unavailable,))
+    lookout.look(sight)
+    coast = ("godot_lighthouse", {"coast": "west"})
+    assert registry.get_sample_value(*coast) == 1
+    sight.broken = True
+    with lookout:
+        until(lambda: registry.get_sample_value(*coast) is None)
+        assert told(registry, "errors_total")
+        looks = sight.looks
+        until(lambda: sight.looks > looks + 1)
+        sight.broken = False
+        until(lambda: registry.get_sample_value(*coast) == 1)
+    assert "a mistake of ours" in caplog.text
+
+
+def until(seen: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
