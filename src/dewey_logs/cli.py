@@ -197,7 +197,8 @@ def maintain(once: bool, verify: bool) -> None:
     from dewey_logs.tools.upkeep import upkeep_told
 
     reader_url = read.reader_url() or url
-    with upkeep_told(reader_url, port=port, data_dir=read.data_dir()) as upkeep:
+    host = read.text("GODOT_METRICS_HOST")
+    with upkeep_told(reader_url, port=port, exposed_at=host, data_dir=read.data_dir()) as upkeep:
         _forever(everything, lambda: _print_done(maintenance.tend(url)._asdict()), upkeep)
 
 

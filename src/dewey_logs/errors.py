@@ -11,6 +11,10 @@ class BadAddress(DeweyError):
     """The store's URL is none that can be used; the message says what would do."""
 
 
+class CannotListen(DeweyError):
+    """An address that cannot be bound, or must not be; the message names the variable."""
+
+
 class Unavailable(DeweyError):
     """PostgreSQL is away, full, read-only or too slow: keep the batch and try again later."""
 

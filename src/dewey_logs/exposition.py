@@ -10,22 +10,30 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
+from socketserver import TCPServer
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Info, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
+
+from dewey_logs.errors import CannotListen
 
 log = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 POLL_S = 0.05  # how long closing may take
 RUN_FOLDER = "run"
+DAY_S = 86_400.0
+IDLE_S = 120.0  # a connection that asks for nothing is closed: each of them holds a thread
 
 Ready = Callable[[], dict[str, bool]]
 
@@ -75,7 +83,8 @@ def serve(
     Metrics ask for no token, so only this machine can reach them, whatever `host` is, unless
     `exposed_at` names an address: one of a network where nobody has to ask. `ready` answers from
     what the process knows; it is called for each /readyz. The announcement is written to
-    `data_dir/run/ROLE-PID.json` when `data_dir` exists.
+    `data_dir/run/ROLE-PID.json` when `data_dir` exists. Raises CannotListen for an address that is
+    none of this machine.
     """
     if exposed_at is not None:
         host = exposed_at
@@ -147,18 +156,27 @@ def _url(host: str, port: object) -> str:
 
 def _listen(host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
     class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         daemon_threads = True
         allow_reuse_address = True
 
+        def server_bind(self) -> None:
+            """Bind, and nothing more: HTTPServer would ask the DNS for our own name, and wait."""
+            TCPServer.server_bind(self)
+
         def handle_error(self, request: object, client_address: object) -> None:
-            """Say nothing: a scraper that hangs up early is no news either."""
+            """Say nothing of a scraper that hangs up early, but of a mistake of ours."""
+            if not isinstance(sys.exception(), OSError):
+                log.exception("request failed", extra={"action": "metrics"})
 
     try:
         return Server((host, port), handler)
-    except OSError:
-        if port == 0:
-            raise
-        return Server((host, 0), handler)
+    except OSError as exc:
+        if port:
+            return _listen(host, 0, handler)
+        raise CannotListen(
+            f"GODOT_METRICS_HOST={host} cannot be listened on: {exc.strerror}"
+        ) from exc
 
 
 def _announce(data_dir: Path | None, said: Mapping[str, object]) -> Path | None:
@@ -167,11 +185,21 @@ def _announce(data_dir: Path | None, said: Mapping[str, object]) -> Path | None:
     path = data_dir / RUN_FOLDER / f"{said['role']}-{said['pid']}.json"
     with suppress(OSError):  # someone else's data folder is no reason not to run
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        _sweep(path.parent)
         unfinished = path.with_suffix(".new")
         unfinished.write_text(json.dumps(said), "utf-8")
         unfinished.replace(path)
         return path
     return None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left there a day ago: each that is killed leaves a file."""
+    for path in folder.glob("*-*.json"):
+        with suppress(OSError, ValueError):
+            pid = int(path.stem.rpartition("-")[2])
+            if path.stat().st_mtime < time.time() - DAY_S and not _is_alive(pid):
+                path.unlink()
 
 
 class _Answers:
@@ -204,6 +232,7 @@ def _json(status: int, said: object) -> tuple[int, str, bytes]:
 def _handler(answers: _Answers) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = IDLE_S
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]

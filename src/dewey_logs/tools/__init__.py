@@ -8,6 +8,7 @@ that all of them keep, `listen` the ways to be reached.
 from __future__ import annotations
 
 from dewey_logs.dialogue import ADMIN, DELIVER, READ, SCOPES, WRITE
+from dewey_logs.errors import CannotListen
 from dewey_logs.tools.answer import answer, written
 from dewey_logs.tools.arguments import FILTER, filtered
 from dewey_logs.tools.caller import caller, calls_trace_id
@@ -26,15 +27,7 @@ from dewey_logs.tools.gate import Access
 from dewey_logs.tools.hosts import is_loopback
 from dewey_logs.tools.kinds import COUNTS, EVERYTHING, WRITES, Kind, Selection, selection
 from dewey_logs.tools.level import offer_level
-from dewey_logs.tools.listen import (
-    CannotListen,
-    allow,
-    application,
-    bind,
-    serve_http,
-    serve_stdio,
-    url_of,
-)
+from dewey_logs.tools.listen import allow, application, bind, serve_http, serve_stdio, url_of
 from dewey_logs.tools.lookout import Lookout, Sight, counter, gauge, gauges
 from dewey_logs.tools.measured import MeasuredStore
 from dewey_logs.tools.metrics import ToolMetrics

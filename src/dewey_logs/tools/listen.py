@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from dewey_logs.errors import DeweyError
+from dewey_logs.errors import CannotListen
 from dewey_logs.tools.caller import tag_log_lines
 from dewey_logs.tools.connection import Connection
 from dewey_logs.tools.gate import Access, Gate
@@ -37,10 +37,6 @@ YOUNG_OBJECTS = 10_000  # as many new objects until garbage is looked for: a cal
 KEEP_ALIVE_S = 75  # a worker that has nothing to store for a while finds its connection again
 
 Checks = Callable[[], Awaitable[dict[str, bool]]]
-
-
-class CannotListen(DeweyError):
-    """An address that cannot be bound, or must not be; the message names the variable."""
 
 
 def allow(

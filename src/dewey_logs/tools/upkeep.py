@@ -41,7 +41,7 @@ class Upkeep:
 
 
 @contextmanager
-def upkeep_told(url: str, *, port: int, data_dir: Path) -> Iterator[Upkeep]:
+def upkeep_told(url: str, *, port: int, exposed_at: str | None, data_dir: Path) -> Iterator[Upkeep]:
     """Serve the metrics of a process that maintains a store and serves no tools."""
     registry = CollectorRegistry()
     with open_store(url, application_name="dewey-metrics") as store:
@@ -51,6 +51,7 @@ def upkeep_told(url: str, *, port: int, data_dir: Path) -> Iterator[Upkeep]:
             exposition.serve(
                 port=port,
                 host=exposition.LOOPBACK[0],
+                exposed_at=exposed_at,
                 role=ROLE,
                 registry=registry,
                 ready=lambda: {"postgres": measured.up},

@@ -16,18 +16,19 @@ import pytest
 from godot.settings import Settings
 from tests.integration.worker.conftest import eventually
 
-COMMANDS = {
-    "worker": ("godot", "worker"),
-    "mcp": ("godot", "mcp"),
-    "dewey": ("dewey_logs", "serve"),
-}
+COMMANDS = (
+    ("worker", ("godot", "worker")),
+    ("mcp", ("godot", "mcp")),
+    ("dewey", ("dewey_logs", "serve")),
+    ("dewey", ("dewey_logs", "maintain")),
+)
 ELSEWHERE = "127.0.0.77"
 
 
-def announced(folder: Path) -> dict[str, str]:
-    """Return where each role says that its metrics are."""
+def announced(folder: Path) -> list[tuple[str, str]]:
+    """Return the role of each program, and where it says that its metrics are."""
     found = [json.loads(path.read_bytes()) for path in (folder / "run").glob("*-*.json")]
-    return {said["role"]: said["metrics_url"] for said in found}
+    return [(said["role"], said["metrics_url"]) for said in found]
 
 
 def test_every_program_serves_its_metrics_where_it_is_told(settings: Settings):
@@ -49,13 +50,14 @@ def test_every_program_serves_its_metrics_where_it_is_told(settings: Settings):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for command in COMMANDS.values()
+        for _, command in COMMANDS
     ]
     try:
         eventually(
-            lambda: set(announced(settings.data_dir)) == set(COMMANDS), "all to be there", 90
+            lambda: len(announced(settings.data_dir)) == len(COMMANDS), "all to be there", 90
         )
-        for role, url in announced(settings.data_dir).items():
+        assert {role for role, _ in announced(settings.data_dir)} == {role for role, _ in COMMANDS}
+        for role, url in announced(settings.data_dir):
             with urllib.request.urlopen(url, timeout=5) as answer:
                 assert f'role="{role}"'.encode() in answer.read()
             parts = urlsplit(url)
