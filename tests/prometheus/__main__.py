@@ -55,9 +55,14 @@ def main(parts: list[str]) -> int:
 
 def check_rules() -> Iterator[str]:
     """Have promtool check what is written, and run the unit tests of the rules."""
-    for check, file in (("rules", "godot.rules.yml"), ("config", "prometheus.yml")):
-        promtool("check", check, OURS / file)
-        yield f"promtool check {check} {file}: nothing to complain about"
+    for *check, file in (
+        ("rules", OURS / "godot.rules.yml"),
+        ("config", OURS / "prometheus.yml"),
+        # in a container the rules lie beside it
+        ("config", "--syntax-only", ROOT / "ops" / "compose" / "prometheus.yml"),
+    ):
+        promtool("check", *check, file)
+        yield f"promtool check {check[0]} {file.relative_to(ROOT)}: nothing to complain about"
     said = promtool("test", "rules", OURS / "godot.rules.test.yml")
     if "SUCCESS" not in said:
         raise Failed(said)
@@ -95,6 +100,7 @@ def watch(here: Running, folder: Path, wanted: list[str]) -> Iterator[str]:
         for fault in faults.FAULTS:
             if not wanted or fault.name in wanted:
                 yield faults.inject(fault, here, watched)
+        yield from check_metrics(here)  # by now there is something of everything
         yield from _scrapes(watched)
 
 

@@ -47,6 +47,13 @@ def test_every_alert_links_a_page_of_its_own_that_bears_its_name():
     assert set(linked) == {str(page.relative_to(ROOT)) for page in pages()}
 
 
+def test_of_every_alert_it_is_tried_that_it_fires_and_that_it_is_quiet():
+    tried = (ROOT / "ops" / "prometheus" / "godot.rules.test.yml").read_text("utf-8")
+    alerts = {name for name, _ in ALERTS}
+    assert set(re.findall(r"alertname: (\w+)\n +exp_alerts:\n +- exp_labels:", tried)) == alerts
+    assert set(re.findall(r"alertname: (\w+), exp_alerts: \[\]}", tried)) == alerts
+
+
 def test_the_docs_list_every_alert_with_its_severity_and_its_patience():
     listed = (ROOT / "docs" / "metrics.md").read_text("utf-8").splitlines()
     for name, body in ALERTS:
