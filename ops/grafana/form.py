@@ -25,7 +25,7 @@ FILTERS = {
 class Panel(NamedTuple):
     """One panel: each query is an expression and what its lines are called.
 
-    `red_above` colours a figure; `runbook` names the page that its link leads to.
+    `red_above` or `red_below` colours a figure; `runbook` names the page that its link leads to.
     """
 
     title: str
@@ -35,6 +35,7 @@ class Panel(NamedTuple):
     kind: str = "timeseries"
     width: int = 8
     red_above: float | None = None
+    red_below: float | None = None
     runbook: str | None = None
 
 
@@ -60,9 +61,10 @@ def stat(
     query: str,
     *,
     red_above: float | None = None,
+    red_below: float | None = None,
     runbook: str | None = None,
 ) -> Panel:
-    return Panel(title, about, unit, [(query, "")], "stat", 4, red_above, runbook)
+    return Panel(title, about, unit, [(query, "")], "stat", 4, red_above, red_below, runbook)
 
 
 def quantiles(metric: str, by: str = "") -> list[tuple[str, str]]:
@@ -142,6 +144,8 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
     if panel.red_above is not None:
         steps.append({"color": "red", "value": panel.red_above})
+    if panel.red_below is not None:
+        steps = [{"color": "red", "value": None}, {"color": "green", "value": panel.red_below}]
     options: dict[str, Any] = {"tooltip": {"mode": "multi", "sort": "desc"}}
     custom: dict[str, Any] = {"fillOpacity": 10, "lineWidth": 1, "showPoints": "never"}
     if panel.kind == "stat":
@@ -204,12 +208,13 @@ def _variables() -> Iterator[dict[str, Any]]:
             "allValue": ".*",
             "current": {"selected": True, "text": "All", "value": "$__all"},
             "datasource": SOURCE,
+            "definition": query,
             "hide": 0,
             "includeAll": True,
             "label": name.capitalize(),
             "multi": True,
             "name": name,
-            "query": {"query": query, "refId": name},
+            "query": query,
             "refresh": 2,
             "sort": 1,
             "type": "query",

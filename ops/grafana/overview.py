@@ -26,6 +26,7 @@ OVERVIEW = Dashboard(
                     "Workers that are being scraped.",
                     "none",
                     'count(godot_build_info{JOB,role="worker"}) or vector(0)',
+                    red_below=1,
                     runbook="no-workers",
                 ),
                 stat(
@@ -40,6 +41,7 @@ OVERVIEW = Dashboard(
                     "When trimming reaches unread entries, as things go; infinite as a rule.",
                     "s",
                     "min(godot_group_loss_in_seconds{GROUP})",
+                    red_below=600,
                     runbook="loss-near",
                 ),
                 stat(

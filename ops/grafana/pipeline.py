@@ -42,9 +42,18 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     "Consumers",
-                    "Consumers the group knows: one for each worker, and those of dead ones.",
+                    "One for each worker, and those of dead ones; active: heard of lately.",
                     "none",
-                    [("max by (stream, group) (godot_group_consumers{GROUP})", "{{group}}")],
+                    [
+                        (
+                            "max by (stream, group) (godot_group_consumers{GROUP})",
+                            "known to {{group}}",
+                        ),
+                        (
+                            "max by (stream, group) (godot_group_active_consumers{GROUP})",
+                            "active in {{group}}",
+                        ),
+                    ],
                 ),
             ],
         ),

@@ -21,6 +21,8 @@ NAME = re.compile(r"\bgodot_\w+")
 RECORDED = re.compile(r"\bgodot:\w+(?::\w+)*")
 SELECTED = re.compile(r"\b(godot_\w+)\{([^}]*)\}")
 MATCHER = re.compile(r'(\w+)(=~|!=|!~|=)"([^"]*)"')
+GROUPED = re.compile(r"\bby \(([^)]*)\)")
+LEGEND = re.compile(r"{{(\w+)}}")
 OF_TARGETS = {"job", "instance", "role"}
 MANY = 20
 
@@ -94,11 +96,16 @@ def test_rules_and_dashboards_name_what_exists(exposed: dict[str, str]):
                 for label, values in one.labels.items():
                     labels.setdefault(label, set()).update(values)
     recorded = set(re.findall(r"record: (\S+)", ops.rules()[ops.RULES]))
+    labels_of = {name: OF_TARGETS.union(labels) for name, labels in samples.items()}
     for file, expressions in queries().items():
         assert len(expressions) > 10, file
         for expression in expressions:
             assert set(NAME.findall(expression)) <= samples.keys(), f"{file}: {expression}"
             assert set(RECORDED.findall(expression)) <= recorded, f"{file}: {expression}"
+            there = [labels_of[name] for name in NAME.findall(expression)]
+            for grouped in GROUPED.findall(expression):
+                by = {label.strip() for label in grouped.split(",")}
+                assert not there or by <= set.union(*there), f"{file}: {expression}"
             for name, matchers in SELECTED.findall(expression):
                 for label, operator, value in MATCHER.findall(matchers):
                     if label in OF_TARGETS:
@@ -107,6 +114,16 @@ def test_rules_and_dashboards_name_what_exists(exposed: dict[str, str]):
                     assert known, f"{file}: {name} has no label {label}"
                     if operator == "=":
                         assert value in known, f"{file}: {name}{{{label}}} is never {value}"
+
+
+def test_legends_name_labels_that_their_query_keeps():
+    for name, text in ops.dashboards().items():
+        for panel in json.loads(text)["panels"]:
+            for one in panel.get("targets", ()):
+                kept = {
+                    label.strip() for by in GROUPED.findall(one["expr"]) for label in by.split(",")
+                }
+                assert set(LEGEND.findall(one["legendFormat"])) <= kept, (name, panel["title"])
 
 
 def test_counters_are_told_before_they_count(exposed: dict[str, str]):
