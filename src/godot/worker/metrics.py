@@ -40,7 +40,9 @@ class WorkerMetrics:
         )
         self._records = counter("records", "Records by what became of them.", "outcome")
         self._errors = counter("errors", "Failures by stage.", "stage")
-        self.group_recreated = counter("group_recreated", "Times the group had to be made again.")
+        self.group_recreated = counter(
+            "group_recreated", "Times the group had to be made, the first one included."
+        )
         self.made_room = counter(
             "made_room_entries", "Settled entries removed because Redis was nearly full."
         )
