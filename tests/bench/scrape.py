@@ -56,16 +56,16 @@ def run() -> Iterator[Figure]:
             yield from _figures(f"look at {corpus.rows:,} records", _timed(store.measures))
         with _place(url) as here:
             _fill(here)
-            with _program(here, "dewey") as scrape:
-                yield from _figures("scrape of dewey", _timed(scrape))
-            with _program(here, "mcp") as scrape:
+            with _program(here, "dewey") as (scrape, cpu_s):
+                yield from _idle("scrape of dewey", scrape, cpu_s)
+            with _program(here, "mcp") as (scrape, cpu_s):
                 took = _until(lambda said: NOT_AUDITED not in said, scrape)
                 yield from _figures(f"scrape of mcp while it audits {ENTRIES:,} entries", took)
-                yield from _figures("scrape of mcp", _timed(scrape))
-            with _program(here, "worker") as scrape:
+                yield from _idle("scrape of mcp", scrape, cpu_s)
+            with _program(here, "worker") as (scrape, cpu_s):
                 took = _until(lambda said: DRAINED in said, scrape)
                 yield from _figures("scrape of a worker that drains", took)
-                yield from _figures("scrape of a worker", _timed(scrape))
+                yield from _idle("scrape of a worker", scrape, cpu_s)
 
 
 @contextmanager
@@ -90,8 +90,8 @@ def _fill(here: Place) -> None:
 
 
 @contextmanager
-def _program(here: Place, role: str) -> Iterator[Callable[[], bytes]]:
-    """Run one; give what scrapes it."""
+def _program(here: Place, role: str) -> Iterator[tuple[Callable[[], bytes], Callable[[], float]]]:
+    """Run one; give what scrapes it, and what tells the seconds of CPU it has taken."""
     with (here.folder / f"{role}.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *PROGRAMS[role]],
@@ -105,10 +105,22 @@ def _program(here: Place, role: str) -> Iterator[Callable[[], bytes]]:
             assert process.poll() is None, Path(log.name).read_text("utf-8")
             time.sleep(0.01)
         url = json.loads(path.read_bytes())["metrics_url"]
-        yield lambda: urllib.request.urlopen(url).read()
+        yield lambda: urllib.request.urlopen(url).read(), lambda: _cpu_seconds(process.pid)
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _idle(what: str, scrape: Callable[[], bytes], cpu_s: Callable[[], float]) -> Iterator[Figure]:
+    before = cpu_s()
+    yield from _figures(what, _timed(scrape))
+    cpu_ms = (cpu_s() - before) * 1000 / TIMES
+    yield {"what": f"{what}, its CPU", "value": round(cpu_ms, 2), "unit": "ms"}
 
 
 def _timed(work: Callable[[], object]) -> list[float]:
