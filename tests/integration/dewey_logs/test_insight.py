@@ -28,7 +28,7 @@ from dewey_logs.patterns import Patterns
 from dewey_logs.times import from_micros, rfc3339
 from godot.embedded.plan import READER, WRITER
 from godot.embedded.postgres import Postgres
-from tests.conftest import copied, logged_in
+from tests.conftest import copied, logged_in, named
 from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
 
 MINUTE_US, HOUR_US = 60_000_000, 3_600_000_000
@@ -53,18 +53,34 @@ class Filled(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def filled(postgres_server: Postgres, _template: str) -> Iterator[Filled]:
-    """The store of all tests that only ask."""
+def model(postgres_server: Postgres, _template: str) -> Iterator[tuple[str, list[LogRow]]]:
+    """The database that is copied, and its rows."""
     with copied(postgres_server, _template) as url:
+        with open_store(logged_in(url, WRITER)) as store:
+            rows = fill(store, url)
+        yield named(url), rows
+
+
+@pytest.fixture(scope="module")
+def filled(postgres_server: Postgres, model: tuple[str, list[LogRow]]) -> Iterator[Filled]:
+    """The store of all tests that only ask."""
+    name, rows = model
+    with copied(postgres_server, name) as url:
         reader_url = logged_in(url, READER)
         with open_store(logged_in(url, WRITER), reader_url=reader_url) as store:
-            yield Filled(store, reader_url, fill(store, url))
+            yield Filled(store, reader_url, rows)
 
 
 @pytest.fixture
-def rows(store: Store, dewey_url: str) -> list[LogRow]:
-    """The same in a store of the test's own, for one that writes."""
-    return fill(store, dewey_url)
+def template(request: pytest.FixtureRequest, _template: str) -> str:
+    name: str = request.getfixturevalue("model")[0] if "rows" in request.fixturenames else _template
+    return name
+
+
+@pytest.fixture
+def rows(model: tuple[str, list[LogRow]]) -> list[LogRow]:
+    """What a store of the test's own holds, for one that writes."""
+    return model[1]
 
 
 def fill(store: Store, url: str) -> list[LogRow]:
@@ -354,18 +370,13 @@ def test_patterns_are_counted_exactly(filled, minutes_ago, more):
 )
 @pytest.mark.parametrize("more", [{}, {"component": ("bank",)}])
 def test_two_windows_are_compared_exactly(store, rows, a, b, more):
-    store.write(batch(Maker(5).rows(7, message="never seen before", component="bank")))
-    for row in Maker(6).rows(5, message="gone since", component="bank"):
-        store.write(
-            batch(
-                [
-                    msgspec.structs.replace(
-                        row, created_at_us=row.created_at_us - a[1] * MINUTE_US - 90_000_000
-                    )
-                ]
-            )
-        )
-    now = rows[-1].created_at_us + MINUTE_US
+    newest = rows[-1].created_at_us
+    begun, ended = newest + 1, newest - a[1] * MINUTE_US - 90_000_000
+    bank = {"component": "bank"}
+    store.write(batch(Maker(5).rows(7, message="never seen before", created_at_us=begun, **bank)))
+    for row in Maker(6).rows(5, message="gone since", created_at_us=ended, **bank):
+        store.write(batch([row]))
+    now = newest + MINUTE_US
     everything = [(row[0], row[1]) for row in store_rows(store, more)]
 
     def window(span):

@@ -14,6 +14,7 @@ import pytest
 
 from dewey_logs import LogFilter
 from dewey_logs.times import EPOCH
+from tests.conftest import copied, named
 from tests.integration.dewey_logs.conftest import DAY_US, batch
 
 HOUR_US = DAY_US // 24
@@ -67,9 +68,26 @@ def looked_at(nodes):
     )
 
 
-@pytest.fixture
-def silent(store, database):
+@pytest.fixture(scope="module")
+def morning(postgres_server, _template):
     """A day with 20,000 records in the morning and as many twice since, of others but for a few."""
+    with copied(postgres_server, _template) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            fill(connection)
+        yield named(url)
+
+
+@pytest.fixture
+def template(request, _template):
+    return request.getfixturevalue("morning") if "silent" in request.fixturenames else _template
+
+
+@pytest.fixture
+def silent(store):
+    return store
+
+
+def fill(connection):
     day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     for hour, step, even, drip in (
         (8, "10 ms", "WARN", 2),
@@ -78,15 +96,14 @@ def silent(store, database):
     ):
         low = day + timedelta(hours=hour)
         values = {"low": low, "step": step, "even": even, "drip": drip, "morning": hour == 8}
-        database.connection.execute(BUSY, values)
-    database.connection.execute(
+        connection.execute(BUSY, values)
+    connection.execute(
         "UPDATE logs SET trace_id = '4bf92f35-77b3-4da6-a3ce-0000000000ff'"
         " WHERE message IN ('n 4', 'n 8', 'n 12', 'n 16', 'n 20') AND component = 'retired.0'"
     )
-    database.connection.execute(COUNTS)
-    database.connection.execute("SELECT dewey_merge_rollups()")
-    database.connection.execute("VACUUM ANALYZE logs, logs_rollup, logs_rollup_hour")
-    return store
+    connection.execute(COUNTS)
+    connection.execute("SELECT dewey_merge_rollups()")
+    connection.execute("VACUUM ANALYZE logs, logs_rollup, logs_rollup_hour")
 
 
 MANY = [
