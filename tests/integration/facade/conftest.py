@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ def answering(
 
 @pytest.fixture
 def environment(settings: Settings) -> dict[str, str]:
+    return environment_of(settings)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return what a program has to have in its environment to use what stands in the settings."""
     assert settings.dewey_url is not None
     return {
         "PATH": os.environ["PATH"],
@@ -78,11 +84,17 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @pytest.fixture
-def served(environment: dict[str, str], settings: Settings) -> Iterator[Served]:
+def served(settings: Settings) -> Iterator[Served]:
     """`godot mcp` as a process of its own, and what it left in the run folder."""
+    with serving(settings) as found:
+        yield found
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Served]:
     process = subprocess.Popen(
         [sys.executable, "-m", "godot", "mcp"],
-        env=environment,
+        env=environment_of(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -112,14 +124,12 @@ class Served:
         self.metrics_url: str = said["metrics_url"]
 
 
-@pytest.fixture
-def working(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
-    """Give a context in which a worker stores what is in the stream; it stops without delay."""
-    monkeypatch.setattr(intake, "BLOCK_MS", 50)
-
-    @contextmanager
-    def worker() -> Iterator[loop.Worker]:
-        stop = threading.Event()
+@contextmanager
+def storing(settings: Settings) -> Iterator[loop.Worker]:
+    """Have a worker store what is in the stream; it stops without delay."""
+    stop = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "BLOCK_MS", 50)
         found = loop.Worker(settings, stop)
         thread = threading.Thread(target=found.run)
         thread.start()
@@ -130,7 +140,11 @@ def working(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[],
             thread.join(30)
             assert not thread.is_alive(), "the worker did not stop"
 
-    return worker
+
+@pytest.fixture
+def working(settings: Settings) -> Callable[[], AbstractContextManager[loop.Worker]]:
+    """Give that for the test's own system."""
+    return partial(storing, settings)
 
 
 @pytest.fixture
