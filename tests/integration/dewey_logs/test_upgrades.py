@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,7 @@ from dewey_logs.maintenance import maintain, verify
 from dewey_logs.migrations import available, check, migrate
 from dewey_logs.statements import folder
 from godot.embedded.plan import READER, WRITER
-from tests.conftest import logged_in
+from tests.conftest import copied, logged_in, named
 from tests.integration.dewey_logs import deeds
 from tests.integration.dewey_logs.conftest import Maker, batch
 from tests.integration.dewey_logs.servers import Servers
@@ -71,6 +72,35 @@ def files_until(name: str, where: Path) -> Path:
     return where
 
 
+@pytest.fixture(scope="module")
+def earlier(
+    servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[int, str], str]]:
+    """Give the name of a database of an earlier version, each made of the one before."""
+    made: dict[tuple[int, str], str] = {}
+    with ExitStack() as stack:
+
+        def database_of(version: int, name: str) -> str:
+            if (version, name) not in made:
+                servers.migrated(version)
+                before = NAMES[: NAMES.index(name)]
+                template = database_of(version, before[-1]) if before else "template1"
+                url = stack.enter_context(copied(servers[version], template))
+                migrate(url, where=files_until(name, tmp_path_factory.mktemp("until") / name))
+                made[version, name] = named(url)
+            return made[version, name]
+
+        yield database_of
+
+
+@pytest.fixture
+def earlier_url(
+    servers: Servers, version: int, earlier: Callable[[int, str], str], name: str
+) -> Iterator[str]:
+    with copied(servers[version], earlier(version, name)) as url:
+        yield url
+
+
 def contents(connection: psycopg.Connection) -> dict[str, list[dict]]:
     """Return every row of every table but partitions, as JSON."""
     tables = connection.execute(
@@ -84,8 +114,8 @@ def contents(connection: psycopg.Connection) -> dict[str, list[dict]]:
 
 
 @pytest.mark.parametrize("name", NAMES[:-1])
-def test_every_row_of_an_earlier_version_is_still_there_and_everything_works(url, name, tmp_path):
-    migrate(url, where=files_until(name, tmp_path / "files"))
+def test_every_row_of_an_earlier_version_is_still_there_and_everything_works(earlier_url, name):
+    url = earlier_url
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT dewey_ensure_partition(now() - interval '1 minute')")
         there = contents(connection)
