@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from godot.embedded.endpoint import read
 from tests.integration.worker.conftest import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,11 +68,17 @@ def test_the_readmes_lines_work_as_they_stand(running: dict[str, str]):
     for code in programs:
         assert run(running, sys.executable, "-c", code) == "", "records must not end on stdout"
 
+    endpoint = read(Path(running["GODOT_DATA_DIR"]))
+    assert endpoint is not None
+
     def stored(text: str) -> bool:
-        return text in run(running, "godot", "query", text, "--since", "1h")
+        with psycopg.connect(endpoint.dewey_reader_url or "") as connection:
+            query = "SELECT FROM logs WHERE message = %s"
+            return connection.execute(query, (text,)).rowcount == 1
 
     for text in ("order placed", "card declined", "retrying payment"):
         eventually(partial(stored, text), f"{text!r} to be stored")
+    assert "card declined" in run(running, "godot", "query", "card declined", "--since", "1h")
 
     commands = [block for block in blocks("sh") if block.strip() != "make up"]
     assert commands
