@@ -39,9 +39,24 @@ for name in list(os.environ):  # a developer's own settings must not reach the t
         del os.environ[name]
 
 
+# A file is one process's work. Begun last, one of these would leave the others nothing to do.
+LONGEST = (
+    *("clientlib/test_life", "test_readme", "dewey_logs/test_filters_property"),
+    *("embedded/test_up", "embedded/test_stack", "dewey_logs/test_upgrades"),
+    *("worker/test_set_back", "worker/test_full_redis", "worker/test_outage"),
+    *("dewey_logs/test_grants", "dewey_logs/test_search", "cli/test_tail"),
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what waits for servers: the small files then keep every core busy to the end."""
-    items.sort(key=lambda item: item.nodeid.startswith("tests/unit"))
+    """Begin with what takes longest, and end with the small files, which wait for no server."""
+
+    def turn(item: pytest.Item) -> tuple[bool, int]:
+        file = item.nodeid.partition(".py")[0].removeprefix("tests/integration/")
+        place = LONGEST.index(file) if file in LONGEST else len(LONGEST)
+        return file.startswith("tests/unit"), place
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
