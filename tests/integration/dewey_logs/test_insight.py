@@ -17,7 +17,16 @@ import msgspec
 import psycopg
 import pytest
 
-from dewey_logs import BadFilter, LogFilter, LogRow, QueryTimeout, Store, open_store, sizes
+from dewey_logs import (
+    BadFilter,
+    LogFilter,
+    LogRow,
+    QueryTimeout,
+    Store,
+    comparison,
+    open_store,
+    sizes,
+)
 from dewey_logs.budget import ask_by_partition
 from dewey_logs.database import connect
 from dewey_logs.facets import facets
@@ -135,6 +144,12 @@ def cleared(made: list[LogRow], url: str) -> list[LogRow]:
     assert list(verify(url)) == []
     left = [row for row in made if row not in gone]
     return sorted(left, key=lambda row: (row.created_at_us, row.id))
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a comparison look for samples for as long as it takes, on a busy machine too."""
+    monkeypatch.setattr(comparison, "SAMPLES_TIMEOUT_MS", 60_000)
 
 
 def levels_of(counts) -> Counter[str]:
@@ -369,7 +384,7 @@ def test_patterns_are_counted_exactly(filled, minutes_ago, more):
     ],
 )
 @pytest.mark.parametrize("more", [{}, {"component": ("bank",)}])
-def test_two_windows_are_compared_exactly(store, rows, a, b, more):
+def test_two_windows_are_compared_exactly(store, rows, unhurried, a, b, more):
     newest = rows[-1].created_at_us
     begun, ended = newest + 1, newest - a[1] * MINUTE_US - 90_000_000
     bank = {"component": "bank"}
@@ -408,7 +423,7 @@ def test_two_windows_are_compared_exactly(store, rows, a, b, more):
         assert change.sample.component in more.get("component", (change.sample.component,))
 
 
-def test_each_window_shows_a_sample_that_its_own_filter_lets_in(store, maker):
+def test_each_window_shows_a_sample_that_its_own_filter_lets_in(store, maker, unhurried):
     minutes_ago = {"gone": (90, 80), "new": (20, 10), "both": (90, 80, 20, 20, 10)}
     made = [
         maker.row(
@@ -433,7 +448,7 @@ def test_each_window_shows_a_sample_that_its_own_filter_lets_in(store, maker):
 
 
 @pytest.mark.parametrize("more", [{}, {"component": ("shop.api",)}])
-def test_samples_show_how_the_new_began_and_how_the_gone_ended(store, maker, more):
+def test_samples_show_how_the_new_began_and_how_the_gone_ended(store, maker, unhurried, more):
     """The hour at an edge of a window may have its records of a pattern beyond the edge."""
     start = maker.now_us // HOUR_US * HOUR_US - 24 * HOUR_US
 
