@@ -135,6 +135,8 @@ class Writing:
         """Write until it is stored; repeating is safe because equal ids are one record."""
         unknown = 0
         while True:
+            if self._late():
+                raise Abandoned("stopping before everything could be stored")
             if asked_at is not None and self._lease.in_doubt(asked_at):
                 batch = _as_known(batch)
             try:
@@ -171,8 +173,6 @@ class Writing:
                 self.worked()
                 return result
             if self._stop.wait(delay_s):
-                if self._late():
-                    raise Abandoned("stopping before the store came back")
                 time.sleep(min(delay_s, 0.2))
 
 
