@@ -22,6 +22,7 @@ from godot.errors import StreamUnavailable
 from godot.ingest import Format, Pace, Parser, Splitter
 from godot.settings import Settings
 from godot.tap.feed import Kind, Piece, lost, pieces
+from godot.tap.recorder import without_secrets
 
 BATCH_RECORDS = 500
 QUIET_S = 0.1  # until what has come goes
@@ -136,7 +137,7 @@ def record(
         with Delivery(settings) as delivery:
             lines = Lines(delivery, component, form, level, stderr_level)
             sending = Sending(delivery, Pace(settings, _tell), _tell, ended)
-            _all(waiting, lines, sending, about)
+            _all(waiting, lines, sending, without_secrets(about, delivery.redactor))
         if sending.unsent:
             _tell(f"{sending.unsent:,} records were NOT sent: Redis stayed away")
 

@@ -41,7 +41,8 @@ def entries(settings):
 
 
 def test_output_and_exit_code_pass_and_each_line_is_a_record(run, entries):
-    done = run("run", "-c", "job", "--", sys.executable, "-c", PROGRAM)
+    secret = ("--token", "hunter2")
+    done = run("run", "-c", "job", "--", sys.executable, "-c", PROGRAM, *secret)
     assert done.returncode == 3
     assert done.stdout == b"level=error msg=broken order=7\nhello\nno end"
     assert done.stderr == b"careful\n"
@@ -55,6 +56,8 @@ def test_output_and_exit_code_pass_and_each_line_is_a_record(run, entries):
     ]
     level, message, data = found[5]
     assert (level, message, data["exit_status"]) == ("ERROR", "program ended", 3)
+    assert "--token" in str(found)
+    assert "hunter2" not in str(found)
 
 
 def test_signals_pass_both_ways_and_stdin_is_the_programs_own(start, entries):
