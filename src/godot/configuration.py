@@ -15,7 +15,8 @@ from clientlib import default_data_dir, parse_level
 from godot.errors import SettingsError
 from godot.settings import TABLE, Setting, endpoint_of, load, text_of, value_of
 
-_PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^/@]*@")
+# up to the last @: a password may have any character, also one that should have been written as %40
+_PASSWORD = re.compile(r"(?<=://)([^:@]*):.*@", re.DOTALL)
 _QUERY = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 

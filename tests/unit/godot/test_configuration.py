@@ -51,4 +51,7 @@ def test_what_only_two_values_together_make_wrong_is_told_of_the_first(tmp_path:
 def test_no_password_is_shown_wherever_it_stands():
     assert masked("token-without-url") == "***"
     assert masked("unix://u:p@/run/x.sock?db=0") == "unix://u:***@/run/x.sock?db=0"
+    assert masked("redis://:p@ss@box:1/0") == "redis://:***@box:1/0"
+    assert masked("redis://u:p/a?s#s@box") == "redis://u:***@box"
+    assert masked("redis://box:6379/0?db=1") == "redis://box:6379/0?db=1"
     assert masked("postgresql:///x?user=a&password=b%26c") == "postgresql:///x?user=a&password=***"
