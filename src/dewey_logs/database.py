@@ -7,6 +7,7 @@ wait for an answer that never comes. Every setting that the URL gives itself sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,8 @@ from dewey_logs.patience import PatientConnection
 from dewey_logs.sqlstates import translated, translated_connect
 
 OLDEST_SERVER = 150_000  # PostgreSQL 15
+
+_QUOTED = re.compile(r'(?<!parameter: )".*"', re.DOTALL)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -45,7 +48,9 @@ def conninfo(url: str, application_name: str) -> str:
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error as exc:
-        raise BadAddress(f"the store's URL cannot be read: {str(exc).strip()}") from exc
+        # libpq quotes what it cannot read, and that may be the password
+        said = _QUOTED.sub("(hidden)", str(exc).strip())
+        raise BadAddress(f"the store's URL cannot be read: {said}") from exc
     defaults = {**_DEFAULTS, "application_name": application_name}
     return make_conninfo(url, **{k: v for k, v in defaults.items() if k not in given})
 

@@ -15,7 +15,9 @@ from dewey_logs import DeweyError, open_store
         ("mysql://x", "has to begin with postgresql://"),
         ("", "has to begin with postgresql://"),
         ("postgresql://host:port/x", "cannot be read|not supported|invalid"),
-        ("postgresql://h/x?nonsense=1", "cannot be read"),
+        ("postgresql://h/x?nonsense=1", 'cannot be read: .* "nonsense"$'),
+        ("postgresql://u:hush%zz@h/x", r"cannot be read: .* token: \(hidden\)$"),
+        ('postgresql://u:hu"sh hush@h/x', r"cannot be read: .* found in \(hidden\), use"),
     ],
 )
 def test_a_url_it_cannot_handle_is_one_clear_line(url, words):
