@@ -81,8 +81,8 @@ def group(settings: Settings, warn_s: float, crit_s: float) -> Verdict:
     level = _held_against(waiting_s, warn_s, crit_s)
     if found.state in ("stalled", "no-consumer"):
         level = "critical"
-    elif found.state == "behind" and level == "ok":
-        level = "warning"
+    elif level == "ok" and found.state != "ok":
+        level = "warning" if found.state == "behind" else "unknown"
     waits = f"the oldest record waits for {age(found.waiting_ms)}" if waiting_s else "nothing waits"
     text = f"{found.name} is {found.state}, {waits}"
     figures = {

@@ -2,12 +2,15 @@
 
 Nagios and everything that speaks its plugins' language read one line and an exit code: 0 ok,
 1 warning, 2 critical, 3 unknown. So these commands end with those, and with no other: a question
-that cannot be read, or a bug, is `unknown`, too.
+that cannot be read, or a bug, is `unknown`, too, in the form that was asked for.
 """
 
 from __future__ import annotations
 
+import math
+import traceback
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,13 +40,16 @@ class Percent(click.ParamType[float]):
         if isinstance(value, float):
             return value
         try:
-            return float(str(value).removesuffix("%"))
+            found = float(str(value).removesuffix("%"))
         except ValueError:
+            found = math.nan
+        if not 0 <= found < math.inf:  # nothing is ever more than what is no number
             self.fail(f"{value!r} is no percentage: write 80%", param, ctx)
+        return found
 
 
 class Checks(LazyGroup):
-    """Ends every way of not being able to answer as `unknown`."""
+    """Ends a question that cannot be read as `unknown`."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         try:
@@ -54,16 +60,10 @@ class Checks(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return click.Group.invoke(self, ctx)  # its errors end here, not where others do
+            return super().invoke(ctx)
         except click.UsageError as exc:
             exc.exit_code = EXIT["unknown"]  # type: ignore[misc]  # click reads it from the instance
             raise
-        except Exception as exc:
-            failure = failure_of(exc)
-            if failure is None:
-                raise
-            write_line(f"GODOT UNKNOWN - {failure.code} {_one_line(failure.message)}")
-            raise click.exceptions.Exit(EXIT["unknown"]) from exc
 
 
 ENTRIES = (
@@ -93,11 +93,18 @@ def check() -> None:
 
 def _options(
     kind: click.ParamType[Any], warn: str, crit: str
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+) -> Callable[[Callable[..., Verdict]], Callable[..., Any]]:
+    """Add the two limits, and the form in which the verdict that a command returns is written."""
+
+    def add(look: Callable[..., Verdict]) -> Callable[..., Any]:
+        @wraps(look)
+        def answering(form: str, **limits: Any) -> None:
+            _answer(_looked(look, **limits), form)
+
+        command: Callable[..., Any] = answering
         for option in (
             click.option(
-                "--format", "form", type=click.Choice(FORMATS), default="nagios",
+                "-o", "--format", "form", type=click.Choice(FORMATS), default="nagios",
                 show_default=True, help="What the answer is written for.",
             ),
             click.option(
@@ -122,11 +129,11 @@ def _options(
     """,
 )
 @_options(Percent(), "50%", "80%")
-def stream(warn: float, crit: float, form: str) -> None:
+def stream(warn: float, crit: float) -> Verdict:
     """Check how full the stream is of what is not stored yet; critical when loss is near. [read]"""
     from godot import checks
 
-    _answer(checks.stream(_settings(), warn, crit), form)
+    return checks.stream(_settings(), warn, crit)
 
 
 @click.command(
@@ -138,11 +145,11 @@ def stream(warn: float, crit: float, form: str) -> None:
     """,
 )
 @_options(Span(), "30s", "5m")
-def group(warn: int, crit: int, form: str) -> None:
+def group(warn: int, crit: int) -> Verdict:
     """Check how long records wait to be stored; critical when stalled or nobody reads. [read]"""
     from godot import checks
 
-    _answer(checks.group(_settings(), warn / 1000, crit / 1000), form)
+    return checks.group(_settings(), warn / 1000, crit / 1000)
 
 
 @click.command(
@@ -154,12 +161,12 @@ def group(warn: int, crit: int, form: str) -> None:
     """,
 )
 @_options(Span(), "1s", "5s")
-def store(warn: int, crit: int, form: str) -> None:
+def store(warn: int, crit: int) -> Verdict:
     """Check that the store can be written to, and how soon it answers. [read]"""
     from godot import checks
 
     with _store(_settings()) as opened:
-        _answer(checks.store(opened, warn / 1000, crit / 1000), form)
+        return checks.store(opened, warn / 1000, crit / 1000)
 
 
 @click.command(
@@ -171,13 +178,13 @@ def store(warn: int, crit: int, form: str) -> None:
     """,
 )
 @_options(Span(), "5s", "30s")
-def heartbeat(warn: int, crit: int, form: str) -> None:
+def heartbeat(warn: int, crit: int) -> Verdict:
     """Check the whole path by a record that is sent, and looked for in the store. [write]"""
     from godot import checks
 
     settings = _settings()
     with _store(settings) as opened:
-        _answer(checks.heartbeat(settings, opened, warn / 1000, crit / 1000), form)
+        return checks.heartbeat(settings, opened, warn / 1000, crit / 1000)
 
 
 @click.command(
@@ -188,13 +195,13 @@ def heartbeat(warn: int, crit: int, form: str) -> None:
     godot check dlq --format json
     """,
 )
-@_options(click.FLOAT, "1", "100")
-def dlq(warn: float, crit: float, form: str) -> None:
+@_options(click.IntRange(0), "1", "100")
+def dlq(warn: int, crit: int) -> Verdict:
     """Check how many dead letters wait for a person. [read]"""
     from godot import checks
 
     with _store(_settings()) as opened:
-        _answer(checks.dead_letters(opened, warn, crit), form)
+        return checks.dead_letters(opened, warn, crit)
 
 
 def _settings() -> Settings:
@@ -207,6 +214,20 @@ def _store(settings: Settings) -> Store:
     from godot.cli._store import opened
 
     return opened(settings)
+
+
+def _looked(look: Callable[..., Verdict], **limits: Any) -> Verdict:
+    """Return what a check finds; of one that could not end, that nobody knows and why."""
+    from godot.checks import Verdict
+
+    try:
+        return look(**limits)
+    except Exception as exc:  # noqa: BLE001  # whatever it is, the answer is that nobody knows
+        failure = failure_of(exc)
+        if failure is not None:
+            return Verdict(look.__name__, "unknown", f"{failure.code} {failure.message}")
+        traceback.print_exc()
+        return Verdict(look.__name__, "unknown", f"a bug: {type(exc).__name__}: {exc}")
 
 
 def _answer(found: Verdict, form: str) -> None:
@@ -251,7 +272,8 @@ def _exposition(found: Verdict) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}" if value < 1e6 else f"{value:.0f}"
+    """Return a number without an exponent, which plugins may not have."""
+    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _one_line(text: str) -> str:

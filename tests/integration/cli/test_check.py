@@ -48,6 +48,8 @@ def test_limits_decide_where_behaviour_does_not(here, settings, sent):
     assert here("check", "group", "--warn", "1ms").returncode == 1
     assert here("check", "group", "--warn", "1ms", "--crit", "2ms").returncode == 2
     assert here("check", "stream", "--warn", "0.001%").returncode == 1
+    small = here("check", "stream", "--warn", "0.00001%").stdout
+    assert b"%;0.00001;80;0 " in small  # figures of plugins have no exponents
     assert here("check", "stream").returncode == 0
     close(client)
 
@@ -62,7 +64,31 @@ def test_what_cannot_be_looked_at_is_unknown_and_what_cannot_be_asked_too(here, 
     assert here("check", "--bogus").returncode == 3
     wrong = here("check", "group", GODOT_MAXLEN="x")
     assert wrong.returncode == 3
-    assert wrong.stdout.startswith(b"GODOT UNKNOWN - GD-1001 GODOT_MAXLEN='x' is not usable")
+    assert wrong.stdout.startswith(
+        b"GODOT GROUP UNKNOWN - GD-1001 GODOT_MAXLEN='x' is not usable"
+    )
+    for never in ("nan", "inf", "-1"):  # would be a limit that nothing ever reaches, or all does
+        assert here("check", "stream", "--warn", never).returncode == 3
+        assert here("check", "dlq", "--warn", never).returncode == 3
+
+
+def test_what_cannot_be_answered_is_said_in_the_form_that_was_asked_for(here, monkeypatch):
+    wrong = here("check", "store", "-o", "json", DEWEY_URL="")
+    assert wrong.returncode == 3
+    found = json.loads(wrong.stdout)
+    assert (found["check"], found["level"]) == ("store", "unknown")
+    assert "GD-2003" in found["text"]
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("never seen\nbefore")
+
+    monkeypatch.setattr(snapshot, "take", broken)
+    bug = here("check", "group", "--format", "prometheus")
+    assert bug.returncode == 3
+    assert b'godot_check_status{check="group"} 3\n' in bug.stdout
+    assert b"Traceback" in bug.stderr
+    said = here("check", "group").stdout
+    assert said == b"GODOT GROUP UNKNOWN - a bug: ZeroDivisionError: never seen before\n"
 
 
 def test_a_store_that_is_away_is_critical_for_the_check_of_the_store(here):
