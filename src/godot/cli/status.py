@@ -45,7 +45,7 @@ INDENT = " " * 11
     examples="""
     godot status                              one look says whether logs are safe
     godot status --watch                      the same every two seconds; -o jsonl in a pipe
-    godot status --exit-code -q || page-me    4: something is wrong, 3: a server is away
+    godot -q status --exit-code || page-me    4: something is wrong, 3: a server is away
     godot status -o json | jq .findings       what is wrong, for a script
     """,
 )

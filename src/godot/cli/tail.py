@@ -48,7 +48,7 @@ class Limit(Rate):
     examples="""
     godot tail                                the last 20 records
     godot tail -f -l warn -c "api.*"          follow warnings and errors of some components
-    godot tail -f -x "GET /health" -H timeout leave some out, mark others
+    godot tail -f -x /health -H timeout       leave some out, mark others
     godot tail -f -n 0 -o jsonl | jq .        only what comes from now on, as JSON lines
     """,
 )

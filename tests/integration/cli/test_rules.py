@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -193,6 +194,26 @@ def test_help_says_what_a_command_does_and_shows_how_within_80_columns(name: str
     assert len([line for line in examples if f"godot {name}" in line]) >= 3, examples
     assert re.search(r"\[(read|write|destroys)\]", done.stdout)
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_give_commands_no_option_that_they_do_not_take(name: str):
+    for line in getattr(COMMANDS[name], "examples", "").strip().splitlines():
+        begun = re.search(r"\bgodot .*", re.split(r"\s{2,}", line.strip())[0])
+        own = re.split(r" (?:\||\d?>|\|\||--) |; |\)\"", begun[0] if begun else "")[0]
+        command: click.Command | None = godot
+        for word in shlex.split(own)[1:]:
+            assert command is not None, line
+            if word.startswith("-") and word != "-":
+                options = {one for taken in command.params for one in taken.opts}
+                assert word.partition("=")[0] in options, line
+            elif isinstance(command, click.Group):
+                command = command.get_command(click.Context(command), word)
+
+
+def test_a_command_that_nobody_knows_is_answered_with_the_likeliest(system: System):
+    assert "Did you mean 'doctor'?" in asked(system.environment, "docter").stderr
+    assert "Did you mean 'retry'?" in asked(system.environment, "dlq", "rety").stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
