@@ -33,7 +33,7 @@ ERRORS: tuple[ErrorRule, ...] = (
     ErrorRule("dewey_logs.errors", "BadFilter", "GD-1002", USAGE, "see --help of this command"),
     ErrorRule("dewey_logs.errors", "BadAddress", "GD-1001", USAGE, "correct DEWEY_URL"),
     ErrorRule("dewey_logs.settings", "WrongSetting", "GD-1001", USAGE, "correct it"),
-    ErrorRule("clientlib.errors", "RecordError", "GD-1003", USAGE, "see: godot emit --help"),
+    ErrorRule("clientlib.errors", "RecordError", "GD-1003", USAGE, "see --help of this command"),
     ErrorRule("godot.errors", "StreamFull", "GD-2002", UNREACHABLE, "see: godot status"),
     ErrorRule(
         "godot.errors",
@@ -82,7 +82,7 @@ class Failure(click.ClickException):
         text = f"{self.code} " + "\n  ".join(map(sanitise, self.message.split("\n")))
         if self.next_step:
             text += f" — {self.next_step}"
-        click.echo(f"{click.style('error:', fg='red')} {text}", err=True)
+        click.echo(f"{click.style('error:', fg='red')} {text}", err=True, color=self.show_color)
 
 
 def failure_of(exc: BaseException) -> Failure | None:

@@ -313,6 +313,8 @@ def test_colour_is_for_terminals_and_no_color_beats_even_those(system: System):
     forced = system.environment | {"FORCE_COLOR": "1"}
     assert "\x1b[32m" in asked(forced, *arguments).stdout
     assert "\x1b" not in asked(forced | {"NO_COLOR": "1"}, *arguments).stdout
+    assert asked(forced, "explain", "9999").stderr.startswith("\x1b[31merror:")
+    assert asked(forced | {"NO_COLOR": "1"}, "explain", "9999").stderr.startswith("error: GD-1006")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(system: System):
