@@ -75,7 +75,8 @@ def output_options(command: _F) -> _F:
 
 
 def _resolve(context: click.Context, _: click.Parameter, given: str | None) -> str:
-    return given or default_output()
+    above = context.parent.params.get("output") if context.parent else None  # godot dlq -o json ls
+    return given or above or default_output()
 
 
 def default_output(environ: Mapping[str, str] | None = None) -> str:

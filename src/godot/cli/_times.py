@@ -11,6 +11,7 @@ import click
 from godot.cli._filters import with_zone
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+MOST_S = 100 * 365 * 86_400.0  # more is no number that a server or a timer takes
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
 
@@ -24,9 +25,10 @@ class Span(click.ParamType[int]):
         if isinstance(value, int):
             return value
         text = f"{value}s" if re.fullmatch(r"\d+(?:\.\d+)?", str(value)) else str(value)
-        if not _WHOLE.fullmatch(text):
+        seconds = sum(float(n) * SECONDS[unit] for n, unit in _PART.findall(text))
+        if not _WHOLE.fullmatch(text) or seconds > MOST_S:
             self.fail(f"{value!r} is not a duration: write 30s, 5m, 1h30m or 2d", param, ctx)
-        return round(sum(float(n) * SECONDS[unit] for n, unit in _PART.findall(text)) * 1000)
+        return round(seconds * 1000)
 
 
 class Rate(click.ParamType[float]):

@@ -77,9 +77,10 @@ def test_a_payload_that_was_trimmed_is_named_and_log_text_cannot_steer_the_termi
 
 
 def test_a_duration_nobody_can_read_is_a_usage_error(here):
-    done = here("pending", "--min-idle", "soon")
-    assert done.returncode == 2
-    assert b"write 30s, 5m, 1h30m or 2d" in done.stderr
+    for text in ("soon", "1M", "9" * 400):
+        done = here("pending", "--min-idle", text)
+        assert done.returncode == 2
+        assert b"write 30s, 5m, 1h30m or 2d" in done.stderr
 
 
 def test_producers_show_what_they_sent_and_what_became_of_it(here, settings, working, stored):

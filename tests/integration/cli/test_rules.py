@@ -251,6 +251,15 @@ def test_whatever_strangers_wrote_stays_harmless_in_every_form(
             assert "│" not in done.stdout
 
 
+@pytest.mark.parametrize("name", ["consumers ls", "dlq ls", "level show"])
+def test_a_form_that_is_asked_of_a_group_is_that_of_its_command(name: str, system: System):
+    group, command = name.split()
+    done = asked(system.environment, group, "-o", "json", command)
+    assert json.loads(done.stdout)["items"]
+    done = asked(system.environment, group, "-o", "json", command, "-o", "jsonl")
+    assert "schema" not in json.loads(done.stdout.splitlines()[0])
+
+
 @pytest.mark.parametrize("name", [name for name in ANSWERING if takes(COMMANDS[name], "yes")])
 def test_what_changes_something_shows_its_plan_and_waits_for_a_yes(
     name: str, system: System, sample: Callable[[str], list[str]]
