@@ -26,6 +26,8 @@ def main() -> None:
         sys.exit("only the client is installed here: pip install 'godot-logs[server]'")
     if sys.stdout is None:  # closed by the caller, who wants no data
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # lives as long as we
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     try:
         godot(prog_name="godot")
     except SystemExit as exc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from godot.cli._form import style
@@ -48,7 +48,7 @@ class TextLines:
         """Yield the lines of one record, of a new day also its date."""
         head = ""
         if record.created_at:
-            at = datetime.fromisoformat(record.created_at).astimezone(self._look.zone)
+            at = _local(record.created_at, self._look.zone)
             day = f"{at:%Y-%m-%d} {offset(at)}"
             if day != self._day:
                 self._day = day
@@ -128,6 +128,14 @@ class TextLines:
         if pattern is None:
             return text
         return pattern.sub(lambda m: style(m[0], fg="black", bg="yellow") if m[0] else "", text)
+
+
+def _local(text: str, zone: tzinfo | None) -> datetime:
+    at = datetime.fromisoformat(text)
+    try:
+        return at.astimezone(zone)
+    except OverflowError:  # a line from elsewhere, of the first or the last day of the calendar
+        return at
 
 
 def _shown(record: LogRecordView, look: Look) -> Iterator[tuple[str, object]]:

@@ -23,7 +23,7 @@ HOME, LINE_END, BELOW = "\x1b[H", "\x1b[K\r\n", "\x1b[J"
 
 def is_possible() -> bool:
     """Say whether there is a terminal to draw on, and one to press keys at."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class Screen:

@@ -92,16 +92,17 @@ def _watch(settings: Settings, every_s: float, output: str) -> None:
 
     if output in ("json", "csv"):
         fail("GD-1004", f"--watch never ends, {output} does", "use -o jsonl", USAGE)
-    found = snapshot.take(settings, once=True)
     with ExitStack() as open_things:
         store = standing_store(settings, open_things)
         if output != "text" or not _screen.is_possible():
+            found = snapshot.take(settings, store=store)
             while True:
-                time.sleep(every_s)
-                found = snapshot.take(settings, found, store=store)
                 _emit(found, output)
                 if output == "text":
                     write_line("")
+                time.sleep(every_s)
+                found = snapshot.take(settings, found, store=store)
+        found = snapshot.take(settings, once=True)
         with _screen.Screen() as screen:
             key = ""
             while key != "q":
@@ -159,7 +160,7 @@ def finding_lines(one: Finding) -> Iterator[str]:
     critical = one.severity == "critical"
     mark = style("✗", fg="red", bold=True) if critical else style("!", fg="yellow")
     text = f"{one.code} {sanitise(one.text)}"
-    first, *more = wrap(text, screen_width() - 2, break_on_hyphens=False) or [text]
+    first, *more = wrap(text, max(screen_width() - 2, 1), break_on_hyphens=False) or [text]
     yield f"{mark} {style(one.code, bold=True)}{first.removeprefix(one.code)}"
     yield from (f"  {line}" for line in more)
     steps = [step for step in (one.next_step, f"godot explain {one.code}") if step]

@@ -66,6 +66,19 @@ def test_a_screen_is_given_back_however_it_ends(terminal, environment, command, 
     assert b"\x1b[3" not in seen  # no colour
 
 
+def test_on_a_terminal_that_can_be_steered_by_nothing_one_look_follows_the_other(
+    terminal, environment
+):
+    master, slave = terminal
+    process = subprocess.Popen(
+        [sys.executable, "-m", "godot", "status", "--watch", "1h"],
+        env=environment | {"TERM": "dumb"}, stdin=slave, stdout=slave, stderr=slave,
+    )  # fmt: skip
+    assert b"\x1b" not in read_until(master, b"PRODUCERS")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+
+
 def test_without_a_terminal_top_says_what_there_is_instead(here):
     done = here("top")
     assert (done.returncode, done.stdout) == (2, b"")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import click
 import pytest
@@ -144,6 +144,11 @@ def test_times_are_utc_for_those_who_ask():
         "2026-11-22 +00:00",
         "23:59:59.900 WARN  shop     retrying",
     ]
+
+
+def test_a_time_at_the_end_of_the_calendar_is_shown_as_it_is():
+    at = record(created_at="9999-12-31T23:59:59.900000Z")
+    assert plain([at], Look(zone=timezone(timedelta(hours=14))))[0] == "9999-12-31 +00:00"
 
 
 def test_what_a_record_lacks_leaves_a_gap_only_once_another_had_it():

@@ -67,6 +67,11 @@ def test_what_is_wrong_comes_first_with_a_code_and_what_to_do():
     assert codes == ["GD-3101", "GD-3301"]
 
 
+def test_a_terminal_of_one_column_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("godot.cli.status.screen_width", lambda: 1)
+    assert "GD-3301" in "".join(screen(status(look())))
+
+
 def test_nothing_wrong_is_said_in_two_words_and_no_line_is_wider_than_a_terminal():
     sound = msgspec.structs.replace(STORE, rejected_open=0)
     lines = screen(status(look(), sound))
