@@ -91,7 +91,7 @@ class LazyGroup(click.Group):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):  # the latter at a question
             raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             _silence_stdout()  # the reader has seen enough

@@ -37,6 +37,7 @@ def run(
     stdin, stdout, stderr, signals and the exit code pass through. It never waits for Redis: what
     cannot be recorded yet waits beside it. How it ends is a record, too.
     """
+    import os
     import shutil
 
     from clientlib import parse_level
@@ -49,7 +50,9 @@ def run(
 
     if not command:
         raise click.UsageError("no program given: godot run [OPTIONS] -- COMMAND ARGS...")
-    if shutil.which(command[0]) is None:
+    if shutil.which(command[0]) is None:  # so that nothing is recorded of what never ran
+        if os.sep in command[0] and os.path.exists(command[0]):
+            fail("GD-4010", f"{command[0]} is there, but is no program to run", "", 126)
         fail("GD-4010", f"{command[0]} is no program that can be found", "", 127)
     levels = [parse_level(text)[0].name for text in (level, stderr_level)]
     recorder = Recorder(

@@ -78,6 +78,7 @@ def test_a_program_that_does_not_exist_is_said_as_a_shell_would(here):
     done = here("run", "--", "/no/such/program")
     assert done.returncode == 127
     assert b"GD-4010 /no/such/program" in done.stderr
+    assert here("run", "--", __file__).returncode == 126
     assert here("run").returncode == 2
 
 
