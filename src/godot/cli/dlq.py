@@ -97,19 +97,19 @@ def _reason_text(item: DeadLetterReason) -> dict[str, object]:
 @output_options
 def ls(ids: tuple[str, ...], reason: str | None, state: str, limit: int, output: str) -> None:
     """List dead letters, newest first. [read]"""
+    from itertools import islice
+
     import msgspec
 
     from godot.cli._store import opened
+    from godot.letters import every
     from godot.settings import load
 
     wanted = msgspec.structs.replace(
-        wanted_letters(ids, reason, state),
-        newest_first=True,
-        payload=False,
-        limit=min(limit + 1, 1_000),
+        wanted_letters(ids, reason, state), newest_first=True, payload=False, limit=limit + 1
     )
     with opened(load()) as store:
-        found = store.dead_letters(wanted)
+        found = list(islice(every(store, wanted), limit + 1))
     rows = [{name: getattr(letter, name) for name in COLUMNS} for letter in found[:limit]]
     columns = COLUMNS[:4] if output == "text" else COLUMNS
     truncated = len(found) > limit

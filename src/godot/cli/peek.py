@@ -57,18 +57,20 @@ def peek(
         found = look.undelivered(settings, limit)
     else:
         found = look.newest(settings, limit, None if since is None else moment("since", since))
+    cut = not ids and len(found) == limit
     if output == "text":
         for line in _lines(found, raw):
             write_line(line)
     else:
-        emit_rows(map(_row, found), COLUMNS, output=output, schema="godot.peek/1")
+        rows = map(_row, found)
+        emit_rows(rows, COLUMNS, output=output, schema="godot.peek/1", truncated=cut)
     if len(found) < len(ids):
         fail(
             "GD-3001", f"{len(ids) - len(found)} of these entries are not in the stream (any more)"
         )
     if not found:
         note("nothing there")
-    elif not ids and len(found) == limit:
+    elif cut:
         note(f"showing {limit:,}; there may be more: a larger -n")
 
 

@@ -113,6 +113,7 @@ def tail(
         shown = next(batches, [])
         writer.write(shown)
         if since is not None and lines and len(shown) == lines:
+            writer.about["truncated"] = True
             note(f"showing the newest {lines:,} since then; all of them: godot query --all")
         if follow and sys.stderr.isatty():
             note("following; Ctrl-C ends")

@@ -282,5 +282,8 @@ def test_more_letters_than_a_page_are_all_found(here, bench, monkeypatch):
         store.write(Batch(stream="s", rejects=letters))
     lines = here("dlq", "export").stdout.splitlines()
     assert len({json.loads(line)["id"] for line in lines}) == 23
+    for limit, more in (("7", True), ("22", True), ("23", False)):
+        listed = document(here("dlq", "ls", "-n", limit, "-o", "json"))
+        assert (len(listed["items"]), listed["truncated"]) == (int(limit), more)
     done = here("dlq", "retry", "--all", "--yes", "-o", "json")
     assert (done.returncode, document(done)["failed"]) == (4, 23)

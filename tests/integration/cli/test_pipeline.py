@@ -201,6 +201,9 @@ def test_peek_shows_entries_where_they_are_and_why_one_would_be_refused(here, be
     assert b"    level = loud\n" in done.stdout
     assert b"    refused: " in done.stdout
     assert here("peek", "-n", "2", "-o", "plain").stdout.count(b"\n") == 2
+    for limit, cut in (("2", True), ("4", False)):
+        done = here("peek", "-n", limit, "-o", "json")
+        assert json.loads(done.stdout)["truncated"] is cut
     assert len(here("peek", odd, "-o", "jsonl").stdout.splitlines()) == 1
     gone = here("peek", "1-1", odd, "-o", "jsonl")
     assert gone.returncode == 1

@@ -132,6 +132,7 @@ def test_a_beginning_in_time_shows_all_since_then(here, append):
     done = here("tail", "-s", "1h", "-n", "7")
     assert messages(done.stdout)[0] == "m23"
     assert b"showing the newest 7 since then" in done.stderr
+    assert json.loads(here("tail", "-s", "1h", "-n", "7", "-o", "json").stdout)["truncated"]
 
 
 def test_what_was_trimmed_before_it_was_read_is_counted(append, settings, monkeypatch):
