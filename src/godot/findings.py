@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
@@ -47,7 +48,8 @@ def _of_stream(now: Snapshot) -> Iterator[Finding]:
     if stream is None:
         return
     for group in stream.groups:
-        yield from _of_group(group)
+        named = "" if group is stream.group else f"GODOT_GROUP={shlex.quote(group.name)} "
+        yield from _of_group(group, f"{named}godot worker")
     loss_s = now.loss_in_s
     if loss_s is not None:
         yield Finding(
@@ -61,7 +63,8 @@ def _of_stream(now: Snapshot) -> Iterator[Finding]:
     yield from _of_memory(stream)
 
 
-def _of_group(group: Group) -> Iterator[Finding]:
+def _of_group(group: Group, worker: str) -> Iterator[Finding]:
+    """Yield what is wrong with a group; `worker` is what starts one more of its workers."""
     waits = f"work waits for {age(group.waiting_ms)}"
     name = f"group {group.name}"
     if group.state == "stalled":
@@ -71,12 +74,12 @@ def _of_group(group: Group) -> Iterator[Finding]:
         silent = f": none of {count(len(group.consumers), 'consumer')} was heard of lately"
         text = f"{name} has no worker{silent if group.consumers else ''}"
         if group.waiting_ms:
-            yield Finding("GD-3102", "critical", f"{text}, {waits}", "godot worker")
+            yield Finding("GD-3102", "critical", f"{text}, {waits}", worker)
         else:
-            yield Finding("GD-3102", "warning", text, "godot worker")
+            yield Finding("GD-3102", "warning", text, worker)
     elif group.state == "behind":
         text = f"{name} is behind: {waits}, and less is finished than comes"
-        yield Finding("GD-3103", "warning", text, "godot pending, or another godot worker")
+        yield Finding("GD-3103", "warning", text, f"godot pending, or another {worker}")
     if group.overrun:
         text = f"{name} lost what was trimmed before it had it: {count(group.overrun, 'record')}"
         yield Finding("GD-3104", "critical", text, "godot audit")

@@ -164,7 +164,7 @@ def finding_lines(one: Finding) -> Iterator[str]:
     yield f"{mark} {style(one.code, bold=True)}{first.removeprefix(one.code)}"
     yield from (f"  {line}" for line in more)
     steps = [step for step in (one.next_step, f"godot explain {one.code}") if step]
-    yield style(f"  next: {' · '.join(steps)}", dim=True)
+    yield style(f"  next: {sanitise(' · '.join(steps))}", dim=True)
 
 
 def _labelled(label: str, *lines: str) -> Iterator[str]:

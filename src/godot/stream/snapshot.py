@@ -120,10 +120,11 @@ class StreamSnapshot(msgspec.Struct, frozen=True):
 
     @property
     def backlog(self) -> int:
-        """Return how many entries are not settled; all of them when the server cannot tell."""
+        """Return how many entries are not settled, at most where the server cannot tell."""
         waiting = self.group.undelivered
-        undelivered = self.entries if waiting is None else waiting
-        return min(self.entries, undelivered + self.group.pending)
+        if waiting is None:
+            waiting = self.entries if self.group.read is None else self.added - self.group.read
+        return min(self.entries, max(0, waiting) + self.group.pending)
 
     @property
     def room(self) -> int:
@@ -243,7 +244,7 @@ def _group(
         exists=True,
         last_delivered_id=delivered,
         read=None if read is None else int(read),
-        undelivered=0 if undelivered_since is None else _undelivered(stream, delivered, read),
+        undelivered=0 if undelivered_since is None else _undelivered(stream, delivered, told_of),
         undelivered_since_ms=undelivered_since,
         pending=int(told_of[b"pending"]),
         pending_since_ms=pending_since,
@@ -291,14 +292,19 @@ def _first_after(client: redis.Redis, key: str, delivered: StreamID | None) -> i
     return found[0].ms if found else None
 
 
-def _undelivered(stream: Counters, delivered: StreamID, read: int | None) -> int | None:
+def _undelivered(stream: Counters, delivered: StreamID, told_of: dict[bytes, Any]) -> int | None:
     """Return how many entries wait, where the server's count is known to be right.
 
-    That is: nothing delivered yet, or nothing trimmed beyond what was delivered.
+    That is: nothing delivered yet, or nothing trimmed or deleted beyond what was delivered. Deleted
+    ones count as waiting for ever, and Redis gives no `lag` then; some versions never get over what
+    was trimmed unread, and in the end count more than there is.
     """
     if stream.first is None or delivered < stream.first:
         return stream.length
-    return None if read is None else max(0, stream.added - int(read))
+    if told_of[b"entries-read"] is None or told_of[b"lag"] is None:
+        return None
+    waiting = stream.added - int(told_of[b"entries-read"])
+    return waiting if 0 <= waiting <= stream.length else None
 
 
 def _overrun(stream: Counters, delivered: StreamID, read: int | None) -> int | None:

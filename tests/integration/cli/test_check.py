@@ -64,9 +64,7 @@ def test_what_cannot_be_looked_at_is_unknown_and_what_cannot_be_asked_too(here, 
     assert here("check", "--bogus").returncode == 3
     wrong = here("check", "group", GODOT_MAXLEN="x")
     assert wrong.returncode == 3
-    assert wrong.stdout.startswith(
-        b"GODOT GROUP UNKNOWN - GD-1001 GODOT_MAXLEN='x' is not usable"
-    )
+    assert wrong.stdout.startswith(b"GODOT GROUP UNKNOWN - GD-1001 GODOT_MAXLEN='x' is not usable")
     for never in ("nan", "inf", "-1"):  # would be a limit that nothing ever reaches, or all does
         assert here("check", "stream", "--warn", never).returncode == 3
         assert here("check", "dlq", "--warn", never).returncode == 3

@@ -168,6 +168,21 @@ def test_what_redis_lost_count_of_is_a_question_mark_and_null(here, bench, dead_
         assert row["undelivered"] == 1
 
 
+def test_what_was_deleted_unread_makes_the_count_unknown_and_no_phantom(here, bench, dead_worker):
+    bench.append(bench.records(10))
+    dead_worker.acknowledge([entry.id for entry in dead_worker.read_new(5, None)])
+    ids = [entry for entry, _ in bench.redis.xrange(bench.settings.stream)]
+    bench.redis.xdel(bench.settings.stream, *ids[6:8])
+    (row,) = json.loads(here("groups", "-o", "json").stdout)["items"]
+    assert row["undelivered"] is None  # three wait, and entries-read says five
+    assert row["waiting_ms"] > 0
+    (stream,) = json.loads(here("streams", "-o", "json").stdout)["items"]
+    assert stream["backlog"] == 5  # at most
+    assert len(dead_worker.read_new(10, None)) == 3
+    (row,) = json.loads(here("groups", "-o", "json").stdout)["items"]
+    assert row["undelivered"] == 0
+
+
 def test_consumers_are_listed_and_the_abandoned_ones_pruned(here, bench, dead_worker):
     bench.append(bench.records(1))
     dead_worker.read_new(1, None)

@@ -57,3 +57,7 @@ def test_other_groups_and_a_full_memory_are_found_too():
     found = findings(Snapshot("logs", "dewey", stream, SOUND))
     assert [finding.code for finding in found] == ["GD-3101", "GD-3202"]
     assert "group archive is stalled: work waits for 1 m 0 s" in found[0].text
+    left = msgspec.structs.replace(archive, name="my archive", state="no-consumer")
+    stream = msgspec.structs.replace(look(), others=(left,))
+    (alone,) = findings(Snapshot("logs", "dewey", stream, SOUND))
+    assert alone.next_step == "GODOT_GROUP='my archive' godot worker"

@@ -99,7 +99,8 @@ def test_how_long_the_stream_holds_is_told_and_loss_only_when_the_group_is_behin
     nobody: dict[str, object] = {"consumers": (), "state": "no-consumer"}
     abandoned = status(look(**(waiting | nobody)), rate=Rate(1_000.0, None))
     assert abandoned.loss_in_s == 80.0
-    overrun = status(look(**(waiting | {"undelivered": None, "entries": 100_200})), rate=Rate(5, 5))
+    unknown = {"undelivered": None, "read": None, "entries": 100_200}
+    overrun = status(look(**(waiting | unknown)), rate=Rate(5, 5))
     assert overrun.loss_in_s == 0.0
 
 
