@@ -102,7 +102,7 @@ def _data(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict
             raise click.BadParameter(f"{text!r} is not key=value")
         try:
             read: object = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             read = value
         *outer, key = path.split(".")
         place = data

@@ -13,6 +13,7 @@ from godot.cli._group import Command
 from godot.cli._output import (
     FAILURE,
     FOUND,
+    USAGE,
     emit_rows,
     fail,
     note,
@@ -71,7 +72,8 @@ def doctor(context: click.Context, only: tuple[str, ...], bundle: Path | None, o
         rows = ({name: getattr(one, name) for name in COLUMNS} for one in results)
         emit_rows(rows, COLUMNS, output=output, schema="godot.doctor/1")
     if wanted and not found:
-        fail("GD-1006", f"nothing is looked at under {', '.join(sorted(wanted))}", "godot explain")
+        codes = ", ".join(sorted(wanted))
+        fail("GD-1006", f"nothing is looked at under {codes}", "see: godot doctor", USAGE)
     note(_summary(found))
     if bundle is not None:
         _write_bundle(bundle, found)

@@ -27,7 +27,7 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dic
         if text.lstrip().startswith("{"):
             try:
                 found = json.loads(text)
-            except ValueError as exc:
+            except (ValueError, RecursionError) as exc:
                 raise click.BadParameter(f"{text!r} is not a JSON object: {exc}") from exc
             data.update(found)
             continue
@@ -36,7 +36,7 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dic
             raise click.BadParameter(f"{text!r} is neither key=value nor a JSON object")
         try:
             data[key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             data[key] = value
     return data
 

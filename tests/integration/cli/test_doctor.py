@@ -153,3 +153,4 @@ def test_a_bundle_has_what_helps_and_no_secret(here, settings, tmp_path):
     assert b"login with *** refused" in everything
     assert bundle.stat().st_mode & 0o077 == 0
     assert here(*arguments).returncode == 1  # never over what is there
+    assert here("doctor", "--only", "9999").returncode == 2

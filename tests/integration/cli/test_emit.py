@@ -41,6 +41,7 @@ def test_what_cannot_be_a_record_is_one_line_and_exit_code_2(here):
         ["x", "-c", ""],
         ["x", "-d", "{broken"],
         ["x", "-d", "="],
+        ["x", "-d", '{"a":' * 3_000],
     ):
         done = here("emit", *arguments)
         assert (done.returncode, done.stdout) == (2, b"")

@@ -104,6 +104,7 @@ def test_a_filter_that_makes_no_sense_is_exit_code_2(here):
         done = here("query", *arguments)
         assert (done.returncode, done.stdout) == (2, b""), arguments
         assert b"Traceback" not in done.stderr
+    assert here("query", "--data", "a=" + "[" * 3_000).returncode == 0  # text that is no JSON
 
 
 def test_a_store_that_is_away_is_exit_code_3(here):
