@@ -74,6 +74,7 @@ def _secrets(settings: Settings) -> list[str]:
     for value in values:
         if isinstance(value, str):
             known.update(_parts(value))
+    known |= {msgspec.json.encode(one).decode()[1:-1] for one in known}  # as our logs write it
     return sorted((one for one in known if len(one) > 3), key=len, reverse=True)  # URLs are masked
 
 

@@ -134,10 +134,12 @@ def test_the_games_engine_is_told_from_us(tmp_path, monkeypatch):
 def test_a_bundle_has_what_helps_and_no_secret(here, settings, tmp_path):
     logs = settings.data_dir / "logs"
     logs.mkdir()
-    (logs / "worker-1.log").write_text("login with hunter22 refused\npassword=sesame77\n")
+    (logs / "worker-1.log").write_text(
+        'login with hun"ter22 refused\n{"said": "hun\\"ter22 refused"}\npassword=sesame77\n'
+    )
     bundle = tmp_path / "report.tar.gz"
     arguments = ("doctor", "--only", "5001", "--bundle", str(bundle))
-    done = here(*arguments, DEWEY_TOKEN="hunter22")
+    done = here(*arguments, DEWEY_TOKEN='hun"ter22')
     assert b"logs/worker-1.log" in done.stderr
     with tarfile.open(bundle) as archive:
         files = {one.name: archive.extractfile(one).read() for one in archive.getmembers()}  # type: ignore[union-attr]  # files alone
@@ -148,7 +150,7 @@ def test_a_bundle_has_what_helps_and_no_secret(here, settings, tmp_path):
         )
     }
     everything = b"".join(files.values())
-    assert b"hunter22" not in everything
+    assert b"ter22" not in everything
     assert b"sesame77" not in everything
     assert b"login with *** refused" in everything
     assert bundle.stat().st_mode & 0o077 == 0
