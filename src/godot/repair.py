@@ -18,7 +18,7 @@ import msgspec
 from dewey_logs import Batch, DeweyError, EntryRun, Store
 from godot.errors import GodotError
 from godot.settings import Settings
-from godot.stream.connection import close, connect
+from godot.stream.connection import close, connect, translated
 from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
@@ -74,6 +74,12 @@ class Repair:
     def pending(self, min_idle_ms: int = 0) -> Iterator[Pending]:
         """Yield what is delivered and not acknowledged, oldest first."""
         return pending(self._client, self._stream, self._settings.group, min_idle_ms=min_idle_ms)
+
+    def now_ms(self) -> int:
+        """Return the server's time, which is in the ids of entries: ours may differ."""
+        with translated(self._client):
+            seconds, micros = self._client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     def payloads(self, ids: Sequence[StreamID]) -> dict[StreamID, Entry]:
         """Return those of the entries that the stream still holds."""

@@ -45,6 +45,7 @@ def pending(min_idle_ms: int, min_deliveries: int, limit: int, payload: bool, ou
     shown: list[Pending] = []
     matched = suspects = 0
     with Repair(settings) as repair:
+        now_ms = repair.now_ms()
         for item in repair.pending(min_idle_ms):
             if item.deliveries < min_deliveries and item.died_alone is None:
                 continue
@@ -56,7 +57,7 @@ def pending(min_idle_ms: int, min_deliveries: int, limit: int, payload: bool, ou
     columns: tuple[str, ...] = ("id", "age", "idle", "deliveries", "consumer")
     if output != "text":
         columns = ("id", "age_ms", "idle_ms", "deliveries", "consumer", "died_alone")
-    rows = [_pending_row(item, output) for item in shown]
+    rows = [_pending_row(item, now_ms, output) for item in shown]
     if there is not None:
         columns += ("payload",)
         for row, item in zip(rows, shown, strict=True):
@@ -79,12 +80,10 @@ def pending(min_idle_ms: int, min_deliveries: int, limit: int, payload: bool, ou
     note(text + (": a larger -n shows more" if truncated else ""))
 
 
-def _pending_row(item: Pending, output: str) -> Row:
-    import time
-
+def _pending_row(item: Pending, now_ms: int, output: str) -> Row:
     from godot.wording import age
 
-    age_ms = max(0, int(time.time() * 1000) - item.id.ms)
+    age_ms = max(0, now_ms - item.id.ms)
     row: Row = {
         "id": str(item.id), "deliveries": item.deliveries, "consumer": item.consumer
     }  # fmt: skip
