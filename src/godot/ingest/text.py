@@ -17,11 +17,12 @@ LOOKED_AT_CHARS = 96
 
 _PRIORITY = re.compile(r"<(\d{1,3})>")
 _RFC5424 = re.compile(r"1 (\S+) (\S+) (\S+) (\S+) (\S+) (-|(?:\[[^\]]*\])+) ?")
-_SYSLOG_HEAD = re.compile(r" (\S+) ([\w./@() -]{1,64}?)(?:\[(\d+)\])?: ")
-_TRADITIONAL = re.compile(r" (\S+) ([\w./@-]{1,64})\[(\d+)\]: ")  # after an ISO time: pid required
+_SYSLOG_HEAD = re.compile(r" (\S+) ([\w./@() -]{1,64}?)(?:\[(\d{1,10})\])?: ")
+# after an ISO time, so the pid is required
+_TRADITIONAL = re.compile(r" (\S+) ([\w./@-]{1,64})\[(\d{1,10})\]: ")
 _AFTER_TIME = re.compile(r"[\])]?(?:\s*[|,:-](?=\s))?\s*")
 _GLOG = re.compile(r"[IWEF](?=\d{4} \d\d:)")
-_REDIS = re.compile(r"\d+:[XCSM] (?=\d{1,2} \w{3} \d{4} )")
+_REDIS = re.compile(r"\d{1,10}:[XCSM] (?=\d{1,2} \w{3} \d{4} )")
 _REDIS_MARK = re.compile(r"\s+([.*#-])\s+")
 REDIS_LEVELS = {".": "DEBUG", "-": "DEBUG", "*": "INFO", "#": "WARN"}
 

@@ -122,6 +122,20 @@ def test_a_line_that_is_only_a_time_keeps_it_as_its_message() -> None:
     assert TextParser().parse("2026-11-22 14:05:31").message == "2026-11-22 14:05:31"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Nov 22 10:00:00 host prog[{}]: x",
+        "2026-11-22T10:00:00Z host prog[{}]: x",
+        "{}:M 22 Nov 2026 10:00:00.000 * x",
+    ],
+)
+def test_a_number_longer_than_any_pid_is_text(line: str) -> None:
+    found = TextParser().parse(line.format("9" * 5_000))
+    assert "9" * 5_000 in found.message
+    assert "pid" not in (found.data or {})
+
+
 @given(st.text(max_size=300))
 def test_any_text_has_a_message(text: str) -> None:
     line = TextParser().parse(text)
