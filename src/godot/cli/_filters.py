@@ -12,11 +12,25 @@ if TYPE_CHECKING:
     from dewey_logs import LogFilter
 
 
+LEVELS = ("trace", "debug", "info", "warn", "error")
+
+
+def _beginning(_: click.Context, __: click.Parameter, text: str) -> list[str]:
+    return [name for name in LEVELS if name.startswith(text.lower())]
+
+
+def level_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --level, which a shell completes."""
+    return click.option(
+        "-l", "--level", metavar="LEVEL", shell_complete=_beginning, help="This level and above."
+    )(command)
+
+
 def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the filters that `tail` and `query` share."""
     for option in reversed(
         (
-            click.option("-l", "--level", metavar="LEVEL", help="This level and above."),
+            level_option,
             click.option(
                 "-c", "--component", multiple=True, metavar="NAME",
                 help="A component, or api.*; may be repeated.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from godot.cli._filters import level_option
 from godot.cli._group import Command
 from godot.cli._look import Look, exclude_option, kept, look_options
 from godot.cli._output import note, output_options
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     """,
 )
 @click.argument("files", nargs=-1, metavar="[FILE|-]...", type=click.Path(allow_dash=True))
-@click.option("-l", "--level", metavar="LEVEL", help="This level and above.")
+@level_option
 @exclude_option
 @look_options
 @output_options

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import click
 import pytest
 import redis
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from clientlib import Producer, make_record
@@ -214,6 +215,23 @@ def test_examples_give_commands_no_option_that_they_do_not_take(name: str):
 def test_a_command_that_nobody_knows_is_answered_with_the_likeliest(system: System):
     assert "Did you mean 'doctor'?" in asked(system.environment, "docter").stderr
     assert "Did you mean 'retry'?" in asked(system.environment, "dlq", "rety").stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["pa"], ["patterns"]),
+        (["dlq", "re"], ["retry"]),
+        (["tail", "--exc"], ["--exclude"]),
+        (["tail", "-l", "W"], ["warn"]),
+        (["query", "-o", "js"], ["json", "jsonl"]),
+        (["explain", "gd-310"], ["GD-3101", "GD-3102", "GD-3103", "GD-3104"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_their_values(typed: list[str], offered: list[str]):
+    completing = BashComplete(godot, {}, "godot", "_GODOT_COMPLETE")
+    found = completing.get_completions(typed[:-1], typed[-1])
+    assert [one.value for one in found] == offered
 
 
 @pytest.mark.parametrize("name", COMMANDS)
