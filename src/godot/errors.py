@@ -25,6 +25,18 @@ class StreamUnavailable(GodotError):
     exit_code = 3
 
 
+class LoginRefused(StreamUnavailable):
+    """Redis knows no such login: trying again helps once somebody has mended one of the two."""
+
+    next_step = "correct the login in GODOT_REDIS_URL"
+
+
+class NotAStream(GodotError):
+    """The key holds something else."""
+
+    next_step = "correct GODOT_STREAM"
+
+
 class StreamFull(StreamUnavailable):
     """Redis has reached maxmemory and refuses XADD."""
 

@@ -46,7 +46,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """The whole path at one moment, as far as its servers answered.
 
     `rate` is that of the stream and our group: entries a second since the look before. `trails` is
-    what the next look judges the groups by.
+    what the next look judges the groups by, `stream_error` what `stream_problem` is the text of.
     """
 
     stream_name: str
@@ -57,6 +57,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     store_problem: str | None = None
     rate: Rate | None = None
     trails: Trails = {}
+    stream_error: GodotError | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -144,7 +145,7 @@ def _stream(
             if not _undecided(found):
                 break
     except GodotError as exc:
-        return replace(nothing, stream_problem=str(exc))
+        return replace(nothing, stream_problem=str(exc), stream_error=exc)
     finally:
         close(client)
     return found

@@ -25,12 +25,10 @@ def stream_now() -> StreamSnapshot:
 
 
 def refuse_if_away(looks: list[Snapshot]) -> None:
-    """Raise StreamUnavailable when Redis is away: then there is nothing to show."""
+    """Raise what kept a look from the stream: then there is nothing to show."""
     for look in looks:
-        if look.stream_problem is not None:
-            from godot.errors import StreamUnavailable
-
-            raise StreamUnavailable(look.stream_problem)
+        if look.stream_error is not None:
+            raise look.stream_error
 
 
 def chosen(now: StreamSnapshot, names: tuple[str, ...]) -> list[Group]:

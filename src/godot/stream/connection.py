@@ -17,7 +17,14 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from godot.errors import GodotError, StreamFull, StreamLost, StreamUnavailable
+from godot.errors import (
+    GodotError,
+    LoginRefused,
+    NotAStream,
+    StreamFull,
+    StreamLost,
+    StreamUnavailable,
+)
 from godot.settings import Settings
 
 Command: TypeAlias = tuple[str | bytes | int, ...]
@@ -79,7 +86,7 @@ def translated(client: redis.Redis | None = None) -> Iterator[None]:
     except redis.OutOfMemoryError as exc:
         raise StreamFull(f"Redis is full: {exc}") from exc
     except redis.AuthenticationError as exc:
-        raise StreamUnavailable(f"Redis refuses the login: {exc}") from exc
+        raise LoginRefused(f"Redis refuses the login: {exc}") from exc
     except AWAY as exc:
         if client is not None:
             client.connection_pool.disconnect()
@@ -147,4 +154,6 @@ def _answer(exc: redis.ResponseError) -> GodotError:
         return StreamFull(f"Redis is full: {text}")
     if text.startswith(NOT_NOW):
         return StreamUnavailable(f"Redis cannot be used: {text}")
+    if text.startswith("WRONGTYPE"):
+        return NotAStream("the key that GODOT_STREAM names is there, and is no stream")
     return GodotError(f"Redis refuses: {text}")

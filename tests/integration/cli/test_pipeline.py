@@ -158,6 +158,20 @@ def test_groups_show_how_each_does_and_unknown_names_are_refused(here, bench, de
     assert b"GD-3003 " in done.stderr
 
 
+def test_what_is_no_stream_and_who_may_not_log_in_is_told_apart_from_an_outage(here, bench):
+    other = f"{bench.settings.stream}:list"
+    bench.redis.lpush(other, "x")
+    for command in ("groups", "streams", "tail", "pending", "peek"):
+        done = here(command, GODOT_STREAM=other)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert b"and is no stream \xe2\x80\x94 correct GODOT_STREAM" in done.stderr
+    bench.redis.delete(other)
+    stranger = bench.settings.redis_url.replace("://", "://nobody:wrong@")
+    done = here("groups", GODOT_REDIS_URL=stranger)
+    assert done.returncode == 3
+    assert b"\xe2\x80\x94 correct the login in GODOT_REDIS_URL" in done.stderr
+
+
 def test_what_redis_lost_count_of_is_a_question_mark_and_null(here, bench, dead_worker):
     bench.append(bench.records(3))
     last = bench.redis.xrange(bench.settings.stream)[1][0].decode()

@@ -123,6 +123,9 @@ def _filled(environment: dict[str, str], client: redis.Redis) -> System:
     client.xgroup_createconsumer("rules", "dewey", EVIL + "2")
     announced = f"3 {NAMED} host 1 0 2026-11-22T12:00:00Z 0"
     client.hset("rules:producers", f"{7:010x}", announced)
+    for producer, forged in ((8, "9" * 4_300), (9, "9" * 4_300), (10, "-5")):
+        announced = f"{forged} {NAMED} host 1 0 2026-11-22T12:00:00Z 0"
+        client.hset("rules:producers", f"{producer:010x}", announced)
     letters = json.loads(asked(environment, "dlq", "ls", "-o", "json").stdout)["items"]
     return System(environment, good.id, letters[0]["id"], taken[0][1][0][0].decode())
 
