@@ -52,7 +52,7 @@ def _moment(text: str, now: datetime) -> datetime | None:
         if lower in ("today", "yesterday"):
             midnight = datetime.combine(now.astimezone(UTC), time(), UTC)
             return midnight - timedelta(days=lower == "yesterday")
-        back = _BACK.fullmatch(lower)
+        back = None if "M" in word else _BACK.fullmatch(lower)  # who writes 1M may mean a month
         if back is not None:
             seconds = sum(int(n) * _SECONDS[unit] for n, unit in _PART.findall(back[1]))
             return now - timedelta(seconds=seconds)
