@@ -97,6 +97,8 @@ def _redis_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
         raise ValueError(text)
+    if parts.scheme == "unix" and parts.hostname:  # two slashes, or a password with an @ and a /
+        raise ValueError(text)
     _ = parts.port  # raises ValueError when it is no port, as int does for what is no number
     for database in parse_qs(parts.query).get("db", []):
         int(database)
