@@ -22,7 +22,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -105,15 +105,17 @@ class _Exchange(BaseHTTPRequestHandler):
         channel, feed = next(self.server.channels), self.server.feed
         if self.server.propagate:
             body = with_trace(body, self.headers.get)
-        about = {"method": self.command, "path": self.path, "headers": dict(self.headers.items())}
+        self._given = self.headers.items()
+        about = {"method": self.command, "path": self.path, "headers": dict(self._given)}
         feed.put(Kind.ABOUT, json.dumps(about).encode(), channel)
         if body:
             feed.put(Kind.TO_SERVER, one_line(body) + b"\n", channel)
         ending: dict[str, object] = {}
         try:
             answer = self._asked(body)
-            ending = {"status": answer.status, "headers": dict(answer.getheaders())}
-            self._answer(answer, channel)
+            headers = answer.getheaders()
+            ending = {"status": answer.status, "headers": dict(headers)}
+            self._answer(answer, headers, channel)
         except (OSError, ValueError, http.client.HTTPException) as exc:
             self._upstream.close()
             self.close_connection = True
@@ -156,7 +158,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self._wire = upstream.sock  # which a server that will hang up takes out of there
         upstream.putrequest(self.command, self._path(), skip_host=True)
         upstream.putheader("Host", self.server.host)
-        for name, value in self.headers.items():
+        for name, value in self._given:
             if name.lower() not in _OF_ONE_CONNECTION:
                 upstream.putheader(name, value)
         if body or self.command in ("POST", "PUT", "PATCH"):
@@ -185,10 +187,12 @@ class _Exchange(BaseHTTPRequestHandler):
         if self._wire.fileno() not in dict(poller.poll()):
             raise ConnectionAbortedError("the client left")
 
-    def _answer(self, answer: http.client.HTTPResponse, channel: int) -> None:
+    def _answer(
+        self, answer: http.client.HTTPResponse, headers: Sequence[tuple[str, str]], channel: int
+    ) -> None:
         self.send_response_only(answer.status, answer.reason)
         origin = f"{self.server.to.scheme}://{self.server.host}"
-        for name, value in answer.getheaders():
+        for name, value in headers:
             if name.lower() == "location" and value.startswith(f"{origin}/"):
                 value = value.removeprefix(origin)
             if name.lower() not in _OF_ONE_CONNECTION:
