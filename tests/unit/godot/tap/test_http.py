@@ -316,6 +316,22 @@ def test_a_server_that_is_away_is_a_bad_gateway():
     assert "ConnectionRefused" in json.loads(ended.payload)["ended"]["failed"]
 
 
+def test_a_trace_in_the_headers_is_carried_in_meta():
+    reading, writing = os.pipe()
+    feed = Feed(writing)
+    trace_id = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
+    with (
+        serving(ThreadingHTTPServer(("127.0.0.1", 0), Server)) as port,
+        serving(Proxy(0, urlsplit(f"http://127.0.0.1:{port}/mcp"), feed, propagate=True)) as tap,
+        closing(http.client.HTTPConnection("127.0.0.1", tap, timeout=30)) as connection,
+    ):
+        connection.request("POST", "/mcp", REQUEST, {"x-trace-id": trace_id})
+        assert connection.getresponse().read() == ANSWER
+    assert json.loads(Server.seen["body"])["params"]["_meta"]["X-Trace-ID"] == trace_id
+    feed.close(10)
+    os.close(reading)
+
+
 def test_events_are_the_same_however_the_bytes_come():
     text = b"".join(EVENTS).replace(b"\n", b"\r\n")
     events = Events()
