@@ -55,6 +55,14 @@ def test_the_screen_has_every_part_on_its_line():
     ]
 
 
+def test_what_came_this_millisecond_waits_and_nothing_pending_has_no_oldest():
+    came = "\n".join(screen(status(look(undelivered=6, undelivered_since_ms=100_000))))
+    assert "oldest waiting 0.0 s" in came
+    assert "6 undelivered · 0 pending\n" in came
+    settled = "\n".join(screen(status(look(pending=0, pending_since_ms=99_900))))
+    assert "0 undelivered · 0 pending\n" in settled
+
+
 def test_what_is_wrong_comes_first_with_a_code_and_what_to_do():
     stalled: dict[str, object] = {"undelivered": 9, "waiting_ms": 372_000, "state": "stalled"}
     first, worst, step, other, *_ = screen(status(look(**stalled)))
