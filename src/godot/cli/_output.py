@@ -119,8 +119,8 @@ def write_lines(lines: Iterable[str]) -> None:
         for line in lines:
             held.append(line)
             if len(held) == HELD_LINES or time.monotonic() >= due:
-                write_line("\n".join(held))
-                held.clear()
+                ready, held = held, []  # before: who is interrupted in writing must not repeat it
+                write_line("\n".join(ready))
                 due = time.monotonic() + HELD_S
     finally:  # what came before an error is data all the same
         if held:

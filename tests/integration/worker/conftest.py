@@ -217,18 +217,18 @@ def working(
 
 
 @pytest.fixture
-def spawn(settings: Settings, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+def spawn(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start `godot worker` as a process of its own; what still runs at the end is killed."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(**more: str) -> subprocess.Popen[bytes]:
         values = {name: getattr(settings, field) for name, field in ENVIRONMENT.items()}
         environ = {name: str(value) for name, value in values.items() if value is not None}
         with (tmp_path / f"worker-{len(started)}.log").open("wb") as log:
             started.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "godot", "worker"],
-                    env={**os.environ, **environ},
+                    env={**os.environ, **environ, **more},
                     stdout=log,
                     stderr=log,
                 )

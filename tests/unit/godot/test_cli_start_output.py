@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from godot.cli import COMMANDS, godot
+from godot.cli import COMMANDS, _output, godot
 from godot.cli._group import Entry, LazyGroup
 from godot.cli._output import (
     cell,
@@ -263,3 +263,19 @@ def test_help_imports_only_click() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_lines_whose_writing_is_interrupted_are_not_written_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+
+    def interrupted(text: str) -> None:
+        written.append(text)
+        if len(written) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_output, "write_line", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _output.write_lines(str(number) for number in range(_output.HELD_LINES + 1))
+    assert len(written) == 1
