@@ -494,6 +494,20 @@ SELECT * FROM few
 ORDER BY few.created_at {order}, few.id {order}
 LIMIT %(rows)s;
 
+-- name: page_of_components
+-- inside: shown
+-- The next records of each component, walked by the index that begins with it, and then sorted. A name stands
+-- there as two bounds: PostgreSQL, were it to know that it is one, would walk through what others wrote.
+SELECT next.*
+FROM unnest(%(components)s::text[]) c(name)
+CROSS JOIN LATERAL (
+    SELECT id, created_at, component, level, message, trace_id, data FROM logs
+    WHERE component >= c.name AND component <= c.name AND {matching} AND {following}
+    ORDER BY logs.component {order}, logs.created_at {order}, logs.id {order}
+    LIMIT %(rows)s) next
+ORDER BY next.created_at {order}, next.id {order}
+LIMIT %(rows)s;
+
 -- name: hours_matching
 -- What the counts know by the hour, in the order of a page: how many match, and how many of these lie
 -- for certain within the time that was asked for.

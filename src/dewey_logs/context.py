@@ -10,8 +10,8 @@ each ten million, and the answer says so (`scan`). Whoever knows the time gives 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, LiteralString
+from datetime import datetime, timedelta
+from typing import Any, Literal
 from uuid import UUID
 
 from dewey_logs import sizes
@@ -20,14 +20,14 @@ from dewey_logs.budget import Row, ask, asking
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import Conditions
-from dewey_logs.plans import fetch_few
+from dewey_logs.plans import walk_components
 from dewey_logs.rows import LogRecordView
 from dewey_logs.sizes import fitting
 from dewey_logs.times import EPOCH, check_year
-from dewey_logs.whereabouts import FEW, LEAST, bounded, whereabouts
 
 MAX_AROUND = 500
 NEAR = timedelta(seconds=10)
+SOON = timedelta(hours=1)
 MILLISECOND = timedelta(milliseconds=1)
 TIMED_VERSIONS = (7, 8)
 
@@ -62,9 +62,14 @@ def around(
         if record is None:
             return None
         alike = _alike(record, same)
-        where: dict[str, Any] = {"at": datetime.fromisoformat(record.created_at), "key": key}
-        earlier = _beside(connection, "records_before", alike, same, where, before + 1)
-        later = _beside(connection, "records_after", alike, same, where, after + 1)
+        at = datetime.fromisoformat(record.created_at)
+        where: dict[str, Any] = {"at": at, "key": key, "bytes": sizes.MAX_BYTES}
+        if same == "component":
+            earlier = _beside_by_name(connection, record, key, before + 1, newest_first=True)
+            later = _beside_by_name(connection, record, key, after + 1, newest_first=False)
+        else:
+            earlier = ask(connection, "records_before", alike, rows=before + 1, **where)
+            later = ask(connection, "records_after", alike, order="asc", rows=after + 1, **where)
     left, right = fitting(earlier[:before]), fitting(later[:after])
     more_before, more_after = len(earlier) > len(left), len(later) > len(right)
     return Context(
@@ -126,49 +131,36 @@ def _within(
 
 def _alike(record: LogRecordView, same: Same | None) -> Conditions:
     found = Conditions()
-    if same == "component":
-        found.add("component = %(component)s", component=record.component)
-    elif same == "trace":
+    if same == "trace":
         if record.trace_id is None:
             raise BadFilter("same=trace is not possible: the record belongs to no trace")
         found.add("trace_id = %(trace)s", trace=record.trace_id)
     return found
 
 
-def _beside(
-    connection: Connection,
-    name: LiteralString,
-    alike: Conditions,
-    same: Same | None,
-    where: dict[str, Any],
-    rows: int,
+def _beside_by_name(
+    connection: Connection, record: LogRecordView, key: UUID, rows: int, *, newest_first: bool
 ) -> list[Row]:
-    """Return the neighbours on one side; the counts say where those of a component are."""
-    newest_first, after = name == "records_before", Conditions()
-    bound = {**where, "rows": rows, "bytes": sizes.MAX_BYTES}
-    order = "desc" if newest_first else "asc"
-    if same == "component":
-        between = (None, where["at"] + LEAST) if newest_first else (where["at"], None)
-        after.add(_BESIDE[name], **where)
-        near = whereabouts(
-            connection, alike, between, datetime.now(UTC), newest_first=newest_first, rows=rows
+    """Return the neighbours on one side that its component wrote, from its index.
+
+    Most have them within the hour, and to look into one partition takes less than into all.
+    """
+    at = datetime.fromisoformat(record.created_at)
+    side, soon = Conditions(), Conditions()
+    if newest_first:
+        side.add("(created_at, id) < (%(at)s, %(key)s) AND created_at <= %(at)s", at=at, key=key)
+        soon.add("created_at > %(low)s", low=at - SOON)
+    else:
+        side.add("(created_at, id) > (%(at)s, %(key)s) AND created_at >= %(at)s", at=at, key=key)
+        soon.add("created_at < %(high)s", high=at + SOON)
+    found: list[Row] = []
+    for within in (soon, Conditions()):
+        found = walk_components(
+            connection, [record.component], within, side, rows, newest_first=newest_first
         )
-        if near is None:
-            return []
-        within = bounded(near, alike)
-        if near.rows <= FEW:
-            found = fetch_few(connection, within, after, rows, newest_first=newest_first)
-        else:
-            found = ask(connection, name, within, order=order, **bound)
-        if len(found) == rows or not near.promised:
-            return found
-    return ask(connection, name, alike, order=order, **bound)
-
-
-_BESIDE: dict[str, LiteralString] = {
-    "records_before": "(created_at, id) < (%(at)s, %(key)s)",
-    "records_after": "(created_at, id) > (%(at)s, %(key)s)",
-}
+        if len(found) == rows:
+            break
+    return found
 
 
 def _uuid(text: str) -> UUID:

@@ -56,6 +56,31 @@ def fetch_few(
         return connection.execute(query, values).fetchall()
 
 
+def walk_components(
+    connection: Connection,
+    components: Sequence[str],
+    matching: Conditions,
+    following: Conditions,
+    rows: int,
+    *,
+    newest_first: bool,
+) -> list[Row]:
+    """Return a page of what components wrote, each in the order of the index by component.
+
+    That reads no more than the rows of every one, wherever they lie; `matching` says nothing of
+    components.
+    """
+    query = sql.SQL(statement("page_of_components")).format(
+        matching=sql.SQL(matching.where),
+        following=sql.SQL(following.where),
+        order=sql.SQL("DESC" if newest_first else "ASC"),
+    )
+    more = {"rows": rows, "components": sorted(set(components)), "bytes": sizes.MAX_BYTES}
+    values = {**matching.values, **following.values, **more}
+    with without(connection, WALKS_ONLY):
+        return connection.execute(query, values).fetchall()
+
+
 def _set(connection: Connection, plans: tuple[str, ...], value: str) -> None:
     chosen = {"names": list(plans), "values": [value] * len(plans)}
     connection.execute(statement("set_locally"), chosen)

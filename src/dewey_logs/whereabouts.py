@@ -68,13 +68,14 @@ def whereabouts(
     rows: int,
     counted: int = 0,
     names: bool = False,
+    closely: bool = True,
     thin: bool = False,
 ) -> Whereabouts | None:
     """Return where the next `rows` records lie, None when there are none at all.
 
     `matching` speaks of component and level alone, `between` is the time asked for. `counted` is
-    how far `sure` has to go; `names` asks for components, `thin` for minutes. For use inside the
-    transaction that reads the rows. Raises psycopg.Error.
+    how far `sure` has to go; `names` asks for components, `thin` for minutes; unless `closely`, the
+    hour will do. For use inside the transaction that reads the rows. Raises psycopg.Error.
     """
     widened, sure = _whole_minutes(*between), _surely(*between)
     hours: list[_Count] = []
@@ -91,7 +92,7 @@ def whereabouts(
     length = first_length = HOUR
     thin = thin and len(taken) > 1
     minutes: list[_Count] = []
-    if thin or last.rows > MANY:
+    if thin or (closely and last.rows > MANY):
         looked, before = (taken, []) if thin else ([last], taken[:-1])
         hours_at = [hour.at for hour in looked]
         minutes = _ask(

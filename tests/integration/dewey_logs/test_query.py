@@ -530,7 +530,7 @@ def test_a_query_that_takes_too_long_says_what_to_narrow(dewey_url, database, ma
 def test_a_count_that_takes_too_long_leaves_the_page_without_it(
     store, database, maker, monkeypatch
 ):
-    monkeypatch.setattr("dewey_logs.query.COUNT_TIMEOUT_MS", 1)
+    monkeypatch.setattr("dewey_logs.walks.COUNT_TIMEOUT_MS", 1)
     for _ in range(30):
         store.write(batch(maker.rows(1_000, message="needle " + "x" * 500)))
     page = store.query(LogFilter(limit=3, regex="(needle.*y|needle x+$)"))
