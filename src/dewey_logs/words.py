@@ -15,8 +15,6 @@ import re
 from collections.abc import Iterator
 from typing import LiteralString, NamedTuple
 
-from dewey_logs.substring import substring_sql
-
 MAX_LEXEME_BYTES = 2_047  # longer ones are left out: what stands around them is adjoining
 MAX_ADJOINING = 4  # words of a phrase that are looked for in a row
 
@@ -34,6 +32,12 @@ _NAMES: tuple[LiteralString, ...] = (
 )  # fmt: skip
 _FOUND: LiteralString = (
     "to_tsvector('simple', left(message, 8192)) @@ websearch_to_tsquery('simple', %({0})s)"
+)
+_PART: LiteralString = 'strpos(lower(message COLLATE "C"), %({0})s) > 0'
+# quicker than ILIKE, and what a few more messages pass is decided by the words themselves
+_PART_IN_ANY_FORM: LiteralString = (
+    f"({_PART} OR octet_length(message) > length(message)"
+    ' AND lower(message COLLATE "C") LIKE %({0}_forms)s)'
 )
 # CASE, because of two conditions joined by AND the index would be asked for both
 _ADJOINING: LiteralString = (
@@ -68,13 +72,22 @@ def _parts_sql(ways: tuple[tuple[str, ...], ...]) -> Iterator[Clause]:
     """Yield what to look for first: parts of a message, of which it has all of one way's."""
     names = iter(_NAMES)
     most = len(_NAMES) // max(len(ways), 1)
-    parts = [[substring_sql(*one) for one in zip(way[:most], names, strict=False)] for way in ways]
+    parts = [[_part_sql(*one) for one in zip(way[:most], names, strict=False)] for way in ways]
     if len(parts) == 1:
         yield from parts[0]
     elif parts and all(parts):
         every: list[LiteralString] = [" AND ".join(clause for clause, _ in way) for way in parts]
         values = {name: value for way in parts for _, bound in way for name, value in bound.items()}
         yield f"(({') OR ('.join(every)}))", values
+
+
+def _part_sql(part: str, name: LiteralString) -> Clause:
+    """Return the condition that a message contains ASCII letters or digits in any case."""
+    values: dict[str, object] = {name: part.lower()}
+    if not _OTHER_FORMS.search(part):
+        return _PART.format(name), values
+    forms = _OTHER_FORMS.sub("_", part).lower()
+    return _PART_IN_ANY_FORM.format(name), {**values, f"{name}_forms": f"%{forms}%"}
 
 
 def required_words(search: str) -> tuple[tuple[str, ...], ...]:

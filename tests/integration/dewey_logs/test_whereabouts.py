@@ -152,7 +152,7 @@ BY_NAME = [
 
 
 def test_components_by_name_are_each_read_as_far_as_a_page_reaches(silent, plans):
-    """A minute of the morning holds 6,000 records: hardly more than the next 101 of each is read."""
+    """A minute of the morning holds 6,000: hardly more than the next 101 of each is read."""
     for wanted, order in itertools.product(BY_NAME, ("desc", "asc")):
         plans.clear()
         page = silent.query(msgspec.structs.replace(wanted, order=order))
