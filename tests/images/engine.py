@@ -1,7 +1,7 @@
 """buildah and podman, as root and without a daemon, over a storage of our own.
 
 Nothing of the machine's is used or changed but cgroups while a container runs: images, volumes and
-configuration lie in one folder.
+configuration lie in one folder. To be used in the namespaces that `__main__` makes.
 """
 
 from __future__ import annotations
@@ -16,18 +16,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.folders import server_folder
 from tests.users import ROOT
 
 BASE = "localhost/godot-base:bookworm"
-PROGRAMS = ("mmdebstrap", "buildah", "podman", "runc", "unshare")
+MEMORY = Path("/dev/shm")  # not the machine's
+# what has to be here, and which package of Debian brings it
+PROGRAMS = {
+    **{name: name for name in ("mmdebstrap", "buildah", "podman", "runc", "iptables")},
+    **{f"/usr/lib/podman/{name}": name for name in ("netavark", "aardvark-dns")},
+    "ip": "iproute2",
+    "unshare": "util-linux",
+}
+COMPOSE = ROOT / ".tools-ops" / "bin" / "podman-compose"
 INCLUDED = "ca-certificates,python3,python3-venv"
+# as in Debian's own images: a package that is installed starts nothing
+NO_SERVICES = (
+    'printf "#!/bin/sh\\nexit 101\\n" | install -m 755 /dev/stdin "$1/usr/sbin/policy-rc.d"'
+)
 MOST = 4_096
 # what a machine trusts, and where it gets packages from, may be needed inside while building
 GIVEN = (Path("/etc/ssl/certs"), Path("/etc/pip.conf"))
 CONFIGURATION = """\
 [containers]
 default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
+[network]
+network_backend = "netavark"
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
@@ -36,7 +49,7 @@ events_logger = "file"
 STORAGE = """\
 [storage]
 driver = "overlay"
-graphroot = "{folder}/storage"
+graphroot = "{folder}/layers"
 runroot = "{folder}/run"
 """
 HARDENED = (
@@ -51,7 +64,8 @@ def missing() -> str:
         return "only root can build and run images without a daemon"
     gone = [name for name in PROGRAMS if shutil.which(name) is None]
     if gone:
-        install = f"apt-get install -y --no-install-recommends {' '.join(PROGRAMS[:-1])}"
+        packages = " ".join(PROGRAMS[name] for name in gone)
+        install = f"apt-get install -y --no-install-recommends {packages}"
         return f"{', '.join(gone)} is not here: {install}"
     return ""
 
@@ -81,6 +95,10 @@ class Engine:
     def podman(self, *arguments: str | Path, timeout_s: float = 120.0) -> str:
         return self._run(["podman", *map(str, arguments)], timeout_s)
 
+    def compose(self, folder: Path, *arguments: str) -> str:
+        """Run podman-compose over the compose.yml of a folder."""
+        return self._run([str(COMPOSE), *arguments], cwd=folder)
+
     def printed_by(self, container: str) -> str:
         """Return a container's stdout, and its stderr after it."""
         done = subprocess.run(
@@ -96,12 +114,13 @@ class Engine:
         self,
         command: Sequence[str],
         timeout_s: float = 1_800.0,
+        cwd: Path = ROOT,
         **variables: str,
     ) -> str:
         done = subprocess.run(
             command,
             env={**self._environ, **variables},
-            cwd=ROOT,
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -112,37 +131,47 @@ class Engine:
             raise Failed(command, done.returncode, done.stdout + done.stderr)
         return done.stdout.strip()
 
+    def clear(self) -> None:
+        """Remove the containers and volumes that a run which was cut short left behind."""
+        used = self.podman("info", "--format", "{{.Store.GraphRoot}} {{.Store.VolumePath}}")
+        assert all(Path(path).is_relative_to(self.folder) for path in used.split()), used
+        self.podman("system", "renumber")  # their locks went with the /dev/shm of that run
+        self.podman("rm", "-f", "-a")
+        self.podman("volume", "rm", "-f", "-a")
+
     def make_base(self) -> bool:
         """Make a small Debian with Python, unless it is there; say whether it was made."""
         if BASE in self.buildah("images", "--format", "{{.Name}}:{{.Tag}}").splitlines():
             return False
         archive = self.folder / "base.tar"
-        # In a mount namespace of its own: mmdebstrap binds the machine's /dev/shm into its tree,
-        # and where it is killed, that must not be there when the tree is removed.
-        command = ["unshare", "--mount", "--propagation=private", "mmdebstrap"]
-        command += ["--variant=minbase", f"--include={INCLUDED}", "--dpkgopt=force-unsafe-io"]
-        with server_folder() as fast:  # thousands of small files
-            self._run([*command, "bookworm", str(archive)], TMPDIR=str(fast))
+        command = ["mmdebstrap", "--variant=minbase", f"--include={INCLUDED}"]
+        command += ["--dpkgopt=force-unsafe-io", f"--customize-hook={NO_SERVICES}"]
+        command += ["bookworm", str(archive)]
+        self._run(command, TMPDIR=str(MEMORY))  # thousands of small files
         container = self.buildah("from", "scratch")
         self.buildah("add", container, archive, "/")
         self.buildah("commit", "--rm", container, BASE)
         archive.unlink()
         return True
 
-    def build(self, target: str) -> str:
-        """Build one target of the Dockerfile as it is, on the base; return the image's name."""
-        name = f"localhost/godot-{target}:latest"
-        self.build_from(ROOT / "ops" / "Dockerfile", ROOT, target, name, PY_IMAGE=BASE)
-        return name
+    def build(self, target: str, name: str) -> None:
+        """Build one target of the Dockerfile as it is, on the base."""
+        given = [path for path in GIVEN if path.exists()]
+        self.build_from(ROOT / "ops" / "Dockerfile", ROOT, target, name, given, PY_IMAGE=BASE)
 
     def build_from(
-        self, file: Path, context: Path, target: str, name: str, **arguments: str
+        self,
+        file: Path,
+        context: Path,
+        target: str,
+        name: str,
+        given: Sequence[Path] = (),
+        **arguments: str,
     ) -> None:
-        """Build one target of a file as it is."""
-        mounted = [part for path in GIVEN if path.exists() for part in ("-v", f"{path}:{path}:ro")]
+        """Build one target of a file as it is; `given` are folders of the machine, to be read."""
         self.buildah(
             *("bud", "--isolation=chroot", "--pull=never", "--format=docker", "--layers"),
-            *mounted,
+            *(part for path in given for part in ("-v", f"{path}:{path}:ro")),
             *(f"--build-arg={key}={value}" for key, value in arguments.items()),
             *("--target", target, "-t", name, "-f", file, context),
         )
@@ -183,6 +212,25 @@ class Container:
         """Run a command in it and return what it printed."""
         return self._engine.podman("exec", self.id, *command)
 
+    def assert_kept_apart(self) -> dict[str, str]:
+        """Look from inside: no capability, no new privileges, nothing that can be written.
+
+        Returns what /proc says of the first process.
+        """
+        told = dict(
+            line.split(":\t", 1)
+            for line in self.inside("cat", "/proc/1/status").splitlines()
+            if ":\t" in line
+        )
+        assert "0" not in told["Uid"].split(), told["Uid"]
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(told[kind], 16) == 0, (kind, told[kind])
+        assert told["NoNewPrivs"].strip() == "1"
+        for place in ("/", "/etc", "/usr/bin", "/opt"):
+            tried = self.inside("sh", "-c", f"touch {place}/probe 2>&1 || echo refused")
+            assert "refused" in tried, (place, tried)
+        return told
+
     def state(self) -> dict[str, Any]:
         found: Any = json.loads(self._engine.podman("inspect", self.id))
         state: dict[str, Any] = found[0]["State"]
@@ -204,8 +252,8 @@ class Container:
         """Wait until it is healthy; return how long that took."""
         began = time.monotonic()
         while not self.healthy():
-            if time.monotonic() - began > seconds:
-                raise AssertionError(f"not healthy within {seconds} s:\n{self.log()[-4000:]}")
+            waited = time.monotonic() - began < seconds and self.state()["Running"]
+            assert waited, f"not healthy within {seconds} s:\n{self.log()[-4000:]}"
             time.sleep(0.3)
         return time.monotonic() - began
 

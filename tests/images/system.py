@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
+from collections.abc import Set
 from pathlib import Path
 
 import msgspec
@@ -43,7 +45,7 @@ class Outside:
         migrate(self.owner_url)
         for login, role in LOGINS.items():
             self.postgres.create_login(login, role)
-        self._folder = folder
+        self.folder = folder
 
     @property
     def owner_url(self) -> str:
@@ -69,7 +71,7 @@ class Outside:
             {
                 "GODOT_REDIS_URL": f"redis://{user}:{self.secret(f'redis_{user}')}@127.0.0.1:6379/0",
                 "DEWEY_URL": self.owner_url,
-                "GODOT_DATA_DIR": str(self._folder / "nothing-runs-here"),
+                "GODOT_DATA_DIR": str(self.folder / "nothing-runs-here"),
             }
         )
 
@@ -79,6 +81,21 @@ class Outside:
             found = [str(id) for (id,) in connection.execute("SELECT id FROM logs")]
         assert len(found) == len(set(found)), "a record is stored twice"
         return set(found)
+
+    def await_stored(self, ids: Set[str], seconds: float = 60.0) -> None:
+        """Wait until every one of these records is stored."""
+        deadline = time.monotonic() + seconds
+        while lacking := ids - self.stored():
+            assert time.monotonic() < deadline, f"{len(lacking)} accepted records are not stored"
+            time.sleep(0.3)
+
+    def kept_all_of(self, program: Program) -> str:
+        """Wait for everything that a program got accepted, and audit; return what was seen."""
+        assert program.accepted, "nothing was accepted"
+        self.await_stored(program.accepted)
+        audit = self.audited()
+        assert audit.clean, audit.total
+        return f"{len(program.accepted)} records accepted, every one stored once, audit clean"
 
     def audited(self) -> Audit:
         """Audit with a login that may look, as if nothing could be under way any more."""
