@@ -103,7 +103,7 @@ prometheus-test: $(VENV)/.dev $(PROMETHEUS)/.ready ## try metrics, alerts and da
 dashboards: $(VENV)/.dev ## write the dashboards in ops/grafana anew
 	$(BIN)/python -m ops.grafana
 
-image-test: $(VENV)/.dev $(TOOLS)/.ready ## build the four images, run them hardened, and compose.yml; ends with 77 where what it takes is missing
+image-test: $(VENV)/.dev ## build the four images and run them hardened; ends with 77 where what it takes is missing
 	@$(BIN)/python -m tests.images $(ARGS)
 
 ops-lint: $(TOOLS)/.ready ## compose.yml against the specification's schema, the Dockerfile, and what compose.yml must say

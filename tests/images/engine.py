@@ -22,12 +22,10 @@ BASE = "localhost/godot-base:bookworm"
 MEMORY = Path("/dev/shm")  # not the machine's
 # what has to be here, and which package of Debian brings it
 PROGRAMS = {
-    **{name: name for name in ("mmdebstrap", "buildah", "podman", "runc", "iptables")},
-    **{f"/usr/lib/podman/{name}": name for name in ("netavark", "aardvark-dns")},
+    **{name: name for name in ("mmdebstrap", "buildah", "podman", "runc")},
     "ip": "iproute2",
     "unshare": "util-linux",
 }
-COMPOSE = ROOT / ".tools-ops" / "bin" / "podman-compose"
 INCLUDED = "ca-certificates,python3,python3-venv"
 # as in Debian's own images: a package that is installed starts nothing
 NO_SERVICES = (
@@ -39,8 +37,6 @@ GIVEN = (Path("/etc/ssl/certs"), Path("/etc/pip.conf"))
 CONFIGURATION = """\
 [containers]
 default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
-[network]
-network_backend = "netavark"
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
@@ -95,10 +91,6 @@ class Engine:
     def podman(self, *arguments: str | Path, timeout_s: float = 120.0) -> str:
         return self._run(["podman", *map(str, arguments)], timeout_s)
 
-    def compose(self, folder: Path, *arguments: str) -> str:
-        """Run podman-compose over the compose.yml of a folder."""
-        return self._run([str(COMPOSE), *arguments], cwd=folder)
-
     def printed_by(self, container: str) -> str:
         """Return a container's stdout, and its stderr after it."""
         done = subprocess.run(
@@ -114,13 +106,12 @@ class Engine:
         self,
         command: Sequence[str],
         timeout_s: float = 1_800.0,
-        cwd: Path = ROOT,
         **variables: str,
     ) -> str:
         done = subprocess.run(
             command,
             env={**self._environ, **variables},
-            cwd=cwd,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
