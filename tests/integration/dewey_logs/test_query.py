@@ -642,7 +642,7 @@ def test_a_high_minimum_level_uses_the_small_index(plans, store, maker):
     for level in ("WARN", "ERROR"):
         for component in ((), ("shop.api",)):
             for plan in plans(LogFilter(level=level, component=component)):
-                assert re.search("created_at_id_idx|component_created_at_idx1", plan)
+                assert re.search("created_at_id_idx|component_created_at_idx[12]", plan)
                 assert "component_created_at_idx " not in plan
 
 
