@@ -135,9 +135,9 @@ class Writer:
         return bool(row[0])
 
     def check(self) -> None:
-        """Connect if need be; raises NotDurable, Unavailable or SchemaProblem."""
-        with self._ready():
-            pass
+        """Connect if need be, and be answered; raises NotDurable, Unavailable or SchemaProblem."""
+        with self._ready() as connection:
+            connection.execute("SELECT 1")  # one that was not used since may be dead
 
     def asked(self, question: Callable[[Connection], Answer]) -> Answer:
         """Ask something as the login that writes; raises like `check`."""

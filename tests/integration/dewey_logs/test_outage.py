@@ -61,6 +61,18 @@ def write_until_stored(store: Store, made: Batch, timeout_s: float = 30.0) -> in
             return failures
 
 
+def test_a_connection_that_died_unnoticed_answers_no_check(url, eyes):
+    with open_store(url) as store:
+        store.check()
+        eyes.rows(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with pytest.raises(Unavailable):
+            store.check()
+        store.check()
+
+
 def test_a_server_killed_during_writes_has_every_record_once_afterwards(
     own_server, url, eyes, maker
 ):
