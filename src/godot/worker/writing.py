@@ -140,9 +140,9 @@ class Writing:
             if asked_at is not None and self._lease.in_doubt(asked_at):
                 batch = _as_known(batch)
             try:
-                if self._breaker.open:
-                    self._store.check()
-                with self._metrics.stage("write"):
+                with self._metrics.stage("write"):  # an answer that does not come is its failure, too
+                    if self._breaker.open:
+                        self._store.check()
                     result = self._store.write(batch, prepared)
             except TooLarge:
                 raise  # no outage, and no use in trying it again as it is
