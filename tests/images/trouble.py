@@ -87,8 +87,11 @@ def _store_away_at_the_start(engine: Engine, image: str, outside: Outside) -> st
         with _logging(outside) as program:
             _eventually(lambda: len(program.accepted) > 200, "records to be accepted", here)
             assert not here.healthy(), "a worker without a store is not well"
-            programs = here.inside(*CONTROL, "status")
-            assert programs.count("RUNNING") >= 3, programs
+            _eventually(
+                lambda: here.inside(*CONTROL, "status").count("RUNNING") >= 3,
+                "its programs to stay up all the same",
+                here,
+            )
             outside.postgres.start()
             took_s = here.await_health()
         seen = outside.kept_all_of(program)
