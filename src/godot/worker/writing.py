@@ -140,7 +140,7 @@ class Writing:
             if asked_at is not None and self._lease.in_doubt(asked_at):
                 batch = _as_known(batch)
             try:
-                with self._metrics.stage("write"):  # an answer that does not come is its failure, too
+                with self._metrics.stage("write"):  # no answer is its failure, too
                     if self._breaker.open:
                         self._store.check()
                     result = self._store.write(batch, prepared)
