@@ -186,13 +186,17 @@ def _tailed(
         yield history
         said = _Said()
         said.tell(tail)
+        away = False
         while follow:
             try:
                 arrived = tail.live(FOLLOW_MS)
             except StreamUnavailable as exc:
-                note(f"{exc}; trying again")
+                if not away:
+                    note(f"{exc}; trying again")
+                away = True
                 time.sleep(RETRY_S)
             else:
+                away = False
                 said.tell(tail)
                 yield arrived
 

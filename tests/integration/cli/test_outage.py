@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import redis
 from mcp import Client
 from prometheus_client import CollectorRegistry
 
+from godot.cli.tail import RETRY_S
 from godot.embedded.valkey import Valkey
 from godot.facade.backends import Backends
 from godot.facade.server import build
@@ -53,9 +55,12 @@ def test_tail_says_that_redis_is_away_and_goes_on_when_it_is_back(start, here, o
     assert b"before" in process.stdout.readline()
     own_valkey.stop()
     line_of(process, b"trying again")
+    time.sleep(2.5 * RETRY_S)  # it has tried again, twice
     own_valkey.start()
     here("emit", "after")
     assert b"after" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert b"trying again" not in process.stderr.read()
 
 
 def test_ingest_waits_for_redis_and_sends_every_line_once(start, own_valkey, working, stored):
