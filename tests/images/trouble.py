@@ -146,6 +146,6 @@ def _ended_while_it_drains(engine: Engine, image: str, outside: Outside) -> str:
 def _eventually(condition: Callable[[], bool], what: str, container: Container) -> None:
     deadline = time.monotonic() + WAIT_S
     while not condition():
-        said = container.log()[-3000:] if time.monotonic() > deadline else ""
-        assert not said, f"waited in vain for {what}:\n{said}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited in vain for {what}:\n{container.log()[-3000:]}")
         time.sleep(0.2)
