@@ -275,6 +275,7 @@ def test_whatever_strangers_wrote_stays_harmless_in_every_form(
 @pytest.mark.parametrize("name", ["consumers ls", "dlq ls", "level show"])
 def test_a_form_that_is_asked_of_a_group_is_that_of_its_command(name: str, system: System):
     group, command = name.split()
+    asked(system.environment, "level", "set", NAMED, "warn")  # another test may have cleared it
     done = asked(system.environment, group, "-o", "json", command)
     assert json.loads(done.stdout)["items"]
     done = asked(system.environment, group, "-o", "json", command, "-o", "jsonl")

@@ -51,6 +51,7 @@ def test_word_comes_by_push_and_an_override_returns_by_itself(make_logger, admin
     log.info("connects at once")
     assert log.flush(10)
     until(lambda: admin.pubsub_numsub(f"{stream_name}:levels")[0][1] == 1)
+    until(lambda: log._sender._watch._ask_at)  # it has asked once
     asked = log._sender._watch._ask_at
     tell(admin, stream_name, "svc", f"TRACE {int(time.time() * 1_000) + 1_500}")
     until_level(log, Level.TRACE)
