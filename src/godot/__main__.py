@@ -27,7 +27,7 @@ def main() -> None:
     if sys.stdout is None:  # closed by the caller, who wants no data
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # lives as long as we
     if sys.stdin is None:
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # as long as we, too
     try:
         godot(prog_name="godot")
     except SystemExit as exc:

@@ -100,6 +100,7 @@ def structlog_orjson() -> Peer:
     import orjson
     import structlog
 
+    nowhere = open(os.devnull, "wb")  # noqa: SIM115  # open as long as the logger
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -108,7 +109,7 @@ def structlog_orjson() -> Peer:
             structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(open(os.devnull, "wb")),  # noqa: SIM115
+        logger_factory=structlog.BytesLoggerFactory(nowhere),
         cache_logger_on_first_use=True,
     )
     log = structlog.get_logger()

@@ -112,7 +112,8 @@ def others(
     )
 
     def context(g: int, same: str | None, neighbours: list[int]) -> Callable[[], bool]:
-        found = store.context(made.id_of(corpus, g), corpus.stretch(g).at(g), same=same)  # type: ignore[arg-type]
+        record, at = made.id_of(corpus, g), corpus.stretch(g).at(g)
+        found = store.context(record, at, same=same)  # type: ignore[arg-type]  # "component" or None
 
         def check() -> bool:
             shown = [row.data["order"] for row in found.rows if row.data] if found else []
