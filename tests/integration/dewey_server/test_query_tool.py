@@ -35,6 +35,8 @@ def test_nothing_found_says_which_part_of_the_filter_leaves_nothing(told):
     assert obstacle == "without level there are records that match"
     (_, obstacle) = told("dewey_query_logs", component="payments", since="30s")["hints"]
     assert obstacle == "without since and until there are records that match"
+    asked = {"component": "payments", "contains": "boom", "since": "30s"}
+    assert len(told("dewey_query_logs", **asked)["hints"]) == 1  # no longer stretch is read through
     (_, obstacle) = told("dewey_query_logs", filter="data.order>8000")["hints"]
     assert obstacle == "without filter there are records that match"
 
