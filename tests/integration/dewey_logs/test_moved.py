@@ -223,6 +223,23 @@ def test_an_unmoved_copy_waits_for_the_moved_one_that_another_worker_is_storing(
     assert database.one("SELECT count(*) FROM logs") == 1
 
 
+def test_no_record_goes_whose_id_is_named_with_another_time_too(
+    store, writer_url, database, maker
+):
+    record = maker.row(created_at_us=maker.now_us - DAY_US)
+    store.write(batch([record]))
+    times = {"own": record.created_at_us, "free": record.created_at_us + 1, "id": record.id.hex()}
+    with psycopg.connect(writer_url, autocommit=True) as writer:
+        known = writer.execute(
+            "SELECT dewey_known_under(ARRAY[%(id)s::uuid, %(id)s::uuid], ARRAY["
+            "timestamptz 'epoch' + %(own)s * interval '1 microsecond',"
+            "timestamptz 'epoch' + %(free)s * interval '1 microsecond'])",
+            times,
+        ).fetchall()
+    assert [key.bytes for (key,) in known] == [record.id]
+    assert database.stored_ids() == [record.id]
+
+
 def test_two_workers_with_both_copies_of_many_records_store_each_once(dewey_url, database):
     maker = Maker()
     plain = [maker.row(created_at_us=maker.now_us - DAY_US + i) for i in range(400)]
