@@ -2,7 +2,8 @@
 
 A network that swallows packets must not hold a thread for ever: keepalives and tcp_user_timeout end
 a dead connection within half a minute, statement_timeout a slow statement, and our own patience a
-wait for an answer that never comes. Every setting that the URL gives itself stays as it is.
+wait for an answer that never comes. How a connection is made stays as the URL says; what a session
+takes for granted is set whatever the server, the database or the login has as its default.
 """
 
 from __future__ import annotations
@@ -36,6 +37,16 @@ _DEFAULTS: dict[str, str | int] = {
 }
 
 
+SESSION: dict[str, str | int] = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "standard_conforming_strings": "on",
+    # of two that store the same record the one who waited has to see what the other committed
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": 0,  # upkeep takes as long as it takes; who must not wait says how long
+}
+
+
 def conninfo(url: str, application_name: str) -> str:
     """Return libpq's form of a postgresql:// URL with our defaults.
 
@@ -58,7 +69,7 @@ def conninfo(url: str, application_name: str) -> str:
 def connect(
     info: str, *, patience_s: float | None = None, **settings: str | int
 ) -> PatientConnection:
-    """Open a connection in autocommit mode with these session settings.
+    """Open a connection in autocommit mode with these session settings, beside those of every one.
 
     With `patience_s` no wait for an answer lasts longer; it has to exceed every statement's limit.
     Raises Unavailable or SchemaProblem; also for a server older than PostgreSQL 15.
@@ -74,7 +85,7 @@ def connect(
             raise SchemaProblem(
                 f"PostgreSQL {version // 10_000} is too old: Dewey needs {OLDEST_SERVER // 10_000}"
             )
-        apply_settings(connection, {"timezone": "UTC", "datestyle": "ISO", **settings})
+        apply_settings(connection, {**SESSION, **settings})
     except psycopg.Error as exc:
         connection.close()
         raise translated(exc) from exc

@@ -37,7 +37,13 @@ from dewey_logs.answers import (
 )
 from dewey_logs.cancellation import watched
 from dewey_logs.contents import Contents
-from dewey_logs.database import Connection, apply_settings, connect, errors_translated
+from dewey_logs.database import (
+    SESSION,
+    Connection,
+    apply_settings,
+    connect,
+    errors_translated,
+)
 from dewey_logs.deadletters import DeadLetter, DeadLetterFilter, DeadLetterReason
 from dewey_logs.diagnosis import Diagnosis
 from dewey_logs.errors import Unavailable
@@ -59,8 +65,7 @@ MAX_CONNECTIONS = 4
 MAX_EXPORTS = 2
 
 SETTINGS: dict[str, str | int] = {
-    "timezone": "UTC",
-    "datestyle": "ISO",
+    **SESSION,
     "default_transaction_read_only": "on",
     "lock_timeout": 1_000,
     "idle_in_transaction_session_timeout": 10_000,

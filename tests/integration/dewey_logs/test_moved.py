@@ -200,10 +200,14 @@ def test_a_moved_copy_waits_for_the_unmoved_one_that_another_worker_is_storing(
     assert database.one("SELECT count(*) FROM logs") == 1
 
 
-@pytest.mark.parametrize("maybe_known", [False, True])
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
 def test_an_unmoved_copy_waits_for_the_moved_one_that_another_worker_is_storing(
-    dewey_url, database, maker, maybe_known
+    dewey_url, database, maker, isolation
 ):
+    base = database.one("SELECT current_database()")
+    database.connection.execute(
+        f"ALTER DATABASE {base} SET default_transaction_isolation = '{isolation}'"
+    )
     record = maker.row(created_at_us=maker.now_us - DAY_US)
     moved = maker.moved(record, maker.now_us)
     other = Held(dewey_url)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from dewey_logs import LogFilter, open_store
+from dewey_logs.database import connect, conninfo
 from dewey_logs.maintenance import forget, maintain, verify
 from dewey_logs.partitions import drop_expired, ensure, partitions
 from tests.integration.dewey_logs.conftest import DAY_US, batch
@@ -192,13 +193,24 @@ def test_a_cut_off_drop_by_size_stops_neither_maintenance_nor_the_day(
         assert not list(verify(dewey_url))
 
 
-def test_another_way_of_writing_dates_changes_nothing(dewey_url, database, maker):
+def test_what_a_database_has_as_its_default_changes_nothing(dewey_url, database, maker):
     base = database.one("SELECT current_database()")
-    database.connection.execute(f"ALTER DATABASE {base} SET datestyle = 'German'")
+    for setting, value in (
+        ("datestyle", "German"),
+        ("timezone", "Asia/Kolkata"),
+        ("standard_conforming_strings", "off"),
+        ("default_transaction_isolation", "serializable"),
+        ("statement_timeout", "30s"),
+    ):
+        database.connection.execute(f"ALTER DATABASE {base} SET {setting} = '{value}'")
     with open_store(dewey_url) as store:
         store.write(batch(maker.rows(3)))
         assert store.query(LogFilter(search="message")).returned == 3
     assert len(partitions(dewey_url)) == 11
+    with connect(conninfo(dewey_url, "test")) as session:
+        taken = ("transaction_isolation", "statement_timeout")
+        said = [session.execute(f"SHOW {setting}").fetchone() for setting in taken]
+    assert said == [("read committed",), ("0",)]
 
 
 def test_counts_of_a_day_that_is_gone_go_although_older_ones_stay(dewey_url, database, maker):
