@@ -26,7 +26,27 @@ WHERE NOT EXISTS (SELECT FROM dewey_partitions() p WHERE p.low <= at AND at < p.
 ORDER BY at;
 
 -- name: half_detached
-SELECT name, low FROM dewey_partitions() WHERE pending;
+SELECT name, low, high FROM dewey_partitions() WHERE pending;
+
+-- name: users_of_partition
+-- The transactions that have used it, or the log, and are not over yet.
+SELECT virtualtransaction FROM pg_locks
+WHERE relation IN ('logs'::regclass, to_regclass(%(part)s)) AND granted AND pid IS DISTINCT FROM pg_backend_pid()
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- name: detached
+-- The times of what was a partition, by its name and by the CHECK that DETACH CONCURRENTLY leaves.
+SELECT (to_date(substr(c.relname, 6, 8), 'YYYYMMDD')
+        + make_interval(hours => coalesce(substring(c.relname FROM '_([0-9]{2})$'), '0')::int))
+       AT TIME ZONE 'UTC'
+FROM pg_class c
+LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
+  AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}(_[0-9]{2})?$' AND i.inhrelid IS NULL
+  AND EXISTS (SELECT FROM pg_constraint k
+              WHERE k.conrelid = c.oid AND k.contype = 'c'
+                AND pg_get_constraintdef(k.oid) LIKE '%created_at >= %created_at < %')
+ORDER BY c.relname;
 
 -- name: choose
 INSERT INTO logs_settings AS s VALUES (%(name)s, %(value)s)
@@ -125,8 +145,8 @@ SELECT pg_advisory_lock(hashtext('dewey'), hashtext('maintenance'));
 SELECT pg_advisory_unlock(hashtext('dewey'), hashtext('maintenance'));
 
 -- name: expired_partitions
--- Days that ended longer ago than retention; among them those whose DETACH or DROP was cut short.
-SELECT c.relname, i.inhrelid IS NOT NULL AS attached, coalesce(i.inhdetachpending, false) AS pending
+-- Days that ended longer ago than retention; among them those that a run detached and did not drop.
+SELECT c.relname, i.inhrelid IS NOT NULL AS attached
 FROM pg_class c
 LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
 WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
@@ -134,16 +154,17 @@ WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::re
   AND (i.inhparent = 'logs'::regclass OR i.inhrelid IS NULL)
   AND to_date(substr(c.relname, 6, 8), 'YYYYMMDD') + 1
       <= (now() AT TIME ZONE 'UTC') - make_interval(days => %(days)s)
-ORDER BY pending DESC, c.relname;
+ORDER BY c.relname;
 
 -- name: partitions_beyond
 -- The oldest ones that have to go so that no more than so many bytes are left. Each counts with what is
--- newer than it: the first that fits, and all after it, stay. What is not over yet always does.
-SELECT name, true AS attached, pending
+-- newer than it: the first that fits, and all after it, stay. What is not over yet always does, and so does
+-- what is empty: it would be made again at once.
+SELECT name, true AS attached
 FROM (SELECT *, sum(pg_total_relation_size(part)) OVER (ORDER BY low DESC) AS total
       FROM dewey_partitions()) parts
-WHERE total > %(bytes)s AND high <= now()
-ORDER BY pending DESC, low;
+WHERE total > %(bytes)s AND high <= now() AND pg_relation_size(part) > 0
+ORDER BY low;
 
 -- name: make_incoming
 -- The staging table of one connection. Spelled out: LIKE would need a right to read logs.

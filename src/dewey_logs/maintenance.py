@@ -77,7 +77,12 @@ def maintain(
 
 
 def tend(owner_url: str) -> Sealed:
-    """Do what cannot wait an hour: sum up counts, which queries add up, and seal."""
+    """Do what cannot wait an hour.
+
+    That is to take back what cannot be written to, to sum up counts, which queries add up, and to
+    seal.
+    """
+    partitions.take_back(owner_url)
     merge_rollups(owner_url)
     return seal(owner_url)
 

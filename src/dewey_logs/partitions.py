@@ -2,12 +2,15 @@
 
 A partition is a day, or the shorter piece of one that LOG_PARTITION_INTERVAL says. ATTACH takes a
 lock that readers and writers do not notice; DETACH CONCURRENTLY waits for old transactions instead
-of stopping new ones, and when a timeout cuts it, it leaves the partition pending: the next run
-finishes it. Only then the table is dropped.
+of stopping new ones. When a timeout cuts it, it leaves the partition pending: nobody can write into
+its time any more, and no other partition can be detached. So those who are at work are waited for
+before, and what is left pending all the same, or detached by a run that was killed, is taken back
+first: retention decides about it anew.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import datetime
 from typing import LiteralString, NamedTuple
@@ -20,6 +23,9 @@ from dewey_logs.statements import statement
 
 DAY_SECONDS = 86_400
 LOCK_TIMEOUT_MS = 2_000
+LOOK_AGAIN_S = 0.05
+
+_HELD = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 
 
 class Partition(NamedTuple):
@@ -86,38 +92,84 @@ def drop_expired(
         if row is None or not row[0]:
             return []
         try:
+            if not _finish_detaching(target):
+                return []
             dropped = _drop(target, "expired_partitions", {"days": retention_days})
+            _attach_again(target)
             if max_bytes is not None:
                 dropped += _drop(target, "partitions_beyond", {"bytes": max_bytes})
-            _attach_again(target)
             return dropped
         finally:
             target.execute(statement("leave_maintenance"))
 
 
+def take_back(owner_url: str) -> None:
+    """Take a partition back that was left half detached: until then nobody can write into its time.
+
+    Whoever finds another process at work on partitions does nothing.
+    """
+    info = conninfo(owner_url, "dewey-retention")
+    with (
+        connect(info, lock_timeout=LOCK_TIMEOUT_MS) as connection,
+        errors_translated(connection),
+    ):
+        row = connection.execute(statement("take_maintenance")).fetchone()
+        if row is not None and row[0]:
+            _finish_detaching(connection)
+
+
 def _drop(connection: Connection, which: LiteralString, parameters: dict[str, object]) -> list[str]:
-    dropped = []
+    dropped: list[str] = []
     found = connection.execute(statement(which), parameters).fetchall()
-    for name, attached, pending in found:
+    for name, attached in found:
         part = sql.Identifier(name)
+        if attached and not _users_are_gone(connection, name):
+            break
         try:
             if attached:
-                how = sql.SQL("FINALIZE" if pending else "CONCURRENTLY")
-                command = sql.SQL("ALTER TABLE logs DETACH PARTITION {} {}").format(part, how)
-                connection.execute(command)
+                detach = "ALTER TABLE logs DETACH PARTITION {} CONCURRENTLY"
+                connection.execute(sql.SQL(detach).format(part))
             connection.execute(sql.SQL("DROP TABLE {}").format(part))
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
-            break  # an old transaction still reads it; only one can be pending: go on next time
+        except _HELD:
+            break  # by whoever came meanwhile; only one can be pending: go on next time
         dropped.append(name)
     return dropped
 
 
-def _attach_again(connection: Connection) -> None:
-    """Finish detaching what retention spares by now, and take it back: its records are wanted."""
-    for name, low in connection.execute(statement("half_detached")).fetchall():
-        finish = sql.SQL("ALTER TABLE logs DETACH PARTITION {} FINALIZE").format(
-            sql.Identifier(name)
+def _users_are_gone(connection: Connection, part: str) -> bool:
+    """Wait a little for the transactions that are at work now; DETACH would wait for the same."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_MS / 1000
+    left = _users(connection, part)
+    while left and time.monotonic() < deadline:
+        time.sleep(LOOK_AGAIN_S)
+        left &= _users(connection, part)
+    return not left
+
+
+def _users(connection: Connection, part: str) -> set[str]:
+    found = connection.execute(statement("users_of_partition"), {"part": part})
+    return {transaction for (transaction,) in found}
+
+
+def _finish_detaching(connection: Connection) -> bool:
+    """Take back what a cut-off DETACH left pending; say whether nothing is any more."""
+    for name, low, high in connection.execute(statement("half_detached")).fetchall():
+        part = sql.Identifier(name)
+        commands = (
+            "ALTER TABLE logs DETACH PARTITION {part} FINALIZE",
+            "ALTER TABLE logs ATTACH PARTITION {part} FOR VALUES FROM ({low}) TO ({high})",
         )
-        with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
-            connection.execute(finish)
+        try:
+            with connection.transaction():
+                for command in commands:
+                    connection.execute(sql.SQL(command).format(part=part, low=low, high=high))
+        except _HELD:
+            return False
+    return True
+
+
+def _attach_again(connection: Connection) -> None:
+    """Take back what a run that was killed has detached and not dropped, if retention spares it."""
+    for (low,) in connection.execute(statement("detached")).fetchall():
+        with suppress(*_HELD):
             connection.execute("SELECT dewey_ensure_partition(%s)", (low,))

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, time, timedelta
 import psycopg
 import pytest
 
-from dewey_logs import LogFilter, open_store
+from dewey_logs import LogFilter, Unavailable, open_store
+from dewey_logs import partitions as dewey_partitions
 from dewey_logs.database import connect, conninfo
-from dewey_logs.maintenance import forget, maintain, verify
+from dewey_logs.maintenance import forget, maintain, tend, verify
 from dewey_logs.partitions import drop_expired, ensure, partitions
 from tests.integration.dewey_logs.conftest import DAY_US, batch
 
@@ -109,16 +110,59 @@ def test_only_days_past_retention_are_dropped(dewey_url, database, maker):
     assert database.one("SELECT count(*) FROM logs") == 1
 
 
-def test_a_day_that_a_reader_holds_is_finished_by_the_next_run(dewey_url, database):
+def half_detach(database, day_name, reader):
+    """Begin to detach a day that this transaction holds, as far as it goes."""
+    reader.execute(f"SELECT count(*) FROM {day_name}").fetchall()
+    database.connection.execute("SET lock_timeout = '200ms'")
+    with pytest.raises(psycopg.errors.LockNotAvailable):
+        database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {day_name} CONCURRENTLY")
+
+
+@pytest.mark.parametrize("of_the_day_alone", [False, True])
+def test_a_day_that_a_reader_holds_is_left_for_the_next_run(
+    dewey_url, database, maker, monkeypatch, of_the_day_alone
+):
+    monkeypatch.setattr(dewey_partitions, "LOCK_TIMEOUT_MS", 200)
     make(database, -9, -8)
     with psycopg.connect(dewey_url) as reader:
-        reader.execute(f"SELECT count(*) FROM {name(-9)}").fetchall()
-        database.connection.execute("SET lock_timeout = '200ms'")
-        assert name(-9) not in drop_expired(database.connection, 7)
-        with open_store(dewey_url) as store:  # nobody else noticed
-            assert store.totals().rows == 0
-    assert name(-9) in drop_expired(dewey_url, 7)
+        read = name(-9) if of_the_day_alone else "logs"
+        reader.execute(f"SELECT count(*) FROM {read}").fetchall()
+        assert drop_expired(dewey_url, 7) == []
+        with open_store(dewey_url, retention_days=30) as store:  # nobody else noticed
+            assert store.write(batch([maker.row(created_at_us=maker.now_us - 9 * DAY_US)])).stored
+            assert store.totals().rows == 1
+    assert drop_expired(dewey_url, 7) == [name(-9), name(-8)]
     assert attached(dewey_url) == {name(offset) for offset in range(-7, 4)}
+
+
+def test_a_day_half_detached_is_taken_back_within_a_minute(dewey_url, database, maker):
+    with open_store(dewey_url) as store, psycopg.connect(dewey_url) as reader:
+        half_detach(database, name(-2), reader)
+        late = batch([maker.row(created_at_us=maker.now_us - 2 * DAY_US)])
+        with pytest.raises(Unavailable, match="is being detached"):
+            store.write(late)
+        reader.rollback()
+        tend(dewey_url)
+        assert store.write(late).stored == 1
+
+
+def test_a_day_half_detached_stops_no_other_from_being_dropped(dewey_url, database):
+    make(database, -9)
+    with psycopg.connect(dewey_url) as reader:
+        half_detach(database, name(-2), reader)
+    assert drop_expired(dewey_url, 7) == [name(-9)]
+    assert attached(dewey_url) == {name(offset) for offset in range(-7, 4)}
+
+
+def test_a_day_detached_and_not_dropped_comes_back_with_its_counts_if_retention_spares_it(
+    dewey_url, database, maker
+):
+    with open_store(dewey_url) as store:
+        store.write(batch([maker.row(created_at_us=maker.now_us - 2 * DAY_US)]))
+    database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-2)} CONCURRENTLY")
+    maintain(dewey_url, 7)
+    assert database.one("SELECT count(*) FROM logs") == 1
+    assert not list(verify(dewey_url))
 
 
 def test_a_day_detached_by_a_run_that_was_killed_is_dropped_by_the_next(dewey_url, database):
@@ -161,10 +205,9 @@ def test_the_oldest_days_go_when_the_log_has_grown_too_large(dewey_url, database
             )
     sizes = {one.name: one.size_bytes for one in partitions(dewey_url)}
     newer = sum(size for day_name, size in sizes.items() if day_name >= name(-1))
-    assert drop_expired(dewey_url, 7, newer + sizes[name(-2)] // 2) == [
-        name(offset) for offset in range(-7, -1)
-    ]
-    assert drop_expired(dewey_url, 7, newer) == []
+    assert drop_expired(dewey_url, 7, newer + sizes[name(-2)] // 2) == [name(-3), name(-2)]
+    assert ensure(dewey_url, 7) == [name(-3), name(-2)]
+    assert drop_expired(dewey_url, 7, newer) == [], "an empty day would be made again"
     assert drop_expired(dewey_url, 7, 1) == [name(-1)], "today stays, however large"
     assert database.one("SELECT count(*) FROM logs") == 300
 
@@ -178,14 +221,7 @@ def test_a_cut_off_drop_by_size_stops_neither_maintenance_nor_the_day(
         store.write(batch([maker.row(created_at_us=maker.now_us - 2 * DAY_US)]))
         store.write(batch(maker.rows(3)))
         with psycopg.connect(dewey_url) as reader:
-            reader.execute(f"SELECT count(*) FROM {name(-2)}").fetchall()
-            reader.execute(f"SELECT count(*) FROM {name(-7)}").fetchall()
-            database.connection.execute("SET lock_timeout = '200ms'")
-            for day_name in (name(-2),):
-                with pytest.raises(psycopg.errors.LockNotAvailable):
-                    database.connection.execute(
-                        f"ALTER TABLE logs DETACH PARTITION {day_name} CONCURRENTLY"
-                    )
+            half_detach(database, name(-2), reader)
             assert name(-2) not in ensure(dewey_url)
         maintain(dewey_url, 7, limit)
         assert name(-2) in attached(dewey_url), "made again, or taken back"
