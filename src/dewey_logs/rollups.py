@@ -16,6 +16,7 @@ from dewey_logs.patterns import Patterns
 from dewey_logs.rows import LogRow
 from dewey_logs.statements import statement
 
+MOST_KNOWN = 50_000  # patterns; forgotten all at once when there are more
 MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000
 
 
@@ -43,7 +44,7 @@ class Rollups:
     def unknown(
         self, stored: Iterable[LogRow], patterns: Mapping[bytes, int], today: int
     ) -> list[Template]:
-        """Return the patterns of these rows that this writer has not told the database today.
+        """Return the patterns of these rows that this writer may not have told the database today.
 
         Maintenance removes those out of use, and a writer may not be needed for weeks. In the order
         of their numbers, or two writers with the same ones would deadlock.
@@ -60,7 +61,9 @@ class Rollups:
         ]
 
     def told(self, templates: Iterable[Template]) -> None:
-        """Note what is committed."""
+        """Note what is committed; where every message is of its own kind, not for ever."""
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
         self._known.update(template.pattern for template in templates)
 
 
