@@ -7,6 +7,13 @@ CREATE TABLE IF NOT EXISTS dewey_migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- name: place
+-- Where something new is made, where a store is found, and how the database keeps text.
+SELECT current_schema(),
+       (SELECT nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
+        WHERE c.oid = to_regclass('dewey_migrations')),
+       current_setting('server_encoding');
+
 -- name: missing_partitions
 -- The accepted window and three days ahead, but nothing that retention would drop at once. Of shorter
 -- partitions those from now on, a day ahead: what comes late makes its own.

@@ -110,10 +110,23 @@ def _grant(connection: Connection) -> list[str]:
 
 
 def _schema(connection: Connection) -> str:
-    row = connection.execute("SELECT current_schema()").fetchone()
-    if row is None or row[0] is None:
+    """Return the schema that everything is made in; raises SchemaProblem for one that cannot be."""
+    row = connection.execute(statement("place")).fetchone()
+    assert row is not None
+    schema, found_in, encoding = row
+    if encoding != "UTF8":
+        raise SchemaProblem(
+            f"the database's encoding is {encoding}, which cannot hold every text: "
+            "create one with ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if schema is None:
         raise SchemaProblem("the search_path names no schema that exists: create one")
-    return str(row[0])
+    if found_in not in (None, schema):
+        raise SchemaProblem(
+            f"the store is in the schema {found_in}, but the search_path begins with {schema}, "
+            "where another would be made: name one of them in search_path"
+        )
+    return str(schema)
 
 
 def _applied(connection: Connection) -> dict[str, str]:

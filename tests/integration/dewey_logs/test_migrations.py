@@ -152,6 +152,28 @@ def test_a_search_path_without_a_schema_says_so(bare_url):
         migrate(f"{bare_url}&options=-csearch_path%3Dnowhere")
 
 
+def test_a_schema_that_comes_before_the_stores_own_gets_no_second_store(bare_url):
+    migrate(bare_url)
+    with psycopg.connect(bare_url, autocommit=True) as connection:
+        connection.execute('CREATE SCHEMA "godot"')  # of the login's name: first in search_path
+    with pytest.raises(SchemaProblem, match=r"the store is in the schema public, but .* godot"):
+        migrate(bare_url)
+    assert migrate(f"{bare_url}&options=-csearch_path%3Dpublic") == []
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(bare_url):
+    with psycopg.connect(bare_url, autocommit=True) as connection:
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+        )
+        try:
+            with pytest.raises(SchemaProblem, match="encoding is LATIN1"):
+                migrate(bare_url.replace(connection.info.dbname, name))
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def test_a_right_that_is_missing_is_one_clear_line(dewey_url, database, bare_url):
     database.connection.execute("DROP ROLE IF EXISTS passer_by; CREATE ROLE passer_by LOGIN")
     with pytest.raises(SchemaProblem, match="permission denied"):
