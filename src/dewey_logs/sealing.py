@@ -102,14 +102,16 @@ def _index(connection: Connection) -> list[tuple[str, str]]:
             connection.execute(create.format(index, sql.Identifier(part), sql.SQL(definition)))
         except GONE_OR_HELD:
             continue
+        except psycopg.errors.DiskFull:
+            _try(connection, "DROP INDEX CONCURRENTLY {}", name)  # it fills the disk
+            raise
         built.append((part, name))
     return built
 
 
 def _close(connection: Connection) -> list[str]:
     """Pack and vacuum what is over; return the partitions."""
-    left = connection.execute(statement("rebuilds_cut_short")).fetchall()
-    if not all(_try(connection, "DROP INDEX CONCURRENTLY {}", index) for (index,) in left):
+    if not _cut_short_are_gone(connection):
         return []  # what holds these would hold new ones, too
     found = connection.execute(statement("partitions_to_vacuum"), {"over_s": OVER_S}).fetchall()
     done = [
@@ -124,13 +126,18 @@ def _close(connection: Connection) -> list[str]:
     return done
 
 
+def _cut_short_are_gone(connection: Connection) -> bool:
+    left = connection.execute(statement("rebuilds_cut_short")).fetchall()
+    return all(_try(connection, "DROP INDEX CONCURRENTLY {}", index) for (index,) in left)
+
+
 def _packed(connection: Connection, part: str) -> bool:
     """Build its indexes by trace and component anew; say whether nothing is left to try again."""
     found = connection.execute(statement("indexes_to_pack"), {"part": part}).fetchall()
     try:
         return all(_try(connection, "REINDEX INDEX CONCURRENTLY {}", index) for (index,) in found)
     except psycopg.errors.DiskFull:  # it can stay as large as it is
-        return True
+        return _cut_short_are_gone(connection)
 
 
 def _try(connection: Connection, command: LiteralString, name: str) -> bool:

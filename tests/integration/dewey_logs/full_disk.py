@@ -1,4 +1,4 @@
-"""Migrate where the disk fills, in a process of its own, because it makes itself a file system.
+"""Migrate and seal where the disk fills, in a process of its own: it makes itself a file system.
 
 full_disk.py FOLDER prints one JSON object; without the right to mount anything, why.
 """
@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import sys
+import uuid
 from pathlib import Path
 
 import psycopg
 
+from dewey_logs import open_store
 from dewey_logs.errors import DeweyError
 from dewey_logs.migrations import migrate
+from dewey_logs.sealing import seal
 from dewey_logs.statements import folder
 from godot.embedded.postgres import Postgres
 from tests.chaos import volumes
+from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
 
 STEP = 65_536
 
@@ -48,10 +52,31 @@ def main(place: Path) -> None:
             attempts.append({"said": said, "left": left_by(url)})
             if ":" not in said:
                 break
-        print(json.dumps({"attempts": attempts}))
+        migrate(url)
+        print(json.dumps({"attempts": attempts, "sealing": sealing(url, made.data)}))
     finally:
         server.stop()
         made.close()
+
+
+def sealing(url: str, data: volumes.Volume) -> dict[str, object]:
+    """Seal while the indexes find no room; return what is said, what is left, and the next run."""
+    maker = Maker()
+    with open_store(url) as store:
+        for n in range(5):
+            at = maker.now_us - DAY_US + n
+            messages = [str(uuid.uuid4()) for _ in range(1_000)]
+            store.write(batch([maker.row(created_at_us=at, message=text) for text in messages]))
+        data.fill(4 * STEP)
+        try:
+            said = str(seal(url))
+        except DeweyError as exc:
+            said = f"{type(exc).__name__}: {exc}"
+        with psycopg.connect(url) as connection:
+            broken = connection.execute("SELECT FROM pg_index WHERE NOT indisvalid").fetchall()
+        stored = store.write(batch(maker.rows(5))).stored
+        data.free()
+    return {"said": said, "broken": len(broken), "stored": stored, "then": seal(url)}
 
 
 def left_by(url: str) -> list[str]:

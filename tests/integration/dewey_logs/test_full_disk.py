@@ -1,4 +1,4 @@
-"""A disk that fills while a database is migrated: one clear line each time, nothing half done."""
+"""A disk that fills while a database is migrated or sealed: one clear line, nothing half done."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from tests.integration.dewey_logs.test_upgrades import files_until
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file system to fill")
-def test_a_migration_that_fills_the_disk_leaves_nothing_and_goes_on_when_there_is_room(
-    postgres_server, tmp_path
-):
+@pytest.fixture(scope="module")
+def found():
+    """What full_disk.py saw."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file system to fill")
     with tempfile.TemporaryDirectory(prefix="godot-test-") as place:
         done = subprocess.run(
             [sys.executable, "-m", "tests.integration.dewey_logs.full_disk", place],
@@ -30,9 +31,23 @@ def test_a_migration_that_fills_the_disk_leaves_nothing_and_goes_on_when_there_i
             capture_output=True,
             check=True,
         )
-    found = json.loads(done.stdout)
-    if "impossible" in found:
-        pytest.skip(found["impossible"])
+    said = json.loads(done.stdout)
+    if "impossible" in said:
+        pytest.skip(said["impossible"])
+    return said
+
+
+def test_an_index_that_fills_the_disk_goes_and_is_built_when_there_is_room(found):
+    sealing = found["sealing"]
+    assert re.fullmatch(r"Unavailable: .*No space left on device.*", sealing["said"])
+    assert (sealing["broken"], sealing["stored"]) == (0, 5)
+    built, vacuumed = sealing["then"]
+    assert (len(built), len(vacuumed)) == (2, 1)
+
+
+def test_a_migration_that_fills_the_disk_leaves_nothing_and_goes_on_when_there_is_room(
+    found, postgres_server, tmp_path
+):
     *failed, last = found["attempts"]
     assert ":" not in last["said"], last
     for attempt in failed:
