@@ -117,5 +117,5 @@ def _indexes(found: Diagnosis) -> Result:
 def _connections(found: Diagnosis) -> Result:
     text = f"{found.connections} of {found.max_connections} connections are used"
     if found.connections >= FULL * found.max_connections:
-        return Result("GD-5026", "warning", text, "raise max_connections, or use a pooler")
+        return Result("GD-5026", "warning", text, "raise max_connections")
     return Result("GD-5026", "ok", text)
