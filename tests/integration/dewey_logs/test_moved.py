@@ -227,9 +227,7 @@ def test_an_unmoved_copy_waits_for_the_moved_one_that_another_worker_is_storing(
     assert database.one("SELECT count(*) FROM logs") == 1
 
 
-def test_no_record_goes_whose_id_is_named_with_another_time_too(
-    store, writer_url, database, maker
-):
+def test_no_record_goes_whose_id_is_named_with_another_time_too(store, writer_url, database, maker):
     record = maker.row(created_at_us=maker.now_us - DAY_US)
     store.write(batch([record]))
     times = {"own": record.created_at_us, "free": record.created_at_us + 1, "id": record.id.hex()}
