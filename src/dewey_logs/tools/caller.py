@@ -11,7 +11,7 @@ import logging
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -19,8 +19,10 @@ from mcp.types import ToolAnnotations
 from opentelemetry import trace
 
 from dewey_logs.dialogue import ADMIN, READ, WRITE
+from dewey_logs.tools.line import Line
 
 CALLER_KEY = "godot.caller"  # where the gate leaves the caller in an ASGI scope
+LINE_KEY = "godot.line"  # and how he is heard to hang up
 MAX_TRACE_CHARS = 128
 
 _TRACEPARENT = re.compile(  # later versions may say more behind it
@@ -41,6 +43,7 @@ class Caller(NamedTuple):
 class _Served(NamedTuple):
     caller: Caller
     trace_id: str | None
+    line: Line | None
 
 
 LOCAL = Caller("local", None)
@@ -59,10 +62,18 @@ def calls_trace_id() -> str | None:
     return served.trace_id if served else None
 
 
+def asking() -> AbstractContextManager[None]:
+    """Ask for the call being served; raises QueryTimeout when its caller hangs up meanwhile."""
+    served = _served.get()
+    return nullcontext() if served is None or served.line is None else served.line.asking()
+
+
 @contextmanager
-def serving(made_by: Caller, headers: Mapping[str, str]) -> Iterator[None]:
+def serving(
+    made_by: Caller, headers: Mapping[str, str], line: Line | None = None
+) -> Iterator[None]:
     """Serve a call: log lines of this task and its threads are tagged, see `tag_log_lines`."""
-    token = _served.set(_Served(made_by, _trace_id(headers)))
+    token = _served.set(_Served(made_by, _trace_id(headers), line))
     try:
         yield
     finally:

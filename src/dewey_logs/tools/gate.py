@@ -18,8 +18,9 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dewey_logs.dialogue import MAX_BODY_BYTES
-from dewey_logs.tools.caller import CALLER_KEY, LOCAL, Caller
+from dewey_logs.tools.caller import CALLER_KEY, LINE_KEY, LOCAL, Caller
 from dewey_logs.tools.hosts import Hosts
+from dewey_logs.tools.line import Line, listening
 from dewey_logs.tools.metrics import ToolMetrics
 from dewey_logs.tools.rate import Rates
 from dewey_logs.tools.tokens import TokenFile
@@ -96,7 +97,9 @@ class Gate:
             self._note(refusal, scope)
             await _answer(refusal, send)
         else:
-            await self._app(scope, _replay(body, receive), send)
+            async with listening(receive) as line:
+                scope[LINE_KEY] = line
+                await self._app(scope, _replay(body, line), send)
 
     def _caller(self, scope: Scope) -> Caller:
         hosts = _values(scope, b"host")
@@ -167,12 +170,15 @@ def _values(scope: Scope, wanted: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the application the body as one message, then whatever else comes: the hanging up."""
+def _replay(body: bytes, line: Line) -> Receive:
+    """Give the application the body as one message, and then the hanging up."""
     left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def give() -> Message:
-        return left.pop() if left else await receive()
+        if left:
+            return left.pop()
+        await line.hung_up()
+        return {"type": "http.disconnect"}
 
     return give
 

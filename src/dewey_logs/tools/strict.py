@@ -34,6 +34,7 @@ from dewey_logs.errors import SchemaProblem
 from dewey_logs.tools.answer import failed, one_line
 from dewey_logs.tools.caller import (
     CALLER_KEY,
+    LINE_KEY,
     LOCAL,
     Caller,
     caller,
@@ -42,6 +43,7 @@ from dewey_logs.tools.caller import (
 )
 from dewey_logs.tools.calls import calling
 from dewey_logs.tools.kinds import EVERYTHING, Kind, Selection
+from dewey_logs.tools.line import Line
 from dewey_logs.tools.metrics import ToolMetrics
 
 ToolFunction = Callable[..., Awaitable[CallToolResult]]
@@ -234,15 +236,18 @@ def _argument(said: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in kept.items() if key != "additionalProperties"}
 
 
-def _origin(context: Context[Any, Any] | None) -> tuple[Caller, Mapping[str, str]]:
-    """Return the caller and the headers of an HTTP request; over stdio there are none.
+def _origin(
+    context: Context[Any, Any] | None,
+) -> tuple[Caller, Mapping[str, str], Line | None]:
+    """Return the caller, headers and line of an HTTP request; over stdio there are none.
 
     A request that did not come through the gate may do nothing.
     """
     request = None if context is None else context.request_context.request
     if not isinstance(request, Request):
-        return LOCAL, {}
-    return request.scope.get(CALLER_KEY, Caller("stranger", frozenset())), request.headers
+        return LOCAL, {}, None
+    made_by = request.scope.get(CALLER_KEY, Caller("stranger", frozenset()))
+    return made_by, request.headers, request.scope.get(LINE_KEY)
 
 
 def refuse_unknown(given: dict[str, Any], valid: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import anyio.to_thread
 
 from dewey_logs.cancellation import Cancellation
 from dewey_logs.store import Store
+from dewey_logs.tools.caller import asking
 
 Answer = TypeVar("Answer")
 
@@ -21,12 +22,18 @@ class Ask(Protocol):
 
 
 async def asked(question: Callable[[], Answer], limiter: anyio.CapacityLimiter) -> Answer:
-    """Ask on a thread; a call that is cancelled cancels its statement in PostgreSQL."""
+    """Ask on a thread; a call that is cancelled cancels its statement in PostgreSQL.
+
+    So does a caller who hangs up.
+    """
     cancellation = Cancellation()
-    try:
-        with cancellation.active():
-            return await anyio.to_thread.run_sync(question, limiter=limiter, abandon_on_cancel=True)
-    except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(cancellation.cancel)
-        raise
+    with asking():
+        try:
+            with cancellation.active():
+                return await anyio.to_thread.run_sync(
+                    question, limiter=limiter, abandon_on_cancel=True
+                )
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(cancellation.cancel)
+            raise
