@@ -522,16 +522,17 @@ SELECT * FROM few
 ORDER BY few.created_at {order}, few.id {order}
 LIMIT %(rows)s;
 
--- name: page_of_components
+-- name: page_by_name
 -- inside: shown
--- The next records of each component, walked by the index that begins with it, and then sorted. A name stands
--- there as two bounds: PostgreSQL, were it to know that it is one, would walk through what others wrote.
+-- The next records of each component, or of a trace, walked by the index that begins with it, and then sorted.
+-- A name stands there as two bounds: PostgreSQL, were it to know that it is one, would walk through what others
+-- wrote.
 SELECT next.*
-FROM unnest(%(components)s::text[]) c(name)
+FROM unnest(%(names)s::text[]) c(name)
 CROSS JOIN LATERAL (
     SELECT id, created_at, component, level, message, trace_id, data FROM logs
-    WHERE component >= c.name AND component <= c.name AND {matching} AND {following}
-    ORDER BY logs.component {order}, logs.created_at {order}, logs.id {order}
+    WHERE {column} >= c.name AND {column} <= c.name AND {matching} AND {following}
+    ORDER BY logs.{column} {order}, logs.created_at {order}, logs.id {order}
     LIMIT %(rows)s) next
 ORDER BY next.created_at {order}, next.id {order}
 LIMIT %(rows)s;
@@ -935,7 +936,7 @@ LIMIT 1;
 -- inside: shown
 SELECT id, created_at, component, level, message, trace_id, data
 FROM logs
-WHERE (created_at, id) < (%(at)s, %(key)s) AND created_at <= %(at)s AND {matching}
+WHERE (created_at, id) < (%(at)s, %(key)s) AND created_at <= %(at)s
 ORDER BY logs.created_at {order}, logs.id {order}
 LIMIT %(rows)s;
 
@@ -943,35 +944,35 @@ LIMIT %(rows)s;
 -- inside: shown
 SELECT id, created_at, component, level, message, trace_id, data
 FROM logs
-WHERE (created_at, id) > (%(at)s, %(key)s) AND created_at >= %(at)s AND {matching}
+WHERE (created_at, id) > (%(at)s, %(key)s) AND created_at >= %(at)s
 ORDER BY logs.created_at {order}, logs.id {order}
 LIMIT %(rows)s;
 
 -- name: traces_matching
--- The trace of exactly that id, and two that begin with it. Without ORDER BY: with one, PostgreSQL
--- would rather walk the whole index than look up two prefixes.
-WITH one AS MATERIALIZED (SELECT trace_id FROM logs WHERE {matching} LIMIT 1)
-SELECT (SELECT trace_id FROM logs WHERE trace_id = %(given)s LIMIT 1),
-       (SELECT trace_id FROM one),
-       (SELECT trace_id FROM logs
-        WHERE {matching} AND trace_id <> (SELECT trace_id FROM one) LIMIT 1);
+-- The trace of exactly that id, and the first and the last one that it may be the beginning of.
+SELECT (SELECT trace_id FROM logs WHERE trace_id >= %(trace)s AND trace_id <= %(trace)s
+        ORDER BY logs.trace_id LIMIT 1),
+       (SELECT trace_id FROM logs WHERE {matching} ORDER BY logs.trace_id LIMIT 1),
+       (SELECT trace_id FROM logs WHERE {matching} ORDER BY logs.trace_id DESC LIMIT 1);
 
 -- name: trace_records
--- With the bytes of each.
+-- With the bytes of each. Here and below a trace stands as two bounds, and first in the order: see page_by_name.
 SELECT id::text, dewey_text(created_at), component, level::text, message, trace_id, data,
        octet_length(message) + coalesce(octet_length(data::text), 0)
 FROM logs
-WHERE trace_id = %(trace)s
-ORDER BY logs.created_at, logs.id
+WHERE trace_id >= %(trace)s AND trace_id <= %(trace)s
+ORDER BY logs.trace_id, logs.created_at, logs.id
 LIMIT %(rows)s;
 
 -- name: trace_summary
 -- Components in the order in which the trace reached them.
 WITH found AS MATERIALIZED (
-    SELECT created_at, component FROM logs WHERE trace_id = %(trace)s
-    ORDER BY logs.created_at LIMIT %(rows)s
+    SELECT created_at, component FROM logs WHERE trace_id >= %(trace)s AND trace_id <= %(trace)s
+    ORDER BY logs.trace_id, logs.created_at LIMIT %(rows)s
 )
-SELECT (SELECT count(*) FROM found), (SELECT dewey_text(max(created_at)) FROM logs WHERE trace_id = %(trace)s),
+SELECT (SELECT count(*) FROM found),
+       (SELECT dewey_text(created_at) FROM logs WHERE trace_id >= %(trace)s AND trace_id <= %(trace)s
+        ORDER BY logs.trace_id DESC, logs.created_at DESC LIMIT 1),
        (SELECT array_agg(component ORDER BY first, component)
         FROM (SELECT component, min(created_at) AS first FROM found GROUP BY component) c);
 
@@ -979,8 +980,8 @@ SELECT (SELECT count(*) FROM found), (SELECT dewey_text(max(created_at)) FROM lo
 -- By way of the trace alone: with its level in the same WHERE, PostgreSQL may walk all errors instead.
 -- What is found comes in order and only as far as it is asked for.
 WITH found AS MATERIALIZED (
-    SELECT created_at, id, level FROM logs WHERE trace_id = %(trace)s
-    ORDER BY logs.created_at, logs.id
+    SELECT created_at, id, level FROM logs WHERE trace_id >= %(trace)s AND trace_id <= %(trace)s
+    ORDER BY logs.trace_id, logs.created_at, logs.id
 ), first AS (
     SELECT created_at, id FROM found WHERE level = 'ERROR' LIMIT 1
 )

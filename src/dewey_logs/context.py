@@ -20,7 +20,7 @@ from dewey_logs.budget import Row, ask, asking
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import Conditions
-from dewey_logs.plans import walk_components
+from dewey_logs.plans import Named, walk_names
 from dewey_logs.rows import LogRecordView
 from dewey_logs.sizes import fitting
 from dewey_logs.times import EPOCH, check_year
@@ -32,6 +32,7 @@ MILLISECOND = timedelta(milliseconds=1)
 TIMED_VERSIONS = (7, 8)
 
 Same = Literal["component", "trace"]
+COLUMNS: dict[Same, Named] = {"component": "component", "trace": "trace_id"}
 
 
 def around(
@@ -61,15 +62,15 @@ def around(
         record, strategy = _find(connection, key, created_at)
         if record is None:
             return None
-        alike = _alike(record, same)
         at = datetime.fromisoformat(record.created_at)
         where: dict[str, Any] = {"at": at, "key": key, "bytes": sizes.MAX_BYTES}
-        if same == "component":
-            earlier = _beside_by_name(connection, record, key, before + 1, newest_first=True)
-            later = _beside_by_name(connection, record, key, after + 1, newest_first=False)
+        if same is None:
+            earlier = ask(connection, "records_before", rows=before + 1, **where)
+            later = ask(connection, "records_after", order="asc", rows=after + 1, **where)
         else:
-            earlier = ask(connection, "records_before", alike, rows=before + 1, **where)
-            later = ask(connection, "records_after", alike, order="asc", rows=after + 1, **where)
+            beside = at, key, COLUMNS[same], _name(record, same)
+            earlier = _beside_by_name(connection, *beside, before + 1, newest_first=True)
+            later = _beside_by_name(connection, *beside, after + 1, newest_first=False)
     left, right = fitting(earlier[:before]), fitting(later[:after])
     more_before, more_after = len(earlier) > len(left), len(later) > len(right)
     return Context(
@@ -129,23 +130,29 @@ def _within(
     return LogRecordView(*found[0]) if found else None
 
 
-def _alike(record: LogRecordView, same: Same | None) -> Conditions:
-    found = Conditions()
-    if same == "trace":
-        if record.trace_id is None:
-            raise BadFilter("same=trace is not possible: the record belongs to no trace")
-        found.add("trace_id = %(trace)s", trace=record.trace_id)
-    return found
+def _name(record: LogRecordView, same: Same) -> str:
+    """Return what the neighbours have in common with the record."""
+    if same == "component":
+        return record.component
+    if record.trace_id is None:
+        raise BadFilter("same=trace is not possible: the record belongs to no trace")
+    return record.trace_id
 
 
 def _beside_by_name(
-    connection: Connection, record: LogRecordView, key: UUID, rows: int, *, newest_first: bool
+    connection: Connection,
+    at: datetime,
+    key: UUID,
+    column: Named,
+    name: str,
+    rows: int,
+    *,
+    newest_first: bool,
 ) -> list[Row]:
-    """Return the neighbours on one side that its component wrote, from its index.
+    """Return the neighbours on one side that its component wrote, or its trace, from its index.
 
     Most have them within the hour, and to look into one partition takes less than into all.
     """
-    at = datetime.fromisoformat(record.created_at)
     side, soon = Conditions(), Conditions()
     if newest_first:
         side.add("(created_at, id) < (%(at)s, %(key)s) AND created_at <= %(at)s", at=at, key=key)
@@ -155,8 +162,8 @@ def _beside_by_name(
         soon.add("created_at < %(high)s", high=at + SOON)
     found: list[Row] = []
     for within in (soon, Conditions()):
-        found = walk_components(
-            connection, [record.component], within, side, rows, newest_first=newest_first
+        found = walk_names(
+            connection, column, [name], within, side, rows, newest_first=newest_first
         )
         if len(found) == rows:
             break

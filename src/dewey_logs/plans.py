@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from psycopg import sql
 
@@ -19,6 +19,7 @@ from dewey_logs.filters import Conditions
 from dewey_logs.statements import statement
 
 Row = tuple[Any, ...]
+Named = Literal["component", "trace_id"]  # an index begins with each
 
 BITMAPS_ONLY = ("enable_seqscan", "enable_indexscan", "enable_indexonlyscan")
 SLICES_ONLY = ("enable_seqscan",)  # a slice is a part of a partition, never all of it
@@ -56,26 +57,28 @@ def fetch_few(
         return connection.execute(query, values).fetchall()
 
 
-def walk_components(
+def walk_names(
     connection: Connection,
-    components: Sequence[str],
+    column: Named,
+    names: Sequence[str],
     matching: Conditions,
     following: Conditions,
     rows: int,
     *,
     newest_first: bool,
 ) -> list[Row]:
-    """Return a page of what components wrote, each in the order of the index by component.
+    """Return a page of what components, or traces, wrote, each in the order of its own index.
 
     That reads no more than the rows of every one, wherever they lie; `matching` says nothing of
-    components.
+    that column.
     """
-    query = sql.SQL(statement("page_of_components")).format(
+    query = sql.SQL(statement("page_by_name")).format(
+        column=sql.Identifier(column),
         matching=sql.SQL(matching.where),
         following=sql.SQL(following.where),
         order=sql.SQL("DESC" if newest_first else "ASC"),
     )
-    more = {"rows": rows, "components": sorted(set(components)), "bytes": sizes.MAX_BYTES}
+    more = {"rows": rows, "names": sorted(set(names)), "bytes": sizes.MAX_BYTES}
     values = {**matching.values, **following.values, **more}
     with without(connection, WALKS_ONLY):
         return connection.execute(query, values).fetchall()

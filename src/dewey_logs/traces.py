@@ -1,7 +1,8 @@
 """One trace from its beginning: when each record came, and where it went wrong.
 
 A beginning of the id will do when it is that of one trace only: two traces mixed into one answer
-would look like one request.
+would look like one request. PostgreSQL takes a trace of many records to be spread over all time and
+would look for it among all others; it is left the index by trace alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.cursors import make_cursor
 from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
-from dewey_logs.filters import LogFilter, check_limit, conditions
+from dewey_logs.filters import Conditions, LogFilter, check_limit, conditions, trace_forms
+from dewey_logs.plans import WALKS_ONLY, without
 from dewey_logs.rows import LogRecordView
 
 MAX_RECORDS = 10_000
@@ -40,24 +42,25 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
     """
     began = time.perf_counter()
     check_limit(limit, MAX_RECORDS)
-    matching = conditions(LogFilter(trace_id=trace_id), None, None)
+    conditions(LogFilter(trace_id=trace_id), None, None)  # says what is wrong with it
     with asking(connection, "give the whole trace_id, or a lower limit"):
-        [(whole, one, other)] = ask(connection, "traces_matching", matching, given=trace_id)
-        found = whole or one
+        exact, first, last = traces_named(connection, trace_id)
+        found = exact or first
         if found is None:
             return None
-        if whole is None and other is not None:
+        if exact is None and first != last:
             raise BadFilter(
-                f"trace_id={trace_id} is the beginning of several traces, as {one} and {other}: "
+                f"trace_id={trace_id} is the beginning of several traces, as {first} and {last}: "
                 "give more of it"
             )
-        records, truncated = _records(connection, found, limit)
-        if truncated:
-            [(total, ended, components)] = ask(
-                connection, "trace_summary", trace=found, rows=MAX_COUNTED + 1
-            )
-            first_error, scan_incomplete = _first_error(connection, found)
-        else:
+        with without(connection, WALKS_ONLY):
+            records, truncated = _records(connection, found, limit)
+            if truncated:
+                [(total, ended, components)] = ask(
+                    connection, "trace_summary", trace=found, rows=MAX_COUNTED + 1
+                )
+                first_error, scan_incomplete = _first_error(connection, found)
+        if not truncated:
             total, ended = len(records), records[-1].created_at
             components = dict.fromkeys(record.component for record in records)
             first_error = next((record for record in records if record.level == "ERROR"), None)
@@ -85,6 +88,21 @@ def trace(connection: Connection, trace_id: str, limit: int = DEFAULT_RECORDS) -
         strategy="trace",
         took_ms=(time.perf_counter() - began) * 1000,
     )
+
+
+def traces_named(
+    connection: Connection, trace_id: str
+) -> tuple[str | None, str | None, str | None]:
+    """Return the trace of exactly that id, and the first and the last one that it may mean."""
+    whole, beginning = trace_forms(trace_id)
+    matching = Conditions()
+    if beginning is None:
+        matching.add("trace_id >= %(whole)s AND trace_id <= %(whole)s", whole=whole)
+    else:
+        matching.add("trace_id ^@ %(trace_uuid)s AND length(trace_id) = 36", trace_uuid=beginning)
+    with without(connection, WALKS_ONLY):
+        [found] = ask(connection, "traces_matching", matching, trace=trace_id)
+    return found[0], found[1], found[2]
 
 
 def following(trace_id: str, last: LogRecordView, matched: int, capped: bool) -> str:

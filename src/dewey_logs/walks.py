@@ -6,6 +6,7 @@ records are; which index tells them from all others depends on what is asked for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,9 +19,10 @@ from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.cursors import Cursor
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter, conditions, level_name, trace_forms
-from dewey_logs.plans import BITMAPS_ONLY, SLICES_ONLY, fetch_few, walk_components, without
+from dewey_logs.plans import BITMAPS_ONLY, SLICES_ONLY, Named, fetch_few, walk_names, without
 from dewey_logs.search import MAX_MATCHED, Found, Row
 from dewey_logs.statements import statement
+from dewey_logs.traces import traces_named
 from dewey_logs.whereabouts import FEW, LEAST, Bounds, Whereabouts, bounded, whereabouts
 
 COUNT_TIMEOUT_MS = 1_000
@@ -40,12 +42,16 @@ def walked(
         if only_counts(wanted) and (wanted.component or wanted.level) and not own_index:
             return _by_counts(connection, wanted, between, cursor, following, now)
         matching = conditions(wanted, *between)
+        trace = _trace(connection, wanted)
         # PostgreSQL takes any beginning to be frequent and would walk through the records of others
-        beginning = bool(trace_forms(wanted.trace_id or "")[1])
-        rows = _rows(connection, wanted, matching, following, few=beginning)
+        several = bool(wanted.trace_id and trace is None)
+        if trace is not None:
+            rows = _rows_of_trace(connection, wanted, trace, between, following)
+        else:
+            rows = _rows(connection, wanted, matching, following, few=several)
         matched, capped = len(rows), False
         if cursor is None and len(rows) > wanted.limit:
-            avoided = BITMAPS_ONLY if beginning else SLICES_ONLY if own_index else ()
+            avoided = BITMAPS_ONLY if several else SLICES_ONLY if own_index or trace else ()
             with without(connection, avoided):
                 matched, capped = _count(connection, matching, wanted.limit)
         return Found(rows, matched, capped, None, "trace" if wanted.trace_id else "walk")
@@ -123,10 +129,43 @@ def _rows_by_name(
 ) -> list[Row]:
     """Return the rows of components by name within the bounds, and one more."""
     rest = conditions(msgspec.structs.replace(wanted, component=()), *between)
+    return _walk(connection, "component", wanted.component, rest, following, wanted)
+
+
+def _trace(connection: Connection, wanted: LogFilter) -> str | None:
+    """Return the whole id of the trace that is asked for, None where it may be several."""
+    if wanted.trace_id is None:
+        return None
+    whole, beginning = trace_forms(wanted.trace_id)
+    if beginning is None:
+        return whole
+    exact, first, last = traces_named(connection, wanted.trace_id)
+    if first is None:
+        return exact
+    return first if exact is None and first == last else None
+
+
+def _rows_of_trace(
+    connection: Connection, wanted: LogFilter, trace: str, between: Bounds, following: Conditions
+) -> list[Row]:
+    """Return the rows of one trace within the bounds, and one more.
+
+    A trace of many records PostgreSQL would look for among all others, wherever these are.
+    """
+    rest = conditions(msgspec.structs.replace(wanted, trace_id=None), *between)
+    return _walk(connection, "trace_id", (trace,), rest, following, wanted)
+
+
+def _walk(
+    connection: Connection,
+    column: Named,
+    names: Sequence[str],
+    rest: Conditions,
+    following: Conditions,
+    wanted: LogFilter,
+) -> list[Row]:
     newest_first, rows = wanted.order == "desc", wanted.limit + 1
-    return walk_components(
-        connection, wanted.component, rest, following, rows, newest_first=newest_first
-    )
+    return walk_names(connection, column, names, rest, following, rows, newest_first=newest_first)
 
 
 def _beyond(cursor: Cursor | None, between: Bounds, order: str) -> Bounds:
