@@ -98,7 +98,7 @@ def _of_histogram(histogram: Histogram, facets: Facets) -> Payload:
         "total": histogram.matched,
         "levels": {name: n for name, n in zip(LEVELS, sums, strict=True) if n},
         **({"counted_back_to": histogram.reached} if histogram.scan_incomplete else {}),
-        **({"components_of_newest": facets.matched} if facets.sampled else {}),
+        **({"components_of_newest": facets.matched} if facets.matched_capped else {}),
         "truncated": facets.truncated or histogram.scan_incomplete,
     }
 

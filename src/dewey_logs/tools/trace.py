@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
@@ -86,14 +87,27 @@ async def told(found: Trace, names: Names, shape: Shape, max_bytes: int) -> Payl
             ),
         }
         without(payload, "trace_id", payload["trace_id"])
-        if truncated:
-            payload["hints"] = [
-                f"go on with {names.query}: trace_id={quoted(found.trace_id)}, order=asc and this "
-                "next_cursor"
-            ]
-        return payload
+        hints = [*_unsearched(found, names), *_rest(found, names, truncated)]
+        return {**payload, "hints": hints} if hints else payload
 
     return await fitting(build, len(records), shape.message_chars, max_bytes)
+
+
+def _unsearched(found: Trace, names: Names) -> Iterator[str]:
+    """Say that no first error does not mean that there is none."""
+    if found.scan_incomplete:
+        yield (
+            "the trace is too long to have been searched for its first error: ask "
+            f"{names.query} with trace_id={quoted(found.trace_id)}, level=ERROR and order=asc"
+        )
+
+
+def _rest(found: Trace, names: Names, truncated: bool) -> Iterator[str]:
+    if truncated:
+        yield (
+            f"go on with {names.query}: trace_id={quoted(found.trace_id)}, order=asc and this "
+            "next_cursor"
+        )
 
 
 def _error(error: LogRecordView, found: Trace, chars: int) -> Payload:

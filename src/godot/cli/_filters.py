@@ -116,6 +116,7 @@ def _data(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict
             raise click.BadParameter(f"{text!r} is not key=value")
         try:
             read: object = json.loads(value)
+            json.dumps(read, allow_nan=False)  # NaN and 1e999 are no JSON, though they read as such
         except (ValueError, RecursionError):
             read = value
         *outer, key = path.split(".")

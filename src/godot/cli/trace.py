@@ -83,6 +83,8 @@ def trace(trace_id: str, logs: bool, limit: int, look: Look, output: str) -> Non
         write_lines([*_title(found), *_waterfall(found)])
     if found.truncated:
         note(f"showing the first {found.returned:,} of {_total(found)} records: -n shows more")
+    if found.scan_incomplete:
+        note("too long to be searched for its first error: godot query --asc -l error -t ID does")
 
 
 def _row(one: TraceRecord, look: Look) -> Mapping[str, object]:
@@ -99,6 +101,7 @@ def _about(found: Trace) -> dict[str, Any]:
         "duration_ms": found.duration_ms,
         "components": list(found.components),
         "first_error": found.first_error and row_of(found.first_error),
+        "scan_incomplete": found.scan_incomplete,  # then there may be an error all the same
     }
 
 

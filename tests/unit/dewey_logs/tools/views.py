@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dewey_logs import LogRecordView, Page
+from dewey_logs import LogRecordView, Page, Trace, TraceRecord
 
 
 def record(number: int, **changed: Any) -> LogRecordView:
@@ -30,6 +30,24 @@ def page(*rows: LogRecordView, **changed: Any) -> Page:
         "took_ms": 1.26,
     }
     return Page(**(given | changed))
+
+
+def a_trace(first: LogRecordView, **changed: Any) -> Trace:
+    given: dict[str, Any] = {
+        "trace_id": "order-7",
+        "rows": (TraceRecord(first, 0.0, 0.0),),
+        "returned": 1,
+        "truncated": False,
+        "matched": 1,
+        "started": first.created_at,
+        "ended": first.created_at,
+        "duration_ms": 0.0,
+        "components": (first.component,),
+        "first_error": None,
+        "strategy": "trace",
+        "took_ms": 1.26,
+    }
+    return Trace(**(given | changed))
 
 
 def rows_of(payload: dict[str, Any]) -> list[dict[str, Any]]:

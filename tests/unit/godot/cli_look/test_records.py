@@ -8,11 +8,13 @@ import click
 import pytest
 
 from dewey_logs import BadFilter, LogRecordView
-from godot.cli._filters import with_zone
+from godot.cli._filters import _data, with_zone
 from godot.cli._lines import TextLines
 from godot.cli._look import PLAIN, Look
 from godot.cli._records import columns_of, row_of
 from godot.cli._times import moment
+from godot.cli.trace import _about
+from tests.unit.dewey_logs.tools.views import a_trace
 
 
 def record(**changed: object) -> LogRecordView:
@@ -166,3 +168,22 @@ def test_data_that_the_screen_has_no_room_for_goes_on_below_the_message():
         '                            code=51 note="a b c d e f"',
         "                            trace=t",
     ]
+
+
+def test_what_data_holds_is_json_where_it_reads_as_such_and_else_text():
+    given = ("a=1", "b=NaN", "c=1e999", 'd.e=["x"]', "f=-Infinity", "g=null", "h=x=y")
+    assert _data(click.Context(click.Command("query")), click.Option(["--data"]), given) == {
+        "a": 1,
+        "b": "NaN",
+        "c": "1e999",
+        "d": {"e": ["x"]},
+        "f": "-Infinity",
+        "g": None,
+        "h": "x=y",
+    }
+
+
+def test_a_trace_as_a_document_says_whether_its_first_error_was_looked_for():
+    for scan_incomplete in (True, False):
+        about = _about(a_trace(record(), scan_incomplete=scan_incomplete))
+        assert (about["first_error"], about["scan_incomplete"]) == (None, scan_incomplete)
