@@ -77,9 +77,16 @@ def read_cursor(wanted: LogFilter) -> Cursor | None:
             check_year("cursor", moment or EPOCH)
     except (BadFilter, ValueError, OverflowError, msgspec.MsgspecError, binascii.Error):
         raise BadFilter("cursor is damaged: take next_cursor of the page before as it is") from None
-    if cursor.filter_hash != hash_of(wanted):
+    if not _belongs(cursor, wanted):
         raise BadFilter("cursor belongs to another query: repeat the same filter, or leave it out")
     return cursor
+
+
+def _belongs(cursor: Cursor, wanted: LogFilter) -> bool:
+    try:
+        return cursor.filter_hash == hash_of(wanted)
+    except (TypeError, ValueError, RecursionError):  # no JSON, so it never had a page
+        return False
 
 
 def _moment(us: int | None) -> datetime | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from dewey_logs.calls import Calls
 from dewey_logs.dialogue import ASK, QUESTIONS, STORE
-from dewey_logs.errors import DeweyError, TooLarge
+from dewey_logs.errors import BadFilter, DeweyError, TooLarge
 from dewey_logs.filters import LogFilter
 from dewey_logs.patience import beyond
 from dewey_logs.rows import Batch, LogRow, Source, Window, WriteResult
@@ -125,7 +125,11 @@ class RemoteStore:
     def _ask(self, question: str, timeout_s: float = ANSWER_S, **arguments: Any) -> Any:
         found = QUESTIONS[question]
         wanted: Mapping[str, object] = {"question": question, "arguments": arguments}
-        text = self._calls.call(ASK, _encode(wanted), timeout_s=timeout_s)
+        try:
+            encoded = _encode(wanted)
+        except UnicodeEncodeError:
+            raise BadFilter("what is asked for is no valid Unicode") from None
+        text = self._calls.call(ASK, encoded, timeout_s=timeout_s)
         answer = msgspec.json.decode(text, type=found.answer)
         return answer if found.unpack is None else found.unpack(answer)
 

@@ -15,6 +15,7 @@ from dewey_logs import (
     BadAddress,
     BadFilter,
     DeweyError,
+    LogFilter,
     QueryTimeout,
     SchemaProblem,
     TooLarge,
@@ -24,6 +25,7 @@ from dewey_logs import (
 )
 from dewey_logs.calls import Calls
 from dewey_logs.dialogue import FAILED, MAX_BODY_BYTES, error_of, failure_of
+from dewey_logs.remote import RemoteStore
 
 
 class Scripted(ThreadingHTTPServer):
@@ -173,6 +175,12 @@ def test_what_is_too_large_is_not_even_sent(server, calls):
     with pytest.raises(TooLarge):
         calls.call("x", b" " * MAX_BODY_BYTES, timeout_s=1.0)
     assert server.connections == 0
+
+
+def test_a_question_that_is_no_valid_unicode_is_never_sent():
+    store = RemoteStore("http://127.0.0.1:1/mcp", token=None, statement_timeout_s=5.0)
+    with store, pytest.raises(BadFilter, match="no valid Unicode"):
+        store.query(LogFilter(search="\udcff"))
 
 
 def test_nobody_there_is_an_outage():

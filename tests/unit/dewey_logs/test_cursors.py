@@ -37,6 +37,16 @@ def test_the_order_of_keys_in_data_does_not_matter_but_their_values_do():
         read_cursor(LogFilter(component=("api.*",), data={"a": [2], "b": 2}, cursor=text))
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [LogFilter(search="\ud800"), LogFilter(since="\udcff"), LogFilter(data={"a": object()})],
+)
+def test_a_filter_that_can_have_no_cursor_is_refused_with_any(wanted):
+    text = make_cursor(WANTED, (datetime.now(UTC), b"k" * 16), (None, None), 1, False)
+    with pytest.raises(BadFilter, match="another query"):
+        read_cursor(with_cursor(wanted, text))
+
+
 def test_a_cursor_outside_the_years_of_records_is_refused():
     for at, until in ((datetime.max, None), (datetime(2026, 1, 1), datetime.max)):
         bounds = None, until and until.replace(tzinfo=UTC)
