@@ -1,18 +1,21 @@
 """What is wrong, by one snapshot: each finding with a code, how bad it is, and what to do next.
 
-`status`, `check` and `doctor` say the same in the same words, because they take them from here.
+`status`, `check` and `doctor` say the same in the same words, because they take them from here. Of
+groups only ours is judged: whether records are stored is decided there. What else reads the stream
+is somebody else's, who may have left it; `godot groups` shows how each does, and whose it is asks
+with GODOT_GROUP.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from godot.snapshot import Snapshot
-from godot.stream.snapshot import Group, StreamSnapshot
+from godot.stream.groups import Group
+from godot.stream.snapshot import StreamSnapshot
 from godot.wording import age, count
 
 Severity: TypeAlias = Literal["critical", "warning"]
@@ -47,9 +50,7 @@ def _of_stream(now: Snapshot) -> Iterator[Finding]:
     stream = now.stream
     if stream is None:
         return
-    for group in stream.groups:
-        named = "" if group is stream.group else f"GODOT_GROUP={shlex.quote(group.name)} "
-        yield from _of_group(group, f"{named}godot worker")
+    yield from _of_group(stream.group)
     loss_s = now.loss_in_s
     if loss_s is not None:
         yield Finding(
@@ -63,8 +64,7 @@ def _of_stream(now: Snapshot) -> Iterator[Finding]:
     yield from _of_memory(stream)
 
 
-def _of_group(group: Group, worker: str) -> Iterator[Finding]:
-    """Yield what is wrong with a group; `worker` is what starts one more of its workers."""
+def _of_group(group: Group) -> Iterator[Finding]:
     waits = f"work waits for {age(group.waiting_ms)}"
     name = f"group {group.name}"
     if group.state == "stalled":
@@ -74,12 +74,12 @@ def _of_group(group: Group, worker: str) -> Iterator[Finding]:
         silent = f": none of {count(len(group.consumers), 'consumer')} was heard of lately"
         text = f"{name} has no worker{silent if group.consumers else ''}"
         if group.waiting_ms:
-            yield Finding("GD-3102", "critical", f"{text}, {waits}", worker)
+            yield Finding("GD-3102", "critical", f"{text}, {waits}", "godot worker")
         else:
-            yield Finding("GD-3102", "warning", text, worker)
+            yield Finding("GD-3102", "warning", text, "godot worker")
     elif group.state == "behind":
         text = f"{name} is behind: {waits}, and less is finished than comes"
-        yield Finding("GD-3103", "warning", text, f"godot pending, or another {worker}")
+        yield Finding("GD-3103", "warning", text, "godot pending, or another godot worker")
     if group.overrun:
         text = f"{name} lost what was trimmed before it had it: {count(group.overrun, 'record')}"
         yield Finding("GD-3104", "critical", text, "godot audit")
@@ -91,7 +91,19 @@ def _of_memory(stream: StreamSnapshot) -> Iterator[Finding]:
     share = stream.memory_bytes / stream.memory_limit_bytes
     if share >= MEMORY_HIGH:
         text = f"Redis uses {share:.0%} of its memory limit"
-        yield Finding("GD-3202", "warning", text, "raise maxmemory, or start a godot worker")
+        holding = [group for group in stream.others if _holds_more(group, stream.group)]
+        if holding:
+            text += f"; what {count(len(holding), 'other group')} did not settle stays in it"
+            yield Finding("GD-3202", "warning", text, "raise maxmemory, or see: godot groups")
+        else:
+            yield Finding("GD-3202", "warning", text, "raise maxmemory, or start a godot worker")
+
+
+def _holds_more(other: Group, ours: Group) -> bool:
+    """Say whether entries stay in a full Redis because of another group."""
+    if other.waiting_since_ms is None:
+        return False
+    return ours.waiting_since_ms is None or other.waiting_since_ms < ours.waiting_since_ms
 
 
 def _of_store(now: Snapshot) -> Iterator[Finding]:

@@ -10,8 +10,9 @@ Everything is in `Snapshot`: `stream` and its `groups` (None: Redis is away, `pr
 What is unknown is None, and never 0. `godot.findings` says what of it is worth a word.
 
 One look tells no rate and no state of a group that has work. So without `before` two are taken, and
-more for a group that does not seem to move: until it does, or for long enough to say that it does
-not (two seconds, which only what is broken costs).
+more while our group does not seem to move: until it does, or for long enough to say that it does
+not (two seconds, which only what is broken costs). Groups of others cost nobody time but those who
+ask for them.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from godot.settings import Settings
 from godot.stream import snapshot as look
 from godot.stream.behaviour import Mark, State, extended, judge
 from godot.stream.connection import close, connect
+from godot.stream.groups import Group
 from godot.stream.rate import Rate, buffer_seconds, loss_in_seconds, rate
-from godot.stream.snapshot import Group, StreamSnapshot
+from godot.stream.snapshot import StreamSnapshot
 
 if TYPE_CHECKING:
     from dewey_logs import Store
@@ -106,17 +108,23 @@ def take(
     once: bool = False,
     store: Store | None = None,
     without_store: bool = False,
+    every_group: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Snapshot:
     """Ask both servers at the same time; never raises for one that is away, only for bad settings.
 
     `once` takes a single look, for whoever will look again. `store` is one that is open already,
     for whoever asks often. `without_store` leaves it out: then it is unknown, and no problem.
+    `every_group` looks until other groups show how they do, too.
     """
+    looks = 1 if once or before is not None else LONGEST
+    if without_store:
+        found = _stream(settings, before, clock, looks, every_group)
+        return replace(found, store=None, store_problem=None)
     with ThreadPoolExecutor(1) as threads:
-        asked = None if without_store else threads.submit(_totals, settings, store)
-        found = _stream(settings, before, clock, 1 if once or before is not None else LONGEST)
-        totals, problem = (None, None) if asked is None else asked.result()
+        asked = threads.submit(_totals, settings, store)
+        found = _stream(settings, before, clock, looks, every_group)
+        totals, problem = asked.result()
     if problem is not None and found.stream is not None:
         found = replace(found, stream=_waiting_for_the_store(found.stream))
     return replace(found, store=totals, store_problem=problem)
@@ -133,7 +141,11 @@ def of_streams(settings: Settings, names: Sequence[str]) -> list[Snapshot]:
 
 
 def _stream(
-    settings: Settings, before: Snapshot | None, clock: Callable[[], float], looks: int
+    settings: Settings,
+    before: Snapshot | None,
+    clock: Callable[[], float],
+    looks: int,
+    every_group: bool,
 ) -> Snapshot:
     nothing = Snapshot(settings.stream, settings.group, None, None)
     client = connect(settings)
@@ -142,7 +154,7 @@ def _stream(
         for _ in range(looks - 1):
             time.sleep(GLANCE_S)
             found = _judged(found, look.take(settings, client, clock))
-            if not _undecided(found):
+            if not _undecided(found, every_group):
                 break
     except GodotError as exc:
         return replace(nothing, stream_problem=str(exc), stream_error=exc)
@@ -151,10 +163,10 @@ def _stream(
     return found
 
 
-def _undecided(found: Snapshot) -> bool:
-    """Say whether looking longer will tell more of a group."""
-    now = found.stream
-    return now is not None and any(group.state == "unknown" for group in now.groups)
+def _undecided(found: Snapshot, every_group: bool) -> bool:
+    """Say whether looking longer will tell more of our group, or of any."""
+    groups = found.stream.groups if every_group and found.stream is not None else (found.group,)
+    return any(group is not None and group.state == "unknown" for group in groups)
 
 
 def _judged(before: Snapshot, now: StreamSnapshot) -> Snapshot:

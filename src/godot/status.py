@@ -6,6 +6,8 @@ null, never 0.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from godot.findings import findings
@@ -47,6 +49,7 @@ def as_document(found: Snapshot) -> dict[str, object]:
             "consumers": len(now.group.consumers),
             "active": now.group.active,
         },
+        "other_groups": now and dict(Counter(group.state for group in now.others)),
         "store": store and msgspec.to_builtins(store),
         "producers": now
         and [{**msgspec.to_builtins(one), "producer": one.field} for one in now.producers],

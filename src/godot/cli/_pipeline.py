@@ -8,17 +8,21 @@ from godot.cli._output import fail
 
 if TYPE_CHECKING:
     from godot.snapshot import Snapshot
-    from godot.stream.snapshot import Group, StreamSnapshot
+    from godot.stream.groups import Group
+    from godot.stream.snapshot import StreamSnapshot
 
 Row = dict[str, object]
 
 
-def stream_now() -> StreamSnapshot:
-    """Look at the configured stream; raise StreamUnavailable."""
+def stream_now(*, once: bool = False) -> StreamSnapshot:
+    """Look at the configured stream and all its groups; raise StreamUnavailable.
+
+    `once` takes a single look, which tells no group's state.
+    """
     from godot import snapshot
     from godot.settings import load
 
-    found = snapshot.take(load(), without_store=True)
+    found = snapshot.take(load(), once=once, without_store=True, every_group=True)
     refuse_if_away([found])
     assert found.stream is not None
     return found.stream

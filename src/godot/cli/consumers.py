@@ -13,7 +13,7 @@ from godot.cli._plan import confirmed, plan_options
 from godot.cli._times import Span
 
 if TYPE_CHECKING:
-    from godot.stream.snapshot import ConsumerInfo, Group
+    from godot.stream.groups import ConsumerInfo, Group
 
 COLUMNS = ("group", "consumer", "pending", "idle_ms", "inactive_ms", "heard_of")
 ON_A_SCREEN = ("consumer", "pending", "idle", "last_success", "note")
@@ -62,7 +62,7 @@ def ls(group: str | None, idle_ms: int, output: str) -> None:
 
 
 def _list_consumers(name: str | None, idle_ms: int, output: str) -> None:
-    now = stream_now()
+    now = stream_now(once=True)
     group = now.group if name is None else chosen(now, (name,))[0]
     found = [consumer for consumer in group.consumers if consumer.idle_ms >= idle_ms]
     found.sort(key=lambda consumer: consumer.idle_ms)
@@ -134,7 +134,7 @@ def prune(group: str | None, idle_ms: int, yes: bool, no_input: bool, output: st
     from godot.repair import Repair
     from godot.settings import load
 
-    now = stream_now()
+    now = stream_now(once=True)
     where = now.group if group is None else chosen(now, (group,))[0]
     found = [one for one in where.consumers if not one.pending and one.idle_ms >= idle_ms]
     about = {"group": where.name, "consumers": len(found)}

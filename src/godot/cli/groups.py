@@ -11,11 +11,12 @@ from godot.cli._output import emit_rows, note, output_options, sanitise
 from godot.cli._pipeline import Row, chosen, stream_now
 
 if TYPE_CHECKING:
-    from godot.stream.snapshot import Group, StreamSnapshot
+    from godot.stream.groups import Group
+    from godot.stream.snapshot import StreamSnapshot
 
 COLUMNS = (
     *("stream", "group", "state", "waiting_ms", "undelivered", "pending", "oldest_pending_ms"),
-    *("overrun", "settled_per_s", "consumers", "active", "last_delivered_id"),
+    *("overrun", "settled_per_s", "consumers", "active", "last_delivered_id", "ours"),
 )
 ON_A_SCREEN = ("group", "state", "waiting", "undelivered", "pending", "settled/s", "consumers")
 
@@ -33,8 +34,8 @@ ON_A_SCREEN = ("group", "state", "waiting", "undelivered", "pending", "settled/s
 def groups(names: tuple[str, ...], output: str) -> None:
     """Show the stream's groups: how each does, and how long its oldest record waits. [read]
 
-    STATE is told from behaviour: ok, behind (what waits grows older), stalled (nothing is
-    finished), no-consumer, unknown.
+    The first is GODOT_GROUP, by which status and check judge. STATE is told from behaviour: ok,
+    behind (what waits grows older), stalled (nothing is finished), no-consumer, unknown.
     """
     now = stream_now()
     found = chosen(now, names)
@@ -69,6 +70,7 @@ def _row(now: StreamSnapshot, group: Group) -> Row:
         "consumers": len(group.consumers),
         "active": group.active,
         "last_delivered_id": group.last_delivered_id and str(group.last_delivered_id),
+        "ours": group is now.group,
     }
 
 

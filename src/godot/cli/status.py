@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -65,6 +66,8 @@ def status(context: click.Context, watch_ms: int | None, exit_code: bool, output
     from godot.findings import findings
     from godot.settings import load
 
+    if watch_ms is not None and exit_code:
+        raise click.UsageError("say which: either --watch, or --exit-code")
     settings = load()
     if watch_ms is not None:
         _watch(settings, max(watch_ms, 100) / 1000, output)
@@ -102,7 +105,7 @@ def _watch(settings: Settings, every_s: float, output: str) -> None:
                     write_line("")
                 time.sleep(every_s)
                 found = snapshot.take(settings, found, store=store)
-        found = snapshot.take(settings, once=True)
+        found = snapshot.take(settings, once=True, store=store)
         with _screen.Screen() as screen:
             key = ""
             while key != "q":
@@ -207,7 +210,16 @@ def stream_lines(found: Snapshot) -> Iterator[str]:
         "GROUP",
         f"{sanitise(group.name)} · {state} · {workers}",
         f"{undelivered} undelivered · {group.pending:,} pending{oldest}",
+        *_other_groups(now),
     )
+
+
+def _other_groups(now: StreamSnapshot) -> Iterator[str]:
+    """Yield a line about who else reads the stream, whatever their number."""
+    if now.others:
+        states = Counter(group.state for group in now.others).most_common()
+        told = ", ".join(f"{n:,} {state}" for state, n in states)
+        yield f"{_plural(len(now.others), 'other group')}: {told} · godot groups"
 
 
 def _flow(found: Snapshot) -> str:

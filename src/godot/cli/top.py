@@ -16,7 +16,8 @@ from godot.cli._times import Span
 
 if TYPE_CHECKING:
     from godot.snapshot import Snapshot
-    from godot.stream.snapshot import ConsumerInfo, StreamSnapshot
+    from godot.stream.groups import ConsumerInfo
+    from godot.stream.snapshot import StreamSnapshot
 
 SPARK_COLUMNS = 56
 KEPT = 512  # looks

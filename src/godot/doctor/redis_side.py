@@ -105,12 +105,7 @@ def clock(whose: str, ahead_ms: float | None) -> Result:
 
 
 def _consumers(now: StreamSnapshot) -> Result:
-    abandoned = [
-        consumer
-        for group in now.groups
-        for consumer in group.consumers
-        if consumer.idle_ms >= ABANDONED_MS
-    ]
+    abandoned = [one for one in now.group.consumers if one.idle_ms >= ABANDONED_MS]
     holding = sum(consumer.pending > 0 for consumer in abandoned)
     text = f"{count(len(abandoned), 'consumer')} silent for an hour"
     if holding:

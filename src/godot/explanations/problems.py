@@ -142,7 +142,9 @@ PROBLEMS: dict[str, Explanation] = {
     "GD-3202": Explanation(
         "Redis is nearly full",
         "From nine tenths of maxmemory on workers remove what is stored already; where that is "
-        "not enough, new records are refused. Raise maxmemory or lower GODOT_MAXLEN.",
+        "not enough, new records are refused. Raise maxmemory or lower GODOT_MAXLEN. What another "
+        "group of the stream did not settle stays in it, too: `godot groups` shows them all, and "
+        "`redis-cli XGROUP DESTROY` removes one that nobody needs.",
     ),
     "GD-3301": Explanation(
         "dead letters are open",

@@ -22,10 +22,11 @@ from godot.errors import StreamUnavailable
 from godot.settings import Settings
 from godot.snapshot import Snapshot
 from godot.stream.behaviour import State
+from godot.stream.groups import Group
 from godot.stream.keys import stream_key
 from godot.stream.producers import ProducerInfo
 from godot.stream.rate import buffer_seconds, loss_in_seconds
-from godot.stream.snapshot import Group, StreamSnapshot
+from godot.stream.snapshot import StreamSnapshot
 
 LOOK_EVERY_S = 5.0
 

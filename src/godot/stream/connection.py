@@ -125,6 +125,16 @@ def ask_together(client: redis.Redis, *commands: Command) -> list[Any]:
         return [_reply(found) for found in pipe.execute(raise_on_error=False)]
 
 
+def insisted(client: redis.Redis, told: Any, *command: str | bytes | int) -> Any:
+    """Return one of the replies to `ask_together`; what was refused is asked alone, and says why.
+
+    Raises StreamLost where that stands in place of a reply.
+    """
+    if isinstance(told, StreamLost):
+        raise told
+    return ask(client, *command) if told is None else told
+
+
 def _reply(found: Any) -> Any:
     if not isinstance(found, redis.RedisError):
         return found

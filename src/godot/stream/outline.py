@@ -117,11 +117,21 @@ def entry_ids(
     """Return the ids that XRANGE or XREVRANGE would send entries of."""
     if start == BEHIND_ALL:
         return []
-    found = ask_if_allowed(client, "EVAL", IDS, 1, stream, command, start, end, count)
+    found = ask_if_allowed(client, *listing_ids(command, stream, start, end, count))
     if found is None:
         page = ask(client, command, stream, start, end, "COUNT", count)
         return [StreamID.parse(text) for text, _ in page]
-    return [StreamID.parse(text) for text in found]
+    return ids_of(found)
+
+
+def listing_ids(command: str, stream: str, start: str, end: str, count: int) -> Command:
+    """Return the command whose reply `ids_of` reads."""
+    return ("EVAL", IDS, 1, stream, command, start, end, count)
+
+
+def ids_of(told: Sequence[bytes]) -> list[StreamID]:
+    """Read what IDS returns."""
+    return [StreamID.parse(text) for text in told]
 
 
 def present(client: redis.Redis, stream: str, wanted: Sequence[StreamID]) -> set[StreamID]:

@@ -149,6 +149,7 @@ def test_groups_show_how_each_does_and_unknown_names_are_refused(here, bench, de
     bench.redis.xgroup_create(bench.settings.stream, "archive", id="0")
     rows = {row["group"]: row for row in json.loads(here("groups", "-o", "json").stdout)["items"]}
     assert (rows["dewey"]["state"], rows["archive"]["state"]) == ("ok", "no-consumer")
+    assert [row["group"] for row in rows.values() if row["ours"]] == ["dewey"]
     assert (rows["dewey"]["undelivered"], rows["dewey"]["pending"]) == (1, 2)
     assert (rows["dewey"]["consumers"], rows["dewey"]["active"]) == (1, 1)
     screen = here("groups", "archive", "-o", "text").stdout.decode().splitlines()

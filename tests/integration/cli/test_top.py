@@ -92,4 +92,5 @@ def test_a_watch_in_a_pipe_is_a_document_a_line(start, here):
     assert found[1]["stream"]["added_per_s"] == 0
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
-    assert here("status", "--watch", "-o", "json").returncode == 2
+    for other in (("-o", "json"), ("--exit-code",)):
+        assert here("status", "--watch", *other).returncode == 2

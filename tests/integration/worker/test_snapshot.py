@@ -11,9 +11,10 @@ import pytest
 
 from godot import snapshot
 from godot.settings import Settings
-from godot.stream import snapshot as look
+from godot.stream import groups
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
+from godot.stream.ids import END
 from tests.integration.worker.conftest import Bench
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -26,11 +27,14 @@ def take(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(snapshot, "GLANCE_S", 0.0)
     seconds = count()
 
-    def taken(before: snapshot.Snapshot | None = None, **wanted: object) -> snapshot.Snapshot:
+    def taken(
+        before: snapshot.Snapshot | None = None, *, every_group: bool = False, **wanted: object
+    ) -> snapshot.Snapshot:
         return snapshot.take(
             msgspec.structs.replace(settings, **wanted),
             before,
             without_store="dewey_url" not in wanted,
+            every_group=every_group,
             clock=lambda: float(next(seconds)),
         )
 
@@ -121,6 +125,28 @@ def test_every_group_of_the_stream_is_looked_at(take, bench: Bench, worker: Cons
     assert now.stream.groups[1].undelivered == 3
 
 
+def test_a_group_of_others_that_does_not_move_is_judged_for_whoever_asks_for_every_group(
+    take, bench: Bench, worker: Consumer
+):
+    add_old(bench, 60, 3)
+    worker.acknowledge([entry.id for entry in worker.read_new(3, None)])
+    stream = bench.settings.stream
+    bench.redis.xgroup_create(stream, "archive", id="0")
+    bench.redis.xreadgroup("archive", "a:1:x", {stream: ">"}, count=1)
+    bench.redis.xgroup_create(stream, "end", id=str(END))
+    assert [group.state for group in take().stream.others] == ["unknown", "no-consumer"]
+    now = take(every_group=True)
+    assert [(group.name, group.state) for group in now.stream.others] == [
+        ("archive", "stalled"),
+        ("end", "no-consumer"),
+    ]
+    assert now.state == "ok"
+    assert [(group.pending, group.waiting_ms > 0) for group in now.stream.others] == [
+        (1, True),
+        (0, False),
+    ]
+
+
 def test_a_server_that_is_away_costs_its_own_part(take, bench: Bench, worker: Consumer):
     now = take(redis_url=AWAY, dewey_url=bench.settings.dewey_url)
     assert (now.stream, now.group, now.waiting_ms, now.rate) == (None, None, None, None)
@@ -136,7 +162,7 @@ def test_a_server_that_is_away_costs_its_own_part(take, bench: Bench, worker: Co
 def test_a_silent_worker_is_gone_or_waits_for_a_store_that_is_away(
     take, bench: Bench, worker: Consumer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(look, "IDLE_WORKER_MS", 0)  # nobody is quick enough
+    monkeypatch.setattr(groups, "IDLE_WORKER_MS", 0)  # nobody is quick enough
     add_old(bench, 600, 1)
     worker.read_new(1, None)
     assert take(reclaim_idle_ms=0).state == "no-consumer"

@@ -6,10 +6,11 @@ from typing import Any
 
 from dewey_logs import StoreTotals
 from godot.snapshot import Snapshot
+from godot.stream.groups import ConsumerInfo, Group
 from godot.stream.ids import StreamID
 from godot.stream.producers import ProducerInfo
 from godot.stream.rate import Rate
-from godot.stream.snapshot import ConsumerInfo, Group, StreamSnapshot
+from godot.stream.snapshot import StreamSnapshot
 
 STORE = StoreTotals(
     rows=1_204_331,

@@ -51,13 +51,29 @@ def test_the_worst_comes_first_and_a_loss_in_sight_is_told_by_when():
     assert "loses unread records in 33 m 20 s" in " ".join(f.text for f in findings(later))
 
 
-def test_other_groups_and_a_full_memory_are_found_too():
-    archive = group(name="archive", state="stalled", waiting_ms=60_000)
-    stream = msgspec.structs.replace(look(), others=(archive,), memory_bytes=500 * 2**20)
-    found = findings(Snapshot("logs", "dewey", stream, SOUND))
-    assert [finding.code for finding in found] == ["GD-3101", "GD-3202"]
-    assert "group archive is stalled: work waits for 1 m 0 s" in found[0].text
-    left = msgspec.structs.replace(archive, name="my archive", state="no-consumer")
-    stream = msgspec.structs.replace(look(), others=(left,))
-    (alone,) = findings(Snapshot("logs", "dewey", stream, SOUND))
-    assert alone.next_step == "GODOT_GROUP='my archive' godot worker"
+@pytest.mark.parametrize("state", ["stalled", "no-consumer", "behind", "unknown"])
+def test_how_groups_of_others_do_is_no_finding_of_ours(state: str):
+    left = tuple(group(name=f"g{n}", state=state, waiting_ms=60_000, overrun=5) for n in range(10))
+    stream = msgspec.structs.replace(look(), others=left)
+    assert findings(Snapshot("logs", "dewey", stream, SOUND)) == ()
+
+
+@pytest.mark.parametrize(
+    ("other_since_ms", "our_since_ms", "said"),
+    [
+        (50, None, "; what 2 other groups did not settle stays in it"),
+        (50, 60, "; what 2 other groups did not settle stays in it"),
+        (60, 50, ""),
+        (None, None, ""),
+    ],
+)
+def test_a_full_memory_is_found_and_who_keeps_entries_in_it(
+    other_since_ms: int | None, our_since_ms: int | None, said: str
+):
+    others = tuple(group(name=name, pending_since_ms=other_since_ms) for name in ("a", "b"))
+    stream = look(undelivered_since_ms=our_since_ms)
+    full = msgspec.structs.replace(stream, others=others, memory_bytes=500 * 2**20)
+    (found,) = findings(Snapshot("logs", "dewey", full, SOUND))
+    assert found.code == "GD-3202"
+    assert found.text == f"Redis uses 98% of its memory limit{said}"
+    assert ("godot groups" in found.next_step) == bool(said)

@@ -11,7 +11,7 @@ from godot.snapshot import Snapshot
 from godot.status import as_document
 from godot.stream.rate import Rate
 from godot.wording import age, size
-from tests.unit.godot.looks import STORE, look, status
+from tests.unit.godot.looks import STORE, group, look, status
 
 
 def screen(found: Snapshot) -> list[str]:
@@ -53,6 +53,20 @@ def test_the_screen_has_every_part_on_its_line():
         "PRODUCERS  1 · 1,204 sent · 3 dropped",
         "           shop · box:812 · 1,204 sent · 3 dropped",
     ]
+
+
+def test_groups_of_others_take_one_line_by_their_states_and_change_no_verdict():
+    left = [group(name=f"g{n}", state="no-consumer", undelivered=None) for n in range(9)]
+    stream = msgspec.structs.replace(look(), others=(*left, group(name="odd", state="unknown")))
+    sound = msgspec.structs.replace(STORE, rejected_open=0)
+    lines = screen(status(stream, sound))
+    assert lines[0].startswith("godot · all healthy  ")
+    told = "           10 other groups: 9 no-consumer, 1 unknown · godot groups"
+    assert lines[lines.index(told) - 1] == "           0 undelivered · 0 pending"
+    document = as_document(status(stream))
+    assert document["other_groups"] == {"no-consumer": 9, "unknown": 1}
+    assert as_document(status(look()))["other_groups"] == {}
+    assert as_document(status(None))["other_groups"] is None
 
 
 def test_what_came_this_millisecond_waits_and_nothing_pending_has_no_oldest():
