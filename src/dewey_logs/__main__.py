@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -16,7 +17,10 @@ def main() -> None:
         if exc.name not in ("click", "psycopg"):
             raise
         sys.exit("only the client is installed here: pip install 'godot-logs[server]'")
-    dewey(prog_name="dewey")
+    try:
+        dewey(prog_name="dewey")
+    finally:
+        gc.freeze()  # what was imported holds no garbage to look for at the end
 
 
 if __name__ == "__main__":
