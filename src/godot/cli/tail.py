@@ -196,6 +196,8 @@ def _tailed(
                 away = True
                 time.sleep(RETRY_S)
             else:
+                if away:
+                    note("Redis is back")
                 away = False
                 said.tell(tail)
                 yield arrived

@@ -91,6 +91,7 @@ class Shipment:
         if not self._batch:
             return
         deadline = time.monotonic() + RETRY_S
+        away = False
         while True:
             try:
                 self._pace.wait_for_room(len(self._batch))
@@ -99,8 +100,12 @@ class Shipment:
             except StreamUnavailable as exc:
                 if not self.tally.sent or time.monotonic() > deadline:
                     raise
-                self._tell(f"{exc}; trying again")
+                if not away:
+                    self._tell(f"{exc}; trying again for {RETRY_S:.0f} s")
+                away = True
                 time.sleep(RETRY_PAUSE_S)
+        if away:
+            self._tell("Redis is back")
         self.tally.sent += len(self._batch)
         self._batch.clear()
         self._bytes = 0

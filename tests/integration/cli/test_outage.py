@@ -15,6 +15,7 @@ from godot.cli.tail import RETRY_S
 from godot.embedded.valkey import Valkey
 from godot.facade.backends import Backends
 from godot.facade.server import build
+from godot.ingest.shipment import RETRY_PAUSE_S
 from godot.settings import Settings, load
 from tests.integration.worker.conftest import eventually
 
@@ -60,7 +61,8 @@ def test_tail_says_that_redis_is_away_and_goes_on_when_it_is_back(start, here, o
     here("emit", "after")
     assert b"after" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert b"trying again" not in process.stderr.read()
+    told = process.stderr.read()
+    assert (told.count(b"trying again"), told.count(b"Redis is back\n")) == (0, 1)
 
 
 def test_ingest_waits_for_redis_and_sends_every_line_once(start, own_valkey, working, stored):
@@ -73,8 +75,11 @@ def test_ingest_waits_for_redis_and_sends_every_line_once(start, own_valkey, wor
     process.stdin.write(b"".join(b"second %d\n" % i for i in range(700)))
     process.stdin.close()
     line_of(process, b"trying again")
+    time.sleep(2.5 * RETRY_PAUSE_S)  # it has tried again, twice
     own_valkey.start()
     assert process.wait(60) == 0
+    told = process.stderr.read()
+    assert (told.count(b"trying again"), told.count(b"Redis is back\n")) == (0, 1)
     with working():
         rows = stored(1_400)
     assert len({row[0] for row in rows}) == 1_400
