@@ -23,6 +23,13 @@ def test_every_public_name_can_be_had_and_is_kept(package: ModuleType):
         _ = package.NoSuchName
 
 
+def printed(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout
+
+
 def test_a_look_at_the_pipeline_imports_neither_a_sender_nor_what_searches_and_writes():
     spare = {
         "clientlib.sender",
@@ -33,8 +40,14 @@ def test_a_look_at_the_pipeline_imports_neither_a_sender_nor_what_searches_and_w
         "prometheus_client",
         "rich",
     }
-    program = f"import sys; {STATUS}; print(*sorted({spare} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    assert printed(f"import sys; {STATUS}; print(*sorted({spare} & set(sys.modules)))") == "\n"
+
+
+def test_a_command_s_name_is_completed_without_importing_any_command():
+    asked = "BashComplete(godot, {}, 'godot', '').get_completions([], '')"
+    commands = "{m for m in sys.modules if m.startswith('godot.cli.') and '._' not in m}"
+    said = printed(
+        "import sys; from click.shell_completion import BashComplete; from godot.cli import godot;"
+        f" print(len({asked}) > 40, *{commands})"
     )
-    assert done.stdout == "\n"
+    assert said == "True\n"

@@ -12,11 +12,14 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from godot.cli._errors import INTERRUPTED, OK, Failure, failure_of
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Entry(NamedTuple):
@@ -71,6 +74,17 @@ class LazyGroup(click.Group):
             raise click.NoSuchCommand(
                 exc.command_name, possibilities=self.entries, ctx=ctx
             ) from None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
+        """Complete commands by the table: click would import every one that fits."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(entry.name, help=entry.help)
+            for entry in self.entries.values()
+            if entry.name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
