@@ -53,6 +53,12 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    package_name="godot-logs",
+    prog_name="dewey",
+    message="%(prog)s %(version)s",
+    help="Print the version.",
+)
 def dewey() -> None:
     """Keep what Godot collects: the PostgreSQL side, with its own server of tools."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from godot import __version__
 from godot.cli._group import Entry, LazyGroup
 from godot.cli._output import color_option, decide_colour
 
@@ -69,6 +70,12 @@ journalctl -o cat | godot ingest -        send other programs' logs
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@click.version_option(
+    __version__,
+    prog_name="godot",
+    message="%(prog)s %(version)s",
+    help="Print the version; `godot version` prints more.",
+)
 @color_option
 @click.pass_context
 def godot(context: click.Context, quiet: bool) -> None:

@@ -22,7 +22,7 @@ from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from clientlib import Producer, make_record
-from godot import snapshot
+from godot import __version__, snapshot
 from godot.cli import godot
 from godot.embedded.plan import READER, WRITER
 from godot.embedded.postgres import Postgres
@@ -213,6 +213,11 @@ def test_examples_give_commands_no_option_that_they_do_not_take(name: str):
                 assert word.partition("=")[0] in options, line
             elif isinstance(command, click.Group):
                 command = command.get_command(click.Context(command), word)
+
+
+def test_the_version_is_one_line(system: System):
+    done = asked(system.environment, "--version")
+    assert done == Done(0, f"godot {__version__}\n", "")
 
 
 def test_a_command_that_nobody_knows_is_answered_with_the_likeliest(system: System):

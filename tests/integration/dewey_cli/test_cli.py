@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+import godot
 from dewey_logs.cli import dewey
 from dewey_logs.settings import Reader
 from godot.embedded.postgres import Postgres
@@ -24,6 +25,10 @@ DONE = "made 0, dropped {} partitions; 0 rows merged; 0 indexes built, 0 partiti
 def _run(*arguments: str, **env: str) -> tuple[int, str, str]:
     result = CliRunner(env=env).invoke(dewey, arguments)
     return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_version_is_the_package_s() -> None:
+    assert _run("--version") == (0, f"dewey {godot.__version__}\n", "")
 
 
 def test_migrating_a_database_that_is_up_to_date_changes_nothing(dewey_url: str) -> None:
