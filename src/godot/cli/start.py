@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import signal
 import sys
@@ -25,44 +24,24 @@ from godot.cli._output import (
     sanitise,
     write_line,
 )
+from godot.cli._times import Rate, Span
 
 if TYPE_CHECKING:
     from godot.embedded.endpoint import Endpoint
 
 DEFAULT_RATE = "50/s"
-UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+MOST_A_SECOND = 10_000.0
 
 
-class Duration(click.ParamType[float]):
-    """`30s`, `2m`, `500ms`; a bare number counts seconds."""
-
-    name = "duration"
+class DemoRate(Rate):
+    """A rate that one process can send at."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", str(value))
-        if found is None:
-            self.fail(f"{value!r} is not a duration: write 30s, 2m or 500ms", param, ctx)
-        return float(found[1]) * UNITS_S[found[2] or ""]
-
-
-class Rate(click.ParamType[float]):
-    """`50`, `50/s` or `600/m`: records a second."""
-
-    name = "rate"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:/(s|m|h))?", str(value))
-        rate = float(found[1]) / UNITS_S[found[2] or "s"] if found else 0.0
-        if not 0 < rate <= 10_000:
-            self.fail(f"{value!r} is not a rate: write 50/s, up to 10000/s", param, ctx)
+        rate = super().convert(value, param, ctx)
+        if rate > MOST_A_SECOND:
+            self.fail(f"{value!r} is too much: at most {MOST_A_SECOND:g}/s", param, ctx)
         return rate
 
 
@@ -95,8 +74,8 @@ data_dir_option = click.option(
 @click.option("--detach", is_flag=True, help="Run in the background, return when ready.")
 @click.option(
     "--wait",
-    "wait_s",
-    type=Duration(),
+    "wait_ms",
+    type=Span(),
     default="30s",
     show_default=True,
     help="How long starting may take.",
@@ -104,7 +83,7 @@ data_dir_option = click.option(
 @click.option(
     "--demo",
     "demo_rate",
-    type=Rate(),
+    type=DemoRate(),
     is_flag=False,
     flag_value=DEFAULT_RATE,
     metavar="[RATE]",
@@ -117,7 +96,7 @@ def up(
     ephemeral: bool,
     workers: int,
     detach: bool,
-    wait_s: float,
+    wait_ms: int,
     demo_rate: float | None,
 ) -> None:
     """Run the whole system here: servers, schema, workers, tools for agents, metrics. [write]
@@ -128,6 +107,7 @@ def up(
     from godot.embedded import background, stack
     from godot.embedded.plan import Options
 
+    wait_s = wait_ms / 1000
     data_goes = " and removes the data." if ephemeral else "; the data stays."
     where = _new_folder() if ephemeral and data_dir is None else _or_default(data_dir)
     if detach:

@@ -84,9 +84,10 @@ def test_down_stops_children_whose_supervisor_is_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("up", "--wait", "soon"), "'soon' is not a duration: write 30s, 2m or 500ms"),
-        (("up", "--demo", "fast"), "'fast' is not a rate: write 50/s, up to 10000/s"),
+        (("up", "--wait", "soon"), "'soon' is not a duration: write 30s, 5m, 1h30m or 2d"),
+        (("up", "--demo", "fast"), "'fast' is not a rate: write 500/s or 30/m"),
         (("up", "--demo", "0"), "'0' is not a rate"),
+        (("up", "--demo", "10001"), "'10001' is too much: at most 10000/s"),
         (("up", "--workers", "0"), "0 is not in the range 1<=x<=64"),
     ],
 )
