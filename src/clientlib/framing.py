@@ -16,9 +16,10 @@ import msgspec
 from clientlib.cleaning import data_text, parse_data
 from clientlib.context import Bound, Context
 from clientlib.identity import parse_record_id
+from clientlib.keyrules import MASK
 from clientlib.plain import MAX_DATA_BYTES, MAX_DEPTH, Notes
 from clientlib.record import MAX_COMPONENT_CHARS, MAX_MESSAGE_BYTES, Level, trace_id_text
-from clientlib.redaction import BIG_NUMBER, MASK, Redactor, fold
+from clientlib.redaction import BIG_NUMBER, Redactor, fold
 
 # level, time in ns, where from, context, trace id, message, data as JSON, what was changed already
 Snapshot = tuple[int, int, "Source", Context | None, object, str, bytes, Notes | None]

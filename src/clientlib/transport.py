@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clientlib import importing
 from clientlib.framing import bulk
-from clientlib.redaction import MASK
+from clientlib.keyrules import MASK
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientlib import DEFAULT_FIELDS, Redactor
-from clientlib.redaction import MASK, fold
+from clientlib.keyrules import MASK
+from clientlib.redaction import fold
 
 STANDARD, WITH_SSN = Redactor(), Redactor(["ssn"])
 
@@ -97,6 +98,32 @@ SECRETS = {
     "ghp_" + "a" * 36: "[REDACTED]",
     "tokenizer: password=abc": "tokenizer: password=[REDACTED]",
     "'secret' => 'x'": "'secret' => '[REDACTED]'",
+    # values that hold what ends another kind of value
+    r'{"password": "a\"bcd", "n": 1}': '{"password": "[REDACTED]", "n": 1}',
+    r'{"password": "C:\\", "n": "x"}': '{"password": "[REDACTED]", "n": "x"}',
+    r"{\"token\": \"a\\\"b\", \"n\": 1}": r"{\"token\": \"[REDACTED]\", \"n\": 1}",
+    r"{\\\"token\\\": \\\"ab\\\"}": r"{\\\"token\\\": \\\"[REDACTED]\\\"}",
+    "{'password': b'hunter2', 'n': 1}": "{'password': b'[REDACTED]', 'n': 1}",
+    "<QueryDict: {'password': ['hun', 'ter2']}>": "<QueryDict: {'password': [REDACTED]}>",
+    '{"token": {"v": ["a}b", 1]}, "n": 1}': '{"token": [REDACTED], "n": 1}',
+    "f(password=Secret(value='x y'), n=1)": "f(password=[REDACTED], n=1)",
+    "DB_PASSWORD=it'sme next": "DB_PASSWORD=[REDACTED] next",
+    # names as other programs write them
+    "user[password]=hunter2&a=1": "user[password]=[REDACTED]&a=1",
+    "user%5Bpassword%5D=hunter2&a=1": "user%5Bpassword%5D=[REDACTED]&a=1",
+    "os.environ['PASSWORD'] = 'x'": "os.environ['PASSWORD'] = '[REDACTED]'",
+    'if token == "hunter2":': 'if token == "[REDACTED]":',
+    "[('host', 'a'), ('x-api-key', 'abc')]": "[('host', 'a'), ('x-api-key', '[REDACTED]')]",
+    "[(b'authorization', b'Basic dXM6cA==')]": "[(b'authorization', b'[REDACTED]')]",
+    # credentials of every scheme
+    "Authorization: token abcdef": "Authorization: token [REDACTED]",
+    "Authorization: ApiKey abcdef": "Authorization: ApiKey [REDACTED]",
+    'Authorization: Digest username="M, N", realm=x, response="66"\r\nHost: h': (
+        "Authorization: Digest [REDACTED]\r\nHost: h"
+    ),
+    "Authorization: AWS4-HMAC-SHA256 Credential=AK/s3, SignedHeaders=a;b, Signature=fe5f": (
+        "Authorization: AWS4-HMAC-SHA256 [REDACTED]"
+    ),
 }
 
 
@@ -122,10 +149,33 @@ def test_redacting_twice_changes_nothing_more(text):
         "max_tokens=4096, token_count: 12",
         "the tokenizer: fast",
         "eyJust a word",
+        "missing fields: ['password', 'email']",
+        "token",
     ],
 )
 def test_harmless_text_stays(text):
     assert STANDARD.text(text) == text
+
+
+def test_what_nothing_closes_hides_no_more_than_its_line():
+    """A traceback shows the first line of a call; what was raised stands below."""
+    text = "    token = get_token(\n            ^^^^\nValueError: bad\n    secret = {1\nend"
+    expected = f"    token = {MASK}\n            ^^^^\nValueError: bad\n    secret = {MASK}\nend"
+    assert STANDARD.text(text) == expected
+
+
+def test_a_secret_inside_a_key_is_masked_and_no_value_is_lost():
+    data = {"redis://:a@h:6379/0": 1, "redis://:b@h:6379/0": {"AKIAIOSFODNN7EXAMPLE": 2}}
+    found = {"redis://:[REDACTED]@h:6379/0": 1, "redis://:[REDACTED]@h:6379/0_": {MASK: 2}}
+    assert STANDARD.data(data) == found
+
+
+def test_pairs_in_a_list_are_judged_like_keys():
+    headers = [["Host", "h"], ("x-api-key", "k"), ["token", 5], ["a", "password", "b"]]
+    assert STANDARD.data({"headers": headers, "fields": ["password", "email"]}) == {
+        "headers": [["Host", "h"], ["x-api-key", MASK], ["token", 5], ["a", "password", "b"]],
+        "fields": ["password", "email"],
+    }
 
 
 def test_shapes_can_be_switched_off_and_names_still_count():
@@ -191,6 +241,10 @@ REPEATED = {
     "cookie": ("cookie=a;", '"'),
     "private key": ("-----BEGIN PRIVATE KEY", ""),
     "bearer": ("bearer ", ""),
+    "bracket that is never closed": ("token=(\n", ""),
+    "quote that is never closed": ('token="\n', "'"),
+    "backslashes": ("token=\"" + "\\" * 60, ""),
+    "parameters": ("token=basic a=b,c=d,e ", ""),
 }
 
 
