@@ -36,27 +36,19 @@ def put_carefully(
 ) -> None:
     """Take what is large, not text, may hold NaN, or comes when the queue is half full.
 
-    `payload` is `data` as the fast encoder has it; `now_ns` 0 is now. May raise what a hostile
-    message raises.
+    `payload` is `data` as the fast encoder has it; `now_ns` 0 is now. Raises nothing.
     """
-    if b"null" in payload and not is_finite(data):
+    try:
+        if b"null" not in payload or is_finite(data):
+            snapshot = _snapshot(source, level, message, data, payload, trace_id, now_ns, notes)
+        else:
+            snapshot = None
+    except Exception:  # noqa: BLE001  # no memory for a second copy of megabytes
+        snapshot = None
+    if snapshot is None:
         put_hostile(intake, source, level, message, data, trace_id, now_ns, notes)
-        return
-    text = message if type(message) is str else text_of(message)
-    if len(text) > MAX_MESSAGE_CHARS:
-        notes = notes or Notes()
-        notes.truncated["message"] = utf8_size(text)
-        text = text[:MAX_MESSAGE_CHARS]
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        notes = notes or Notes()
-        payload = payload_within(data, payload, notes)
-    snapshot: Snapshot = (
-        *(level, now_ns or time.time_ns(), source, current.get()),
-        *(trace_id, text, payload, notes),
-    )
-    intake.put(snapshot, len(text) + len(payload))
-    if intake.idle:
-        intake.wake()
+    else:
+        _put(intake, snapshot)
 
 
 def put_hostile(
@@ -73,9 +65,38 @@ def put_hostile(
     try:
         notes = notes or Notes()
         value = {} if data is None else plain(as_object(data), notes)
-        put_carefully(
-            *(intake, source, level, message, value, encode(value), trace_id, now_ns),
-            notes if notes or notes.lost_bytes else None,
-        )
+        payload = encode(value)
+        kept = notes if notes or notes.lost_bytes else None
+        snapshot = _snapshot(source, level, message, value, payload, trace_id, now_ns, kept)
     except Exception:  # noqa: BLE001  # counted, and named by number in a receipt
         intake.refuse(UNREADABLE)
+        return
+    _put(intake, snapshot)
+
+
+def _snapshot(
+    source: Source,
+    level: int,
+    message: object,
+    data: object,
+    payload: bytes,
+    trace_id: object,
+    now_ns: int,
+    notes: Notes | None,
+) -> Snapshot:
+    text = message if type(message) is str else text_of(message)
+    if len(text) > MAX_MESSAGE_CHARS:
+        notes = notes or Notes()
+        notes.truncated["message"] = utf8_size(text)
+        text = text[:MAX_MESSAGE_CHARS]
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        notes = notes or Notes()
+        payload = payload_within(data, payload, notes)
+    context = current.get()
+    return level, now_ns or time.time_ns(), source, context, trace_id, text, payload, notes
+
+
+def _put(intake: Intake, snapshot: Snapshot) -> None:
+    intake.put(snapshot, len(snapshot[5]) + len(snapshot[6]))
+    if intake.idle:
+        intake.wake()

@@ -93,7 +93,7 @@ class Framer:
             level, at_ns, source, context, trace_id, text, data, notes = snapshot
             try:
                 message, trace = text.encode(), traces.get(trace_id)
-            except (UnicodeEncodeError, TypeError):  # a lone surrogate; what cannot be hashed
+            except Exception:  # noqa: BLE001  # a lone surrogate; an id that cannot be hashed
                 message, trace = b"", None
             length, data_length = len(message), len(data)
             if (
@@ -187,7 +187,7 @@ class Framer:
         try:
             message = text.encode()
             trace = self._trace_part(trace_id, context)
-        except (UnicodeEncodeError, TypeError):  # a lone surrogate; an id that cannot be hashed
+        except Exception:  # noqa: BLE001  # a lone surrogate; an id with a mind of its own
             return self._careful_parts(snapshot)
         if notes is not None or trace is None or len(message) > MAX_MESSAGE_BYTES:
             return self._careful_parts(snapshot)

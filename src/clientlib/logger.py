@@ -176,7 +176,7 @@ class ICCMLogger:
             shown = text_of(level)[:80]
             say(f"level {shown!r} is unknown: allowed are {', '.join(Level.__members__)}")
 
-    def bind(self, **fields: object) -> ICCMLogger:
+    def bind(self, /, **fields: object) -> ICCMLogger:
         """Return a child whose records all carry these fields; a record's own data wins."""
         child = object.__new__(type(self))
         child.component = self.component
@@ -222,32 +222,34 @@ class ICCMLogger:
         """Log at a level that was compared already; `now_ns` 0 is now."""
         try:
             payload = b"" if data is None else encode(data)
-            intake = self._intake
-            if type(message) is str:
-                size = len(message) + len(payload)
-                if (
-                    size < intake.slot_bytes
-                    and len(intake.queue) < intake.soft
-                    and b"null" not in payload
-                ):
-                    intake.queue.append(
-                        (
-                            level,
-                            now_ns or _now_ns(),
-                            self._source,
-                            _context(),
-                            trace_id,
-                            message,
-                            payload,
-                            None,
-                        )
-                    )
-                    if intake.idle:
-                        intake.wake()
-                    return
-            put_carefully(intake, self._source, level, message, data, payload, trace_id, now_ns)
         except Exception:  # noqa: BLE001  # hostile data must not reach the program
             put_hostile(self._intake, self._source, level, message, data, trace_id, now_ns)
+            return
+        intake = self._intake
+        if type(message) is str:
+            size = len(message) + len(payload)
+            if (
+                size < intake.slot_bytes
+                and len(intake.queue) < intake.soft
+                and b"null" not in payload
+            ):
+                # nothing is caught from here on: what a signal's handler raises is the program's
+                intake.queue.append(
+                    (
+                        level,
+                        now_ns or _now_ns(),
+                        self._source,
+                        _context(),
+                        trace_id,
+                        message,
+                        payload,
+                        None,
+                    )
+                )
+                if intake.idle:
+                    intake.wake()
+                return
+        put_carefully(intake, self._source, level, message, data, payload, trace_id, now_ns)
 
     def emit_at(
         self,
@@ -262,9 +264,10 @@ class ICCMLogger:
         intake, source = self._intake, self._source
         try:
             payload = b"" if data is None else encode(data)
-            put_carefully(intake, source, level, message, data, payload, trace_id, now_ns, notes)
         except Exception:  # noqa: BLE001  # hostile data must not reach the program
             put_hostile(intake, source, level, message, data, trace_id, now_ns, notes)
+            return
+        put_carefully(intake, source, level, message, data, payload, trace_id, now_ns, notes)
 
 
 def _destination(settings: ClientSettings) -> Destination:

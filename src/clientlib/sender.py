@@ -106,7 +106,7 @@ class Sender:
         self.intake.wake()
         if not self._running:  # no thread can be started any more: its work is done here
             self._work_until(time.monotonic() + timeout_s, mark)
-        return mark.done.wait(timeout_s) and mark.delivered
+        return mark.done.wait(min(timeout_s, threading.TIMEOUT_MAX)) and mark.delivered
 
     def finish(self, timeout_s: float, *, last: bool = False) -> bool:
         """Flush because the process ends: what is not sent in time is printed and named.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import subprocess
@@ -268,6 +269,53 @@ def test_a_text_with_a_mind_of_its_own_is_read_as_text():
 
 def test_a_message_whose_text_cannot_be_had_is_named_by_its_type():
     assert shipped(lambda log: log.info(Hostile()))[0]["message"] == "<unprintable Hostile>"
+
+
+class BadHash:
+    def __hash__(self):
+        raise RuntimeError
+
+    def __str__(self):
+        return "t-1"
+
+
+class EqualToNothing(str):
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("trace_id", [BadHash(), EqualToNothing("t-1"), ["t-1"], Hostile()])
+def test_a_trace_id_with_a_mind_of_its_own_loses_no_record(trace_id):
+    def log(logger):
+        logger.info("before", trace_id="t-1")
+        logger.info("hostile", trace_id=trace_id)
+        logger.bind(a=1).info("hostile", trace_id=trace_id)
+
+    texts = {list: "['t-1']", Hostile: "<unprintable Hostile>"}
+    shown = texts.get(type(trace_id), "t-1")
+    assert [record["trace_id"] for record in shipped(log)] == ["t-1", shown, shown]
+
+
+def test_what_a_signals_handler_raises_meanwhile_is_the_programs_and_doubles_no_record():
+    def interrupted():
+        raise TimeoutError
+
+    logger = idle_logger()
+    logger._intake.idle, logger._intake._start = True, interrupted
+    for log in (logger.info, functools.partial(logger.log, "ERROR")):
+        logger._intake.idle = True
+        with pytest.raises(TimeoutError):
+            log("once", {"a": None})
+    assert [record["level"] for record in framed(logger)] == ["INFO", "ERROR"]
+
+
+def test_a_field_may_have_any_name():
+    def log(logger):
+        logger.bind(self=1, fields=2).info("m")
+
+    assert data_of(shipped(log)[0]) == {"self": 1, "fields": 2}
 
 
 def test_an_object_that_logs_itself_ends():
