@@ -12,6 +12,7 @@ import codecs
 import math
 import threading
 from collections.abc import Iterable, Mapping, Set
+from operator import index
 from typing import Any
 
 import msgspec
@@ -155,8 +156,8 @@ def foreign(value: object) -> object:
             return value if math.isfinite(value) else _name_of(value)
         if isinstance(value, str):
             return str.__str__(value)
-        if hasattr(type(value), "__index__"):
-            return int(value)  # type: ignore[call-overload]  # numpy's integers and the like
+        if hasattr(type(value), "__index__"):  # numpy's integers and the like
+            return index(value)  # type: ignore[arg-type]  # not int(): an array's 3.7 would be 3
     except Exception:  # noqa: BLE001  # the user's own code may raise anything
         return text_of(value)[:MAX_REPR_CHARS]
     return text_of(value)[:MAX_REPR_CHARS]

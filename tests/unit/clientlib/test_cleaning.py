@@ -10,6 +10,7 @@ import math
 import types
 import uuid
 from decimal import Decimal
+from operator import index
 
 import msgspec
 import pytest
@@ -120,6 +121,22 @@ class Hostile:
     __repr__ = __str__
 
 
+class Array:
+    """As those of numpy and torch: an index only if it is a whole number, an int in any case."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __index__(self):
+        return index(self.value)
+
+    def __int__(self):
+        return int(self.value)
+
+    def __str__(self):
+        return str(self.value)
+
+
 class HostileMapping(collections.UserDict[str, object]):
     def items(self):
         raise RuntimeError("no")
@@ -145,6 +162,8 @@ class HostileMapping(collections.UserDict[str, object]):
         (ValueError("bad"), "ValueError: bad"),
         (1 + 2j, "(1+2j)"),
         (Hostile(), "<unprintable Hostile>"),
+        (Array(3), 3),
+        (Array(3.7), "3.7"),
         (range(2), "range(0, 2)"),
         (10**5000, "0x"),
     ],
