@@ -2,8 +2,9 @@
 
     structlog.configure(processors=[merge_contextvars, GodotProcessor("billing")])
 
-The event is the message, everything else data. `level` and `timestamp` are left out, as a record
-has both already; so name no TimeStamper and no add_log_level for Godot's sake, they only cost.
+The event is the message, everything else data. A `timestamp`, and a `level` that is the name of
+one, are left out, as a record has both already; so name no TimeStamper and no add_log_level for
+Godot's sake, they only cost.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ _LEVELS = {
     "critical": _ERROR,
     "fatal": _ERROR,
 }
-_REDUNDANT = ("level", "timestamp")
 
 
 class GodotProcessor:
@@ -70,9 +70,10 @@ class GodotProcessor:
     def _emit(self, level: int, method_name: str, data: MutableMapping[str, Any]) -> None:
         message = data.pop("event", "")
         trace_id = data.pop("trace_id", None)
-        for name in _REDUNDANT:
-            if name in data:
-                del data[name]
+        if "timestamp" in data:
+            del data["timestamp"]
+        if "level" in data and _is_level(data["level"]):
+            del data["level"]
         if "exc_info" in data and (exc_info := data.pop("exc_info")):
             data["exception"] = _exception(exc_info)
         if method_name in ("critical", "fatal"):
@@ -80,6 +81,11 @@ class GodotProcessor:
             self._godot.emit_at(0, level, message, data or None, trace_id, notes)
         else:
             self._godot.emit(level, message, data or None, trace_id)
+
+
+def _is_level(value: object) -> bool:
+    """Say whether structlog may have put it there: the level of a tank is data."""
+    return isinstance(value, str) and value in _LEVELS
 
 
 def _exception(exc_info: object) -> str:

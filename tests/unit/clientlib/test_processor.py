@@ -52,6 +52,12 @@ def test_the_event_is_the_message_and_everything_else_data(godot):
     assert json.loads(record["data"]) == {"user": 5, "order": 17, "password": "[REDACTED]"}
 
 
+@pytest.mark.parametrize("level", [5, "high", ["a"], None])
+def test_a_level_that_is_no_name_of_one_is_data(godot, level):
+    wrapped(GodotProcessor(logger=godot)).info("tank", level=level)
+    assert json.loads(framed(godot)[0]["data"]) == {"level": level}
+
+
 def test_an_exception_in_each_of_structlogs_forms_is_the_tracebacks_text(godot):
     log = wrapped(GodotProcessor(logger=godot))
     try:
