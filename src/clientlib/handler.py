@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from itertools import islice
 
 from clientlib.fallback import say
 from clientlib.logger import ICCMLogger
@@ -27,7 +28,10 @@ LAST_S = 253_402_300_800.0  # the end of the year 9999
 _LEVELS = {number: int(level_of_number(number)) for number in (5, 10, 20, 30, 40, 50)}
 
 _BLANK = tuple(vars(logging.LogRecord("", 0, "", 0, "", None, None)))
+_LAST, _BEFORE_IT = _BLANK[-1], len(_BLANK) - 1
 _STANDARD = frozenset((*_BLANK, "message", "asctime", "taskName", _MARK))
+MAX_NAMES_REMEMBERED = 1_000
+_others: set[str] = set()  # names of loggers that are not ours
 
 
 class GodotHandler(logging.Handler):
@@ -62,7 +66,7 @@ class GodotHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter and emit without the handler's lock: appending needs none."""
-        found: object = self.filter(record)
+        found: object = self.filter(record) if self.filters else True
         if found:  # since Python 3.12 a filter may return another record
             self.emit(found if isinstance(found, logging.LogRecord) else record)
         return bool(found)
@@ -102,12 +106,17 @@ class GodotHandler(logging.Handler):
 
 def _is_ours(record: logging.LogRecord) -> bool:
     name = record.name
-    if name.startswith(_IGNORED) and name.partition(".")[0] in _IGNORED:
-        return True
+    if name not in _others:
+        if text_of(name).partition(".")[0] in _IGNORED:
+            return True
+        if len(_others) < MAX_NAMES_REMEMBERED:
+            _others.add(name)
     return record.thread in sender_threads
 
 
 def _message_of(record: logging.LogRecord) -> str:
+    if not record.args and type(record.msg) is str and type(record) is logging.LogRecord:
+        return record.msg
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001  # a wrong number of % arguments, a hostile __str__
@@ -124,11 +133,11 @@ def _time_ns(created: object) -> int:
 
 
 def _data_of(record: logging.LogRecord, values: dict[str, object]) -> dict[str, object]:
-    """Return what `extra` brought, which usually stands behind what every record has."""
+    """Return what `extra` brought: what stands behind the last of what every record has."""
     found: dict[str, object] = {"logger": record.name}
-    names = tuple(values)
-    if names[: len(_BLANK)] == _BLANK:
-        names = names[len(_BLANK) :]
+    names = list(islice(values, _BEFORE_IT, None))
+    if names[:1] != [_LAST]:  # somebody made or changed the record in a way of their own
+        names = list(values)
     for name in names:
         if name not in _STANDARD:
             found[name] = values[name]

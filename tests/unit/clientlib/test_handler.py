@@ -73,6 +73,23 @@ def test_extra_is_found_wherever_it_stands_among_what_every_record_has(log, godo
     assert data_of(framed(godot)[0]) == {"logger": log.name, "order": 17}
 
 
+def test_a_record_that_lacks_what_others_have_keeps_its_extra(log, godot):
+    record = logging.makeLogRecord({"msg": "m", "levelno": 20, "levelname": "INFO", "order": 17})
+    del record.processName, record.process
+    record.before = 1
+    log.handle(record)
+    assert data_of(framed(godot)[0]) == {"logger": None, "order": 17, "before": 1}
+
+
+def test_a_record_class_of_the_programs_own_says_what_its_message_is(log, godot):
+    class Braces(logging.LogRecord):
+        def getMessage(self):  # noqa: N802  # logging's name
+            return f"<{self.msg}>"
+
+    log.handle(Braces(log.name, 20, "f", 1, "m", (), None))
+    assert framed(godot)[0]["message"] == "<m>"
+
+
 def test_an_exception_is_the_tracebacks_text(log, godot):
     try:
         raise KeyError("k")
