@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import time
 
-from clientlib.framing import bulk
 from clientlib.record import timestamp
+from clientlib.resp import bulk
 
 VERSION = "0.1.0"
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from clientlib.framing import fields_of
+from clientlib.resp import fields_of
 
 PIPE_BYTES = 4_096  # PIPE_BUF: a line up to this length is not torn by another writer's
 STDOUT_PATIENCE_MS = 250

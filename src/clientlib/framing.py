@@ -15,17 +15,17 @@ import msgspec
 
 from clientlib.cleaning import data_text, parse_data
 from clientlib.context import Bound, Context
-from clientlib.identity import parse_record_id
 from clientlib.keyrules import MASK
 from clientlib.plain import MAX_DATA_BYTES, MAX_DEPTH, Notes
 from clientlib.record import MAX_COMPONENT_CHARS, MAX_MESSAGE_BYTES, Level, trace_id_text
-from clientlib.redaction import BIG_NUMBER, Redactor, fold
+from clientlib.redaction import Redactor
+from clientlib.resp import Heads, Lengths, bulk
 
 # level, time in ns, where from, context, trace id, message, data as JSON, what was changed already
 Snapshot = tuple[int, int, "Source", Context | None, object, str, bytes, Notes | None]
 
 MAX_TRACES_REMEMBERED = 1_000
-MAX_LENGTHS_REMEMBERED = 4_096
+_SHORT_CHARS = MAX_MESSAGE_BYTES // 4  # are within the limit in any alphabet
 SEARCHED_APART = 25  # records, once there is a suspect among more: each alone costs far more
 RECEIPT_MESSAGE = "records dropped"
 _NOTHING = (b"", b"{}", b"null")
@@ -37,13 +37,20 @@ class Source:
 
     __slots__ = ("_merged", "bound", "component", "heads", "redactor")
 
-    def __init__(self, component: str, redactor: Redactor, bound: Bound | None = None) -> None:
+    def __init__(self, component: str, redactor: Redactor) -> None:
         self.component = component
         self.redactor = redactor
-        self.bound = bound
+        self.bound: Bound | None = None
         name = Notes().text("component", component, 4 * MAX_COMPONENT_CHARS).encode()
         self._merged: tuple[Bound, Bound] | None = None
-        self.heads = {int(level): _middle(name, level.name.encode()) for level in Level}
+        self.heads = {int(level): Heads(name, level.name.encode()) for level in Level}
+
+    def with_bound(self, bound: Bound) -> Source:
+        """Return the same with other fields; what is remembered is shared."""
+        other = object.__new__(Source)
+        other.component, other.redactor, other.heads = self.component, self.redactor, self.heads
+        other.bound, other._merged = bound, None
+        return other
 
     def bound_within(self, outer: Bound) -> Bound:
         """Return the context's fields with the logger's own over them; the last pair is kept."""
@@ -64,8 +71,7 @@ class Framer:
             b"*%d\r\n" % (6 + 2 * fields) + add % (bulk(key), bulk(limit)) for fields in (7, 6, 5)
         ]
         self._traces: dict[object, bytes] = {None: b""}
-        self._lengths = _Lengths(b"$%d\r\n")
-        self._data_lengths = _Lengths(b"\r\n$4\r\ndata\r\n$%d\r\n")
+        self._data_lengths = Lengths(b"\r\n$4\r\ndata\r\n$%d\r\n")
         self._data_lengths[0] = b""
         self._producer = self._second = -1
         self._tails: list[bytes] = []
@@ -85,29 +91,30 @@ class Framer:
         if producer != self._producer:
             self._producer = producer
             self._tails = [b"-%012x%b" % (i << 38 | producer, _CREATED_AT) for i in range(1_024)]
-        traces, tails = self._traces, self._tails
-        lengths, data_lengths = self._lengths, self._data_lengths
+        traces, tails, data_lengths = self._traces, self._tails, self._data_lengths
         commands = []
         since_ns = thousand = -1
         for sequence, snapshot in enumerate(batch, first):
             level, at_ns, source, context, trace_id, text, data, notes = snapshot
             try:
-                message, trace = text.encode(), traces.get(trace_id)
-            except Exception:  # noqa: BLE001  # a lone surrogate; an id that cannot be hashed
-                message, trace = b"", None
-            length, data_length = len(message), len(data)
+                trace = traces.get(trace_id)
+            except Exception:  # noqa: BLE001  # an id that cannot be hashed
+                trace = None
+            data_length = len(data)
             if (
                 careful
                 or trace is None
                 or context is not None
                 or notes is not None
                 or source.bound is not None
-                or length > MAX_MESSAGE_BYTES
-                or data_length > shallow_bytes
+                or len(text) > _SHORT_CHARS
+                or (data_length > shallow_bytes and _may_be_too_much(data))
                 or (data_length and (data[0] != 123 or data_length == 2))  # {} or no object
             ):
-                message, data, trace = self._parts(snapshot, careful)
-                length, data_length = len(message), len(data)
+                head, data, trace = self._parts(snapshot, careful)
+                data_length = len(data)
+            else:
+                head = source.heads[level][text]
             micros = (at_ns - since_ns) // 1_000
             if sequence >> 10 != thousand or not 0 <= micros < 1_000:
                 ms, thousand = at_ns // 1_000_000, sequence >> 10
@@ -121,9 +128,7 @@ class Framer:
                         tails[sequence & 1_023],
                         time_text,
                         _MICROS[micros],
-                        source.heads[level],
-                        lengths[length],
-                        message,
+                        head,
                         trace,
                         data_lengths[data_length],
                         data,
@@ -171,7 +176,7 @@ class Framer:
             return True, 2 * MAX_DEPTH
         parts = [snapshot[6] for snapshot in batch]
         try:
-            parts.append("\n".join([snapshot[5] for snapshot in batch]).encode())
+            parts.append("\n".join({snapshot[5] for snapshot in batch}).encode())
         except UnicodeEncodeError:
             return True, 2 * MAX_DEPTH
         text = b"\n".join(parts)
@@ -179,19 +184,21 @@ class Framer:
         return _suspicious(text, redactors.pop()), shallow_bytes
 
     def _parts(self, snapshot: Snapshot, careful: bool) -> tuple[bytes, bytes, bytes]:
-        """Return message, data and trace part of a record that is not of the usual kind.
+        """Return head, data and trace part of a record that is not of the usual kind.
 
         Most go a short way all the same; the exact one is for what has to be changed.
         """
-        _, _, source, context, trace_id, text, data, notes = snapshot
+        level, _, source, context, trace_id, text, data, notes = snapshot
         try:
-            message = text.encode()
+            head = source.heads[level][text]
             trace = self._trace_part(trace_id, context)
         except Exception:  # noqa: BLE001  # a lone surrogate; an id with a mind of its own
             return self._careful_parts(snapshot)
-        if notes is not None or trace is None or len(message) > MAX_MESSAGE_BYTES:
+        if notes is not None or trace is None:
             return self._careful_parts(snapshot)
-        if careful and _suspicious(b"%b\n%b" % (message, data), source.redactor):
+        if len(text) > _SHORT_CHARS and len(text.encode()) > MAX_MESSAGE_BYTES:
+            return self._careful_parts(snapshot)
+        if careful and _suspicious(b"%b\n%b" % (text.encode(), data), source.redactor):
             return self._careful_parts(snapshot)
         if data in _NOTHING:
             data = b""
@@ -204,13 +211,13 @@ class Framer:
                 if any(key in data for key in bound.keys):
                     return self._careful_parts(snapshot)
                 data = b"{%b%b" % (bound.text, b"," + data[1:] if data else b"}")
-        if len(data) > MAX_DATA_BYTES or data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        if _may_be_too_much(data):
             return self._careful_parts(snapshot)
-        return message, data, trace
+        return head, data, trace
 
     def _careful_parts(self, snapshot: Snapshot) -> tuple[bytes, bytes, bytes]:
         """The exact way: decode, redact, clean, cut, note. 10 to 50 µs for a usual record."""
-        _, _, source, context, trace_id, text, data, given = snapshot
+        level, _, source, context, trace_id, text, data, given = snapshot
         notes = given or Notes()
         message = notes.text("message", source.redactor.text(text), MAX_MESSAGE_BYTES).encode()
         value = {} if data in _NOTHING else parse_data(data, notes)
@@ -223,7 +230,8 @@ class Framer:
         data = data_text(value, notes, source.redactor)
         if _MASK in message or _MASK in data:
             self.redacted += 1
-        return message, b"" if data == b"{}" else data, _trace_part(trace)
+        head = source.heads[level].before(message)
+        return head, b"" if data == b"{}" else data, _trace_part(trace)
 
     def _trace_part(self, trace_id: object, context: Context | None) -> bytes | None:
         """Return the field as it is sent, or None when it has to be cut; remembers recent ones."""
@@ -260,56 +268,24 @@ class Framer:
         return [head + id_text for head in self._heads], self._second_text + b"%03d" % (ms % 1_000)
 
 
-class _Lengths(dict[int, bytes]):
-    """Spelled lengths; formatting one takes as long as four times looking it up."""
-
-    def __init__(self, spelling: bytes) -> None:
-        self._spelling = spelling
-
-    def __missing__(self, length: int) -> bytes:
-        spelled = self._spelling % length
-        if length < MAX_LENGTHS_REMEMBERED:
-            self[length] = spelled
-        return spelled
-
-
 _MASK = MASK.encode()
-_BEFORE_ID = b"\r\n$2\r\nid\r\n$36\r\n"
 _CREATED_AT = b"\r\n$10\r\ncreated_at\r\n$27\r\n"
 _MICROS = tuple(b"%03dZ\r\n" % i for i in range(1_000))
 
 
-def bulk(text: bytes) -> bytes:
-    """Return a RESP bulk string."""
-    return b"$%d\r\n%b\r\n" % (len(text), text)
-
-
-def sequence_of(command: bytes) -> int:
-    """Read the number of a command's record back out of its id."""
-    start = command.index(_BEFORE_ID) + len(_BEFORE_ID)  # no stream's name holds a line end
-    found = parse_record_id(command[start : start + 36])
-    return found.sequence if found is not None else 0
-
-
-def fields_of(command: bytes) -> dict[bytes, bytes]:
-    """Read a record's fields back out of its command; the fallback prints them."""
-    found: list[bytes] = []
-    at = command.index(b"\n") + 1
-    while at < len(command):
-        line_end = command.index(b"\r", at)
-        start = line_end + 2
-        at = start + int(command[at + 1 : line_end])
-        found.append(command[start:at])
-        at += 2
-    return dict(zip(found[6::2], found[7::2], strict=True))
-
-
 def _suspicious(text: bytes, redactor: Redactor) -> bool:
     """Say whether text may need redaction or cleaning; a false alarm costs only time."""
-    if b'"godot":' in text or b"\0" in text or (b"\\" in text and b"\\u0000" in text):
-        return True
-    folded = fold(text)
-    return BIG_NUMBER in folded or redactor.suspects(text, folded)
+    return (
+        (b"g" in text and b'"godot":' in text)
+        or b"\0" in text
+        or (b"\\" in text and b"\\u0000" in text)
+        or redactor.suspects(text)
+    )
+
+
+def _may_be_too_much(data: bytes) -> bool:
+    """Say whether data is larger than the limit, or may be nested deeper."""
+    return len(data) > MAX_DATA_BYTES or data.count(b"{") + data.count(b"[") > MAX_DEPTH
 
 
 def _bound_of(source: Source, context: Context | None) -> Bound | None:
@@ -322,10 +298,3 @@ def _bound_of(source: Source, context: Context | None) -> Bound | None:
 
 def _trace_part(trace: str | None) -> bytes:
     return b"" if trace is None else b"\r\n$8\r\ntrace_id\r\n" + bulk(trace.encode())[:-2]
-
-
-def _middle(component: bytes, level: bytes) -> bytes:
-    return b"$9\r\ncomponent\r\n%b$5\r\nlevel\r\n%b$7\r\nmessage\r\n" % (
-        bulk(component),
-        bulk(level),
-    )

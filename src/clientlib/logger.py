@@ -187,7 +187,7 @@ class ICCMLogger:
             bound = outer.with_fields(fields) if outer is not None else Bound(fields)
         except Exception:  # noqa: BLE001  # fields that nothing can be made of
             bound = self._source.bound or Bound({})
-        child._source = Source(self.component, self._source.redactor, bound)
+        child._source = self._source.with_bound(bound)
         child._use(self._sender)
         return child
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from clientlib.buffer import BUFFER_FULL, Drops
-from clientlib.framing import fields_of, sequence_of
+from clientlib.resp import fields_of, sequence_of
 
 MAX_SENT_RECORDS = 500
 MAX_SENT_BYTES = 1_048_576

@@ -19,7 +19,7 @@ class Pattern:
     __slots__ = ("_flags", "_text", *_METHODS)
     sub: Callable[..., str]
 
-    def __init__(self, text: str, flags: int = 0) -> None:
+    def __init__(self, text: str | bytes, flags: int = 0) -> None:
         self._text = text
         self._flags = flags
 

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from clientlib.announce import Announcement
 from clientlib.buffer import SHUTDOWN, Drops
 from clientlib.fallback import Outage, Printer, say
-from clientlib.framing import Framer, Source, sequence_of
+from clientlib.framing import Framer, Source
 from clientlib.identity import Producer
 from clientlib.outbox import NO_REPLY, Outbox, Receipt
 from clientlib.redaction import STANDARD
+from clientlib.resp import sequence_of
 from clientlib.settings import Destination, found_redis_url
 from clientlib.transport import Transport
 

@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clientlib import importing
-from clientlib.framing import bulk
 from clientlib.keyrules import MASK
+from clientlib.resp import bulk
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult

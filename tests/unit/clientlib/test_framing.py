@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientlib import Producer, bind, make_record, parse_record_id, trace_context
-from clientlib.framing import Framer, Snapshot, Source, fields_of, sequence_of
+from clientlib.framing import Framer, Snapshot, Source
 from clientlib.redaction import STANDARD
+from clientlib.resp import fields_of, sequence_of
 from tests.unit.clientlib.unsent import PRODUCER, framed, idle_logger, shipped
 
 TEXT = st.text(st.characters(), max_size=40)

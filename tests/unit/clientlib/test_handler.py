@@ -83,7 +83,7 @@ def test_a_record_that_lacks_what_others_have_keeps_its_extra(log, godot):
 
 def test_a_record_class_of_the_programs_own_says_what_its_message_is(log, godot):
     class Braces(logging.LogRecord):
-        def getMessage(self):  # noqa: N802  # logging's name
+        def getMessage(self):  # logging's name
             return f"<{self.msg}>"
 
     log.handle(Braces(log.name, 20, "f", 1, "m", (), None))

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientlib.buffer import Drops
-from clientlib.framing import sequence_of
 from clientlib.identity import record_id
 from clientlib.outbox import MAX_SENT_RECORDS, Outbox, Receipt
+from clientlib.resp import sequence_of
 
 
 def command(number: int, size: int = 60) -> bytes:

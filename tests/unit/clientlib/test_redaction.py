@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from clientlib import DEFAULT_FIELDS, Redactor
 from clientlib.keyrules import MASK
-from clientlib.redaction import fold
 
 STANDARD, WITH_SSN = Redactor(), Redactor(["ssn"])
 
@@ -199,14 +198,14 @@ VALUES = st.recursive(
 def test_what_the_exact_rules_mask_the_byte_search_suspects(data):
     if WITH_SSN.data(data) != data:
         encoded = msgspec.json.encode(data)
-        assert WITH_SSN.suspects(encoded, fold(encoded))
+        assert WITH_SSN.suspects(encoded)
 
 
 @given(st.sampled_from(["api", "private"]), st.text(max_size=2), st.sampled_from(["key", "keys"]))
 def test_the_byte_search_knows_every_separator_that_the_exact_rules_know(word, separator, key):
     data = {f"{word}{separator}{key}": "v"}
     encoded = msgspec.json.encode(data)
-    assert STANDARD.suspects(encoded, fold(encoded)) or STANDARD.data(data) == data
+    assert STANDARD.suspects(encoded) or STANDARD.data(data) == data
 
 
 @given(st.text(max_size=300))
@@ -243,7 +242,7 @@ REPEATED = {
     "bearer": ("bearer ", ""),
     "bracket that is never closed": ("token=(\n", ""),
     "quote that is never closed": ('token="\n', "'"),
-    "backslashes": ("token=\"" + "\\" * 60, ""),
+    "backslashes": ('token="' + "\\" * 60, ""),
     "parameters": ("token=basic a=b,c=d,e ", ""),
 }
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from clientlib import ICCMLogger
-from clientlib.framing import Framer, fields_of
+from clientlib.framing import Framer
+from clientlib.resp import fields_of
 from clientlib.sender import Sender
 from clientlib.settings import Destination
 
