@@ -23,6 +23,7 @@ const DEFAULT_FIELDS = Object.freeze([
 ]);
 
 const MAX_NAME_BEFORE = 64;
+const SHORTEST_KEY = 12; // that is searched for a secret inside it
 const WORD = '\\p{L}\\p{N}_';
 const START = `(?<![${WORD}])`; // \b before a word, in any alphabet
 const SHAPES_SEARCH = 'AKIA|ASIA|eyJ|gh[pousr]_|github_pat_';
@@ -41,12 +42,25 @@ const URL_PASSWORD = new RegExp(
   `(${START}[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\\s/:@"'<>]*:)(?!\\d+(?:[/?#]|$))([^\\s"'<>]+)`,
   'gu',
 );
-// The value of a pair, and the scheme that is kept before it; up to the end when no quote closes
-// it.
-const VALUE =
-  /\s{0,8}(?:(?:bearer|basic)\s+)?(?:(?<quote>\\?["'])(?<quoted>.*?)(?:\k<quote>|$)|(?<bare>\[REDACTED\]|[^\s"'\\,;&}\])]+))/disuy;
+// The value of a pair, or its beginning: a quoted text goes on up to the quote that closes it,
+// however often all of it was escaped; a list, an object or a call up to its last bracket. The
+// scheme of a header's credentials stays; they may be several pairs themselves.
+const PREFIX = '[bru]{0,2}'; // of Python's texts
+const QUOTE = `\\\\{0,16}["']`;
+const SCHEME =
+  '(?:basic|bearer|digest|token|api-?key|ntlm|negotiate|oauth|hawk|aws4-hmac-sha256)';
+const PARAMETER = `[${WORD}-]+=(?:"[^"\\r\\n]*"|[^\\s,"'\\\\]+)`;
+const VALUE = new RegExp(
+  `\\s{0,8}(?:${SCHEME}[ \\t]+)?(?:${PREFIX}(?<quote>${QUOTE})` +
+    `|(?!\\[REDACTED\\])(?<opened>[${WORD}.]{0,64}[[({])` +
+    `|(?<run>\\[REDACTED\\]|${PARAMETER}(?:,[ \\t]*${PARAMETER})+` +
+    `|(?:[^\\s"'\\\\,;&}\\])]|(?<=[${WORD}])["'](?=[${WORD}]))+))`,
+  'diuy',
+);
+const MARKS = /(?<!\\)\\*["']|[[({\])}]/g;
+const IN_A_TUPLE = new RegExp(`\\(${PREFIX}${QUOTE}$`, 'i');
 // A cookie header is several pairs, and each of them is the cookie.
-const COOKIES = /(cookie\\?["']?\s{0,8}[:=]\s{0,8}\\?["']?)[^\s"'\\;]+(?:;\s*[^\s"'\\;]+)*/giu;
+const COOKIES = /(cookie\\{0,16}["']?\s{0,8}[:=]\s{0,8}\\{0,16}["']?)[^\s"'\\;]+(?:;\s*[^\s"'\\;]+)*/giu;
 const NUMBER = /^(?:true|false|null|none|(?=.*\p{Nd})\p{Nd}*\.?\p{Nd}*)$/iu;
 const NAME_CHARACTER = new RegExp(`[${WORD}.-]`, 'u');
 
@@ -72,7 +86,11 @@ class Redactor {
     // `password=…`, `"token": "…"`, `?api_key=…`: the name, up to where its value begins.
     const loose = [...this.fields].sort((a, b) => b.length - a.length).map(looseSource);
     const name = `(?:${loose.join('|')})[${WORD}.-]{0,40}`;
-    this.#pairs = new RegExp(`(?<name>${name})\\\\?["']?\\s{0,8}(?:=>|[:=])`, 'dgiu');
+    this.#pairs = new RegExp(
+      `(?<name>${name})(?:(?:${QUOTE})?(?:\\]|%5D)?\\s{0,8}(?:=>|!?={1,3}|:=?)` +
+        `|(?<comma>${QUOTE},\\s{0,8})(?=${PREFIX}${QUOTE}))`,
+      'dgiu',
+    );
   }
 
   /** Say whether text (of a message, or of encoded data) may hold a secret: the cheap pass. */
@@ -85,13 +103,17 @@ class Redactor {
   data(value) {
     if (typeof value === 'string') return this.text(value);
     if (typeof value !== 'object' || value === null) return value;
-    return Array.isArray(value) ? value.map((item) => this.data(item)) : this.mapping(value);
+    return Array.isArray(value) ? value.map((item) => this.#item(item)) : this.mapping(value);
   }
 
   /** Return a copy of a plain object without its secrets. */
   mapping(value) {
     const found = Object.create(null);
-    for (const key of Object.keys(value)) found[key] = this.#judged(key, value[key]);
+    for (const key of Object.keys(value)) {
+      let name = key.length < SHORTEST_KEY ? key : this.text(key);
+      while (name in found) name += '_';
+      found[name] = this.#judged(key, value[key]);
+    }
     return found;
   }
 
@@ -105,6 +127,15 @@ class Redactor {
     // after `bearer`, whose tokens may go on behind it; before what it may hold
     if (found.includes('eyJ')) found = found.replace(JWT, (run, dots) => (dots ? MASK : run));
     return found.replace(SHAPES, MASK);
+  }
+
+  /** Judge the first of two texts like a key: headers come as lists of them. */
+  #item(item) {
+    const isPair = Array.isArray(item) && item.length === 2;
+    if (!isPair || typeof item[0] !== 'string' || typeof item[1] !== 'string') {
+      return this.data(item);
+    }
+    return [this.text(item[0]), this.#judged(item[0], item[1])];
   }
 
   #judged(key, item) {
@@ -121,18 +152,25 @@ class Redactor {
   #withoutPairs(text) {
     let kept = '';
     let done = 0;
+    let torn = false; // something is never closed; to look to the end for each would be quadratic
     this.#pairs.lastIndex = 0;
     for (let match; (match = this.#pairs.exec(text)) !== null;) {
       const [start, end] = match.indices.groups.name;
       this.#pairs.lastIndex = end;
-      const verdict = this.#keys.verdict(wholeKey(text, start, end));
+      const verdict = this.#keys.verdict(wholeKey(text, start, end, match.groups.comma));
       if (verdict === KEEP) continue;
       VALUE.lastIndex = match.index + match[0].length;
       const value = VALUE.exec(text);
       if (value === null) continue;
-      const group = value.groups.bare === undefined ? 'quoted' : 'bare';
-      if (verdict === MASK_TEXT && NUMBER.test(value.groups[group])) continue;
-      const [from, to] = value.indices.groups[group];
+      const { quote = '', opened, run } = value.groups;
+      let [from, to] = value.indices.groups[quote ? 'quote' : opened ? 'opened' : 'run'];
+      if (run === undefined) {
+        if (quote) from = to;
+        const closed = closedAt(text, to, torn ? lineEnd(text, to) : text.length, quote);
+        torn ||= closed < 0;
+        to = closed < 0 ? lineEnd(text, to) : closed;
+      }
+      if (verdict === MASK_TEXT && !opened && NUMBER.test(text.slice(from, to))) continue;
       kept += text.slice(done, from) + MASK;
       done = to;
       this.#pairs.lastIndex = to;
@@ -141,12 +179,43 @@ class Redactor {
   }
 }
 
-/** Return the key that the name is the end of: `access_` belongs to `token`. */
-function wholeKey(text, nameStart, end) {
+/**
+ * Return the key that the name is the end of: `access_` belongs to `token`. Nothing where a comma
+ * follows, unless both stand in a tuple of their own.
+ */
+function wholeKey(text, nameStart, end, comma) {
   let start = nameStart;
   const first = Math.max(0, start - MAX_NAME_BEFORE);
   while (start > first && NAME_CHARACTER.test(text[start - 1])) start--;
+  if (comma && !IN_A_TUPLE.test(text.slice(Math.max(0, start - 20), start))) return '';
   return text.slice(start, end);
+}
+
+/**
+ * Return where a quoted text ends, or else a bracket that was opened just before, with it; or -1.
+ * Escaping a text doubles its backslashes and adds one to each quote, so how many of them stand
+ * before a quote tells whether it closes what another one opened, or is part of it.
+ */
+function closedAt(text, start, limit, quote) {
+  let depth = quote ? 0 : 1;
+  let inside = quote;
+  MARKS.lastIndex = start;
+  for (let match; (match = MARKS.exec(text)) !== null && MARKS.lastIndex <= limit;) {
+    const [mark] = match;
+    if (inside) {
+      const same = mark.at(-1) === inside.at(-1);
+      if (same && mark.length % (2 * inside.length) === inside.length) inside = '';
+    } else if ('[({'.includes(mark)) depth++;
+    else if ('])}'.includes(mark)) depth--;
+    else inside = mark;
+    if (!inside && !depth) return MARKS.lastIndex - quote.length;
+  }
+  return -1;
+}
+
+function lineEnd(text, start) {
+  const found = text.indexOf('\n', start);
+  return found < 0 ? text.length : found;
 }
 
 /** Mask up to the last at sign: a password may hold one that nobody escaped. */

@@ -110,6 +110,30 @@ const SECRETS = {
   [`ghp_${'a'.repeat(36)}`]: '[REDACTED]',
   'tokenizer: password=abc': 'tokenizer: password=[REDACTED]',
   "'secret' => 'x'": "'secret' => '[REDACTED]'",
+  // values that hold what ends another kind of value
+  '{"password": "a\\"bcd", "n": 1}': '{"password": "[REDACTED]", "n": 1}',
+  '{"password": "C:\\\\", "n": "x"}': '{"password": "[REDACTED]", "n": "x"}',
+  '{\\"token\\": \\"a\\\\\\"b\\", \\"n\\": 1}': '{\\"token\\": \\"[REDACTED]\\", \\"n\\": 1}',
+  '{\\\\\\"token\\\\\\": \\\\\\"ab\\\\\\"}': '{\\\\\\"token\\\\\\": \\\\\\"[REDACTED]\\\\\\"}',
+  "{'password': b'hunter2', 'n': 1}": "{'password': b'[REDACTED]', 'n': 1}",
+  "<QueryDict: {'password': ['hun', 'ter2']}>": "<QueryDict: {'password': [REDACTED]}>",
+  '{"token": {"v": ["a}b", 1]}, "n": 1}': '{"token": [REDACTED], "n": 1}',
+  "f(password=Secret(value='x y'), n=1)": 'f(password=[REDACTED], n=1)',
+  "DB_PASSWORD=it'sme next": 'DB_PASSWORD=[REDACTED] next',
+  // names as other programs write them
+  'user[password]=hunter2&a=1': 'user[password]=[REDACTED]&a=1',
+  'user%5Bpassword%5D=hunter2&a=1': 'user%5Bpassword%5D=[REDACTED]&a=1',
+  "os.environ['PASSWORD'] = 'x'": "os.environ['PASSWORD'] = '[REDACTED]'",
+  'if token == "hunter2":': 'if token == "[REDACTED]":',
+  "[('host', 'a'), ('x-api-key', 'abc')]": "[('host', 'a'), ('x-api-key', '[REDACTED]')]",
+  "[(b'authorization', b'Basic dXM6cA==')]": "[(b'authorization', b'[REDACTED]')]",
+  // credentials of every scheme
+  'Authorization: token abcdef': 'Authorization: token [REDACTED]',
+  'Authorization: ApiKey abcdef': 'Authorization: ApiKey [REDACTED]',
+  'Authorization: Digest username="M, N", realm=x, response="66"\r\nHost: h':
+    'Authorization: Digest [REDACTED]\r\nHost: h',
+  'Authorization: AWS4-HMAC-SHA256 Credential=AK/s3, SignedHeaders=a;b, Signature=fe5f':
+    'Authorization: AWS4-HMAC-SHA256 [REDACTED]',
   [`postgres://u:p@h/x?t=${JWT}`]: `postgres://u:${MASK}@h/x?t=${MASK}`,
   'http://h:x/AKIAIOSFODNN7EXAMPLE': `http://h:x/${MASK}`,
   'eyJaaaaaaaaaa-AKIAIOSFODNN7EXAMPLE': `eyJaaaaaaaaaa-${MASK}`,
@@ -125,6 +149,26 @@ test('a secret inside text is masked, and masking twice changes nothing more', (
   }
 });
 
+test('what nothing closes hides no more than its line', () => {
+  const text = '    token = get_token(\n        ^^^^\nValueError: bad\n    secret = {1\nend';
+  const found = `    token = ${MASK}\n        ^^^^\nValueError: bad\n    secret = ${MASK}\nend`;
+  assert.equal(STANDARD.text(text), found);
+});
+
+test('a secret inside a key is masked, and no value is lost', () => {
+  const data = { 'redis://:a@h:6379/0': 1, 'redis://:b@h:6379/0': { AKIAIOSFODNN7EXAMPLE: 2 } };
+  const key = `redis://:${MASK}@h:6379/0`;
+  assert.deepEqual(sent(data), { [key]: 1, [`${key}_`]: { [MASK]: 2 } });
+});
+
+test('pairs in a list are judged like keys', () => {
+  const headers = [['Host', 'h'], ['x-api-key', 'k'], ['token', 5], ['a', 'password', 'b']];
+  assert.deepEqual(sent({ headers, fields: ['password', 'email'] }), {
+    headers: [['Host', 'h'], ['x-api-key', MASK], ['token', 5], ['a', 'password', 'b']],
+    fields: ['password', 'email'],
+  });
+});
+
 test('harmless text stays', () => {
   for (const text of [
     'basic authentication failed',
@@ -135,6 +179,8 @@ test('harmless text stays', () => {
     'the tokenizer: fast',
     'eyJust a word',
     'redis://u:@h ghp_',
+    "missing fields: ['password', 'email']",
+    'token',
   ]) {
     assert.equal(STANDARD.text(text), text);
   }
@@ -193,6 +239,10 @@ const REPEATED = {
   cookie: ['cookie=a;', '"'],
   'private key': ['-----BEGIN PRIVATE KEY', ''],
   bearer: ['bearer ', ''],
+  'bracket that is never closed': ['token=(\n', ''],
+  'quote that is never closed': ['token="\n', "'"],
+  backslashes: [`token="${'\\'.repeat(60)}`, ''],
+  parameters: ['token=basic a=b,c=d,e ', ''],
   'half a name': ['t0', ''],
   'half a name and digits': ['t00000000000000000', ''],
 };
