@@ -19,18 +19,19 @@ from clientlib.record import Level
 
 _TRACE, _DEBUG, _INFO, _WARN, _ERROR = (int(level) for level in Level)
 _LEVELS = {
-    "trace": _TRACE,
-    "debug": _DEBUG,
-    "info": _INFO,
-    "msg": _INFO,
-    "warning": _WARN,
-    "warn": _WARN,
-    "error": _ERROR,
-    "err": _ERROR,
-    "exception": _ERROR,
-    "critical": _ERROR,
-    "fatal": _ERROR,
+    "trace": (_TRACE, None),
+    "debug": (_DEBUG, None),
+    "info": (_INFO, None),
+    "msg": (_INFO, None),
+    "warning": (_WARN, None),
+    "warn": (_WARN, None),
+    "error": (_ERROR, None),
+    "err": (_ERROR, None),
+    "exception": (_ERROR, None),
+    "critical": (_ERROR, "CRITICAL"),
+    "fatal": (_ERROR, "FATAL"),
 }
+_OTHERS = (_INFO, None)
 
 
 class GodotProcessor:
@@ -60,27 +61,25 @@ class GodotProcessor:
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> Mapping[str, Any]:
-        level = _LEVELS.get(method_name, _INFO)
-        if self._godot.passes(level):
-            self._emit(level, method_name, dict(event_dict) if self._pass_on else event_dict)
+        level, original = _LEVELS.get(method_name, _OTHERS)
+        godot = self._godot
+        if godot.passes(level):
+            data = dict(event_dict) if self._pass_on else event_dict
+            message, trace_id = data.pop("event", ""), data.pop("trace_id", None)
+            if "timestamp" in data:
+                del data["timestamp"]
+            if "level" in data and _is_level(data["level"]):
+                del data["level"]
+            if "exc_info" in data and (exc_info := data.pop("exc_info")):
+                data["exception"] = _exception(exc_info)
+            if original is None:
+                godot.emit(level, message, data or None, trace_id)
+            else:
+                notes = Notes({"level": original})
+                godot.emit_at(0, level, message, data or None, trace_id, notes)
         if self._pass_on:
             return event_dict
         raise self._drop
-
-    def _emit(self, level: int, method_name: str, data: MutableMapping[str, Any]) -> None:
-        message = data.pop("event", "")
-        trace_id = data.pop("trace_id", None)
-        if "timestamp" in data:
-            del data["timestamp"]
-        if "level" in data and _is_level(data["level"]):
-            del data["level"]
-        if "exc_info" in data and (exc_info := data.pop("exc_info")):
-            data["exception"] = _exception(exc_info)
-        if method_name in ("critical", "fatal"):
-            notes = Notes({"level": method_name.upper()})
-            self._godot.emit_at(0, level, message, data or None, trace_id, notes)
-        else:
-            self._godot.emit(level, message, data or None, trace_id)
 
 
 def _is_level(value: object) -> bool:
