@@ -79,21 +79,21 @@ class Levels:
 class Gate:
     """The lowest level that passes, as a number; shared by a logger and its children."""
 
-    __slots__ = ("__weakref__", "_levels", "_own", "component", "enabled", "level")
+    __slots__ = ("__weakref__", "_levels", "component", "enabled", "level", "own")
 
     def __init__(self, levels: Levels, component: str, level: Level, enabled: bool) -> None:
         self._levels = levels
         self.component = component
         self.enabled = enabled
-        self._own = level
+        self.own = level
         self.level = OFF
 
     def set(self, level: Level) -> None:
         """Change the logger's own level; a level set from outside still wins."""
-        self._own = level
+        self.own = level
         self.refresh()
 
     def refresh(self) -> None:
         pushed = self._levels.pushed_for(self.component)
-        decided = self._own if pushed is None else pushed
+        decided = self.own if pushed is None else pushed
         self.level = int(decided) if self.enabled else OFF

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
+from typing import Any
 
 from clientlib.cleaning import as_object
 from clientlib.context import Bound, current
@@ -22,7 +23,7 @@ from clientlib.plain import MAX_REPR_CHARS, Notes, exception_text, plain, text_o
 from clientlib.record import Level, parse_level
 from clientlib.redaction import Redactor
 from clientlib.sender import Sender
-from clientlib.settings import ClientSettings, Destination, load, read_level
+from clientlib.settings import ClientSettings, load, read_level
 from clientlib.stats import ClientStats
 
 _TRACE, _DEBUG, _INFO, _WARN, _ERROR = (int(level) for level in Level)
@@ -43,6 +44,7 @@ class ICCMLogger:
         "__weakref__",
         "_flush_timeout_s",
         "_gate",
+        "_given",
         "_intake",
         "_sender",
         "_source",
@@ -64,26 +66,27 @@ class ICCMLogger:
         buffer_bytes: int | None = None,
         flush_timeout_s: float | None = None,
     ) -> None:
-        settings = load(
-            {
-                "component": component,
-                "redis_url": redis_url,
-                "level": level,
-                "redact_fields": redact_fields,
-                "enabled": enabled,
-                "stream": stream,
-                "maxlen": maxlen,
-                "buffer_records": buffer_records,
-                "buffer_bytes": buffer_bytes,
-                "flush_timeout_s": flush_timeout_s,
-            },
-            _complain,
-        )
+        given: dict[str, object] = {
+            "component": component,
+            "redis_url": redis_url,
+            "level": level,
+            "redact_fields": redact_fields,
+            "enabled": enabled,
+            "stream": stream,
+            "maxlen": maxlen,
+            "buffer_records": buffer_records,
+            "buffer_bytes": buffer_bytes,
+            "flush_timeout_s": flush_timeout_s,
+        }
+        settings = load(given, _complain)
         self.component = settings.component
         self._flush_timeout_s = settings.flush_timeout_s
-        sender = sender_for(_destination(settings), settings.flush_timeout_s)
+        sender = sender_for(settings.destination, settings.flush_timeout_s)
         self._gate = sender.levels.gate(settings.component, settings.level, settings.enabled)
         self._source = Source(settings.component, _redactor(settings, redact_values))
+        if redact_fields is not None:
+            given["redact_fields"] = settings.redact_fields
+        self._given = {**given, "redact_values": redact_values}
         self._use(sender)
         if settings.enabled:
             sender.open(self)
@@ -182,6 +185,7 @@ class ICCMLogger:
         child.component = self.component
         child._flush_timeout_s = self._flush_timeout_s
         child._gate = self._gate
+        child._given = self._given
         try:
             outer = self._source.bound
             bound = outer.with_fields(fields) if outer is not None else Bound(fields)
@@ -206,9 +210,20 @@ class ICCMLogger:
         """Return what this process's client did so far."""
         return self._sender.stats()
 
-    def __deepcopy__(self, memo: object) -> ICCMLogger:
+    def __copy__(self) -> ICCMLogger:
         """Return the logger itself: what it leads to belongs to the process."""
         return self
+
+    def __deepcopy__(self, memo: object) -> ICCMLogger:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say how another process makes its own: objects that hold a logger go to pools as well.
+
+        By the arguments given here, an URL among them; for the rest by the settings found there.
+        """
+        bound = self._source.bound
+        return _made_again, (type(self), self._given, self._gate.own, bound and bound.fields)
 
     def __enter__(self) -> ICCMLogger:
         return self
@@ -270,15 +285,15 @@ class ICCMLogger:
         put_carefully(intake, source, level, message, data, payload, trace_id, now_ns, notes)
 
 
-def _destination(settings: ClientSettings) -> Destination:
-    return Destination(
-        redis_url=settings.redis_url,
-        given=settings.redis_url_given,
-        stream=settings.stream,
-        maxlen=settings.maxlen,
-        buffer_records=settings.buffer_records,
-        buffer_bytes=settings.buffer_bytes,
-    )
+def _made_again(
+    kind: type[ICCMLogger],
+    given: dict[str, Any],
+    level: Level,
+    fields: dict[str, object] | None,
+) -> ICCMLogger:
+    logger = kind(**given)
+    logger.set_level(level)
+    return logger.bind(**fields) if fields else logger
 
 
 def _redactor(settings: ClientSettings, values: bool) -> Redactor:

@@ -40,6 +40,17 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     buffer_bytes: int
     flush_timeout_s: float
 
+    @property
+    def destination(self) -> Destination:
+        return Destination(
+            redis_url=self.redis_url,
+            given=self.redis_url_given,
+            stream=self.stream,
+            maxlen=self.maxlen,
+            buffer_records=self.buffer_records,
+            buffer_bytes=self.buffer_bytes,
+        )
+
 
 class Destination(msgspec.Struct, frozen=True):
     """Where records go and how many may wait: what makes two loggers share one sender.

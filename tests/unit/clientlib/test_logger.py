@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 import math
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -376,8 +377,26 @@ def test_what_holds_a_logger_can_be_copied():
     logger = idle_logger()
     copied = copy.deepcopy({"log": logger})
     copied["log"].info("m")
-    assert copied["log"] is logger
+    assert copied["log"] is copy.copy(logger) is logger
     assert [record["message"] for record in framed(logger)] == ["m"]
+
+
+def test_what_holds_a_logger_can_be_sent_to_another_process():
+    given = {"redact_fields": iter(["iban"]), "redact_values": False, "flush_timeout_s": 0.5}
+    logger = ICCMLogger("api", "redis://127.0.0.1:1/0", "ERROR", stream="s", **given)
+    logger.set_level("DEBUG")
+    there = pickle.loads(pickle.dumps([logger.bind(a=1)]))[0]
+    assert (there.component, there._sender) == ("api", logger._sender)
+    assert (there.is_enabled("DEBUG"), there.is_enabled("TRACE")) == (True, False)
+    redactor = there._source.redactor
+    assert ("iban" in redactor.fields, redactor.values, there._flush_timeout_s) == (
+        True,
+        False,
+        0.5,
+    )
+    there._use(idle_logger()._sender)
+    there.info("m", {"b": 2})
+    assert data_of(framed(there)[0]) == {"a": 1, "b": 2}
 
 
 def test_a_wrong_argument_raises_at_construction():
