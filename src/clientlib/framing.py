@@ -96,6 +96,8 @@ class Framer:
         since_ns = thousand = -1
         for sequence, snapshot in enumerate(batch, first):
             level, at_ns, source, context, trace_id, text, data, notes = snapshot
+            if context is not None and trace_id is None:
+                trace_id = context.trace_id
             try:
                 trace = traces.get(trace_id)
             except Exception:  # noqa: BLE001  # an id that cannot be hashed
@@ -104,7 +106,7 @@ class Framer:
             if (
                 careful
                 or trace is None
-                or context is not None
+                or (context is not None and context.bound is not None)
                 or notes is not None
                 or source.bound is not None
                 or len(text) > _SHORT_CHARS
