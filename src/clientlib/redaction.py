@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from clientlib.keyrules import KEEP, MASK, MASK_TEXT, SEPARATORS, KeyRules, flat
 from clientlib.pairs import pattern_of, without_values
@@ -110,7 +111,7 @@ class Redactor:
             return [self._item(item) for item in value]
         return value
 
-    def mapping(self, value: Mapping[str, object]) -> dict[str, object]:
+    def mapping(self, value: Mapping[Any, object]) -> dict[str, object]:
         """Return a copy of an object without its secrets."""
         found: dict[str, object] = {}
         for key, item in value.items():
