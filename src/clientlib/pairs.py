@@ -18,14 +18,12 @@ MAX_NAME_BEFORE = 64
 _BLANK_SEPARATORS = str.maketrans(dict.fromkeys(SEPARATORS, " "))
 _PREFIX = r"[bru]{0,2}"  # of Python's texts
 _QUOTE = r"\\{0,16}[\"']"
-# The scheme of a header's credentials stays; they may be several pairs themselves.
-_SCHEME = r"(?:basic|bearer|digest|token|api-?key|ntlm|negotiate|oauth|hawk|aws4-hmac-sha256)"
-_PARAMETER = r"[\w-]+=(?:\"[^\"\r\n]*\"|[^\s,\"'\\]+)"
+# Of a header's credentials the scheme stays, unless they are several pairs themselves.
 _VALUE = Pattern(
-    rf"\s{{0,8}}(?:{_SCHEME}[ \t]+)?"
+    r"\s{0,8}(?:(?:basic|bearer|token|api-?key|ntlm|negotiate)[ \t]+)?"
     rf"(?:{_PREFIX}(?P<quote>{_QUOTE})"
     r"|(?!\[REDACTED\])(?P<opened>[\w.]{0,64}[\[({])"
-    rf"|(?P<run>\[REDACTED\]|{_PARAMETER}(?:,[ \t]*{_PARAMETER})+"
+    r"|(?P<run>\[REDACTED\]|(?:digest|oauth|hawk|aws4-hmac-sha256)[ \t][^\r\n]+"
     r"|(?:[^\s\"'\\,;&}\])]|(?<=\w)[\"'](?=\w))+))",
     re.IGNORECASE,
 )

@@ -45,7 +45,7 @@ function read(name) {
 
 /** Return a file's text as it is published; declarations keep their comments for editors. */
 async function small(name, source) {
-  if (name.endsWith('ts')) return source.replace(/^ +(?!\*)/gm, '');
+  if (name.endsWith('ts')) return source.replace(/^ +(?!\*)|^\n/gm, '');
   if (!/js$/.test(name)) return source;
   return (await minify(source, { ...OPTIONS, module: name.endsWith('.mjs') })).code;
 }

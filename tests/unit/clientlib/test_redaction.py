@@ -118,10 +118,10 @@ SECRETS = {
     "Authorization: token abcdef": "Authorization: token [REDACTED]",
     "Authorization: ApiKey abcdef": "Authorization: ApiKey [REDACTED]",
     'Authorization: Digest username="M, N", realm=x, response="66"\r\nHost: h': (
-        "Authorization: Digest [REDACTED]\r\nHost: h"
+        "Authorization: [REDACTED]\r\nHost: h"
     ),
     "Authorization: AWS4-HMAC-SHA256 Credential=AK/s3, SignedHeaders=a;b, Signature=fe5f": (
-        "Authorization: AWS4-HMAC-SHA256 [REDACTED]"
+        "Authorization: [REDACTED]"
     ),
 }
 

@@ -43,22 +43,17 @@ const URL_PASSWORD = new RegExp(
   'gu',
 );
 // The value of a pair, or its beginning: a quoted text goes on up to the quote that closes it,
-// however often all of it was escaped; a list, an object or a call up to its last bracket. The
-// scheme of a header's credentials stays; they may be several pairs themselves.
-const PREFIX = '[bru]{0,2}'; // of Python's texts
+// however often all of it was escaped; a list, an object or a call up to its last bracket. Of a
+// header's credentials the scheme stays, unless they are several pairs themselves.
 const QUOTE = `\\\\{0,16}["']`;
-const SCHEME =
-  '(?:basic|bearer|digest|token|api-?key|ntlm|negotiate|oauth|hawk|aws4-hmac-sha256)';
-const PARAMETER = `[${WORD}-]+=(?:"[^"\\r\\n]*"|[^\\s,"'\\\\]+)`;
 const VALUE = new RegExp(
-  `\\s{0,8}(?:${SCHEME}[ \\t]+)?(?:${PREFIX}(?<quote>${QUOTE})` +
-    `|(?!\\[REDACTED\\])(?<opened>[${WORD}.]{0,64}[[({])` +
-    `|(?<run>\\[REDACTED\\]|${PARAMETER}(?:,[ \\t]*${PARAMETER})+` +
+  '\\s{0,8}(?:(?:basic|bearer|token|api-?key|ntlm|negotiate)[ \\t]+)?' +
+    `(?:(${QUOTE})|(?!\\[REDACTED\\])([${WORD}.]{0,64}[[({])` +
+    '|(\\[REDACTED\\]|(?:digest|oauth|hawk|aws4[\\w-]*)[ \\t].+' +
     `|(?:[^\\s"'\\\\,;&}\\])]|(?<=[${WORD}])["'](?=[${WORD}]))+))`,
   'diuy',
 );
 const MARKS = /(?<!\\)\\*["']|[[({\])}]/g;
-const IN_A_TUPLE = new RegExp(`\\(${PREFIX}${QUOTE}$`, 'i');
 // A cookie header is several pairs, and each of them is the cookie.
 const COOKIES = /(cookie\\{0,16}["']?\s{0,8}[:=]\s{0,8}\\{0,16}["']?)[^\s"'\\;]+(?:;\s*[^\s"'\\;]+)*/giu;
 const NUMBER = /^(?:true|false|null|none|(?=.*\p{Nd})\p{Nd}*\.?\p{Nd}*)$/iu;
@@ -86,11 +81,8 @@ class Redactor {
     // `password=…`, `"token": "…"`, `?api_key=…`: the name, up to where its value begins.
     const loose = [...this.fields].sort((a, b) => b.length - a.length).map(looseSource);
     const name = `(?:${loose.join('|')})[${WORD}.-]{0,40}`;
-    this.#pairs = new RegExp(
-      `(?<name>${name})(?:(?:${QUOTE})?(?:\\]|%5D)?\\s{0,8}(?:=>|!?={1,3}|:=?)` +
-        `|(?<comma>${QUOTE},\\s{0,8})(?=${PREFIX}${QUOTE}))`,
-      'dgiu',
-    );
+    const between = `(?:${QUOTE})?(?:\\]|%5D)?\\s{0,8}(?:=>|!?={1,3}|:=?)`;
+    this.#pairs = new RegExp(`(${name})${between}`, 'dgiu');
   }
 
   /** Say whether text (of a message, or of encoded data) may hold a secret: the cheap pass. */
@@ -131,11 +123,9 @@ class Redactor {
 
   /** Judge the first of two texts like a key: headers come as lists of them. */
   #item(item) {
-    const isPair = Array.isArray(item) && item.length === 2;
-    if (!isPair || typeof item[0] !== 'string' || typeof item[1] !== 'string') {
-      return this.data(item);
-    }
-    return [this.text(item[0]), this.#judged(item[0], item[1])];
+    const [key, value] = Array.isArray(item) && item.length === 2 ? item : [];
+    if (typeof key !== 'string' || typeof value !== 'string') return this.data(item);
+    return [this.text(key), this.#judged(key, value)];
   }
 
   #judged(key, item) {
@@ -155,20 +145,22 @@ class Redactor {
     let torn = false; // something is never closed; to look to the end for each would be quadratic
     this.#pairs.lastIndex = 0;
     for (let match; (match = this.#pairs.exec(text)) !== null;) {
-      const [start, end] = match.indices.groups.name;
+      const [start, end] = match.indices[1];
       this.#pairs.lastIndex = end;
-      const verdict = this.#keys.verdict(wholeKey(text, start, end, match.groups.comma));
+      const verdict = this.#keys.verdict(wholeKey(text, start, end));
       if (verdict === KEEP) continue;
       VALUE.lastIndex = match.index + match[0].length;
       const value = VALUE.exec(text);
       if (value === null) continue;
-      const { quote = '', opened, run } = value.groups;
-      let [from, to] = value.indices.groups[quote ? 'quote' : opened ? 'opened' : 'run'];
-      if (run === undefined) {
+      const [, quote = '', opened, run] = value;
+      let [from, to] = value.indices[quote ? 1 : opened ? 2 : 3];
+      if (!run) {
         if (quote) from = to;
-        const closed = closedAt(text, to, torn ? lineEnd(text, to) : text.length, quote);
-        torn ||= closed < 0;
-        to = closed < 0 ? lineEnd(text, to) : closed;
+        const line = text.indexOf('\n', to);
+        const end = line < 0 ? text.length : line;
+        const closed = closedAt(text, to, torn ? end : text.length, quote);
+        torn ||= !closed;
+        to = closed || end;
       }
       if (verdict === MASK_TEXT && !opened && NUMBER.test(text.slice(from, to))) continue;
       kept += text.slice(done, from) + MASK;
@@ -179,20 +171,16 @@ class Redactor {
   }
 }
 
-/**
- * Return the key that the name is the end of: `access_` belongs to `token`. Nothing where a comma
- * follows, unless both stand in a tuple of their own.
- */
-function wholeKey(text, nameStart, end, comma) {
+/** Return the key that the name is the end of: `access_` belongs to `token`. */
+function wholeKey(text, nameStart, end) {
   let start = nameStart;
   const first = Math.max(0, start - MAX_NAME_BEFORE);
   while (start > first && NAME_CHARACTER.test(text[start - 1])) start--;
-  if (comma && !IN_A_TUPLE.test(text.slice(Math.max(0, start - 20), start))) return '';
   return text.slice(start, end);
 }
 
 /**
- * Return where a quoted text ends, or else a bracket that was opened just before, with it; or -1.
+ * Return where a quoted text ends, or else a bracket that was opened just before, with it; else 0.
  * Escaping a text doubles its backslashes and adds one to each quote, so how many of them stand
  * before a quote tells whether it closes what another one opened, or is part of it.
  */
@@ -210,12 +198,7 @@ function closedAt(text, start, limit, quote) {
     else inside = mark;
     if (!inside && !depth) return MARKS.lastIndex - quote.length;
   }
-  return -1;
-}
-
-function lineEnd(text, start) {
-  const found = text.indexOf('\n', start);
-  return found < 0 ? text.length : found;
+  return 0;
 }
 
 /** Mask up to the last at sign: a password may hold one that nobody escaped. */
