@@ -390,7 +390,11 @@ def test_what_holds_a_logger_can_be_copied():
 
 
 def test_what_holds_a_logger_can_be_sent_to_another_process():
-    given: dict[str, Any] = {"redact_fields": iter(["iban"]), "redact_values": False, "flush_timeout_s": 0.5}
+    given: dict[str, Any] = {
+        "redact_fields": iter(["iban"]),
+        "redact_values": False,
+        "flush_timeout_s": 0.5,
+    }
     logger = ICCMLogger("api", "redis://127.0.0.1:1/0", "ERROR", stream="s", **given)
     logger.set_level("DEBUG")
     there = pickle.loads(pickle.dumps([logger.bind(a=1)]))[0]
