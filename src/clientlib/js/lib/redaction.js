@@ -102,7 +102,7 @@ class Redactor {
   mapping(value) {
     const found = Object.create(null);
     for (const key of Object.keys(value)) {
-      let name = key.length < SHORTEST_KEY ? key : this.text(key);
+      let name = [...key].length < SHORTEST_KEY ? key : this.text(key);
       while (name in found) name += '_';
       found[name] = this.#judged(key, value[key]);
     }
