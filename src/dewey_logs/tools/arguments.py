@@ -20,7 +20,9 @@ from dewey_logs.tools.paging import MAX_ANSWER_BYTES
 from dewey_logs.tools.strict import ToolFunction
 from dewey_logs.tools.table import MAX_MESSAGE_CHARS
 
-Component = Annotated[str | list[str], Field(description="name, api.* or a list")]
+# fail_fast: a list of a million numbers is one problem, not a million that are all written down
+Texts = Annotated[list[str], Field(fail_fast=True)]
+Component = Annotated[str | Texts, Field(description="name, api.* or a list")]
 Data = Annotated[dict[str, Any] | None, Field(description='part of data, as {"order": 8812}')]
 PARTS: dict[str, tuple[Any, object]] = {
     "since": (Annotated[str, Field(description="-15m, 2h, today, or RFC 3339")], ""),
@@ -50,7 +52,7 @@ FILTER = tuple(name for name in PARTS if name not in PAGING)
 _NOTHING = LogFilter()
 _FIELDS = frozenset(PARTS) - {"filter"}
 
-Fields = Annotated[list[str], Field(description="also show: age, data, data.PATH")]
+Fields = Annotated[Texts, Field(description="also show: age, data, data.PATH")]
 MessageChars = Annotated[
     int, Field(ge=20, le=MAX_MESSAGE_CHARS, description="of each message and value")
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import reprlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -47,6 +48,9 @@ from dewey_logs.tools.line import Line
 from dewey_logs.tools.metrics import ToolMetrics
 
 ToolFunction = Callable[..., Awaitable[CallToolResult]]
+
+_SHORT = reprlib.Repr()  # of a value of megabytes the beginning is looked at, no more
+_SHORT.maxlevel, _SHORT.maxstring = 2, 80
 
 
 class StrictServer(MCPServer[Any]):
@@ -271,7 +275,7 @@ def _first_problems(error: ValidationError) -> str:
         if item["type"] == "missing":
             problems.append(f"{where} is missing")
             continue
-        given = repr(item.get("input"))
+        given = _SHORT.repr(item.get("input"))
         shown = given if len(given) <= 60 else given[:59] + "…"
         problems.append(f"{where}: {item['msg']} (given {shown})")
     return "; ".join(problems)

@@ -42,7 +42,11 @@ DEFAULT_SINCE = "1h"
 LISTS = ("differences", "tools", "broken")
 Servers = Annotated[
     list[str],
-    Field(max_length=2, description="one or two tapped MCP servers, by component; since, until"),
+    Field(
+        max_length=2,
+        fail_fast=True,
+        description="one or two tapped MCP servers, by component; since, until",
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from mcp import Client
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 
 from dewey_logs import server as dewey_server
 from dewey_logs.tools import StrictServer
@@ -66,3 +67,15 @@ def test_every_tool_is_there_small_and_fully_described(server):
         tokens(tool.model_dump_json(exclude_none=True, by_alias=True)) for tool in tools.values()
     )
     assert size <= MAX_TOKENS
+
+
+def test_a_list_of_nonsense_is_one_problem_whatever_its_length(server):
+    problems: dict[str, int] = {}
+    for tool in server._tool_manager.list_tools():
+        for name in tool.parameters["properties"]:
+            try:
+                tool.fn_metadata.validate_arguments({name: [0] * 100})
+            except ValidationError as exc:
+                problems[name] = max(exc.error_count(), problems.get(name, 0))
+    assert {"component", "fields"} <= set(problems)
+    assert max(problems.values()) < 10, problems

@@ -120,6 +120,8 @@ def test_bad_values_are_told_in_one_line_without_addresses(call: Call):
     assert "component: " in said
     assert "http" not in said
     assert text(call("toy_needs", {})) == "text is missing"
+    said = text(call("toy_needs", {"text": {"a": [["x" * 1000] * 1000]}}))
+    assert said == "text: Input should be a valid string (given {'a': [[...]]})"
 
 
 def test_null_means_not_given(call: Call):
