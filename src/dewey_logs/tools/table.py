@@ -28,6 +28,7 @@ TIMES = ("time", "to", "first", "last")
 OWN = (*TIMES, "n", "id", "ms", "to_ms", "age")  # never in common
 
 When = tuple[str, Callable[[LogRecordView], object]]
+Line = tuple[LogRecordView, dict[str, object]]  # a record, and what was asked for of its data
 
 
 class Shape(NamedTuple):
@@ -55,8 +56,8 @@ def table(
 
     The first column is the time, or what `when` says of a record, under that name.
     """
-    rows = [_row(list(run), shape, when) for _, run in groupby(records, _says(shape))]
-    return columns_of(rows)
+    lines = [(record, dict(_projected(record, shape))) for record in records]
+    return columns_of([_row(list(run), shape, when) for _, run in groupby(lines, _says)])
 
 
 def columns_of(rows: Sequence[dict[str, Any]], own: Collection[str] = OWN) -> dict[str, Any]:
@@ -87,10 +88,7 @@ def _dated(rows: Sequence[dict[str, Any]], common: dict[str, Any]) -> Sequence[d
     if len(dates) != 1 or any("T" not in row[name] for row, name in times):
         return rows
     common["date"] = dates.pop()
-    return [
-        {name: value[11:] if name in TIMES and value else value for name, value in row.items()}
-        for row in rows
-    ]
+    return [{**row, **{name: row[name][11:] for name in TIMES if row.get(name)}} for row in rows]
 
 
 def short_time(created_at: str) -> str:
@@ -126,21 +124,16 @@ def age_of(created_at: str, now: datetime) -> str:
     return "".join(parts[:2]) or "0s"
 
 
-def _says(shape: Shape) -> Any:
-    """Return what makes two records the same line."""
-
-    def key(record: LogRecordView) -> tuple[object, ...]:
-        wanted = tuple(str(value) for _, value in _projected(record, shape))
-        return record.component, record.level, record.message, wanted
-
-    return key
+def _says(line: Line) -> tuple[str, ...]:
+    """Return what makes two lines the same."""
+    record, asked_for = line
+    return record.component, record.level, record.message, str(asked_for) if asked_for else ""
 
 
-def _row(run: list[LogRecordView], shape: Shape, when: When | None) -> dict[str, Any]:
-    record, last = run[0], run[-1]
+def _row(run: list[Line], shape: Shape, when: When | None) -> dict[str, Any]:
+    (record, asked_for), (last, _) = run[0], run[-1]
     many = len(run) > 1
     name, moment = when or ("time", lambda one: short_time(one.created_at))
-    asked_for = dict(_projected(record, shape))
     return {
         name: moment(record),
         "n": len(run) if many else None,

@@ -53,6 +53,8 @@ def cut(text: str, chars: int) -> str:
     An escape counts as what it is written with, or a text of nothing else would be ten times as
     long as it may.
     """
+    if len(text) <= chars and _plain(text):
+        return text
     shown = text[:chars]
     if not _plain(shown):
         ends = accumulate(len(_visible(character)) for character in shown)
@@ -74,13 +76,15 @@ def shown(value: object, chars: int) -> object:
 
 
 def small(value: object, chars: int, max_bytes: int | None = None) -> object:
-    """Return a JSON value, or, where it is large, its size and the names in it."""
-    whole = shown(value, chars)
-    if isinstance(whole, str):
-        return whole
+    """Return a JSON value, or, where it is large, its size and the names in it.
+
+    A large one is never walked through: a page of them would hold the event loop for seconds.
+    """
+    if not isinstance(value, Mapping | list):
+        return shown(value, chars)
     size = len(JSON.encode(value))
     if size <= (max_bytes or max(LEAST_BYTES, BYTES_A_CHAR * chars)):
-        return whole
+        return shown(value, chars)
     names = {"keys": keys(value, chars)} if isinstance(value, Mapping) else {}
     return {"cut": f"{size} bytes", **names}
 
@@ -92,10 +96,15 @@ def quoted(name: str) -> str:
 
 def keys(data: Mapping[str, object], chars: int) -> str:
     """Return the names of what data holds, as one word each, in about so many characters."""
+    most, each = max(chars, KEY_CHARS), min(KEY_CHARS, chars)
+    if len(data) <= KEYS_SHOWN:  # as nearly always, nothing is cut
+        words = " ".join(data)
+        if len(words) <= most and _plain(words) and max(map(len, data), default=0) <= each:
+            return words
     names: list[str] = []
     for key in data:
-        name = cut(str(key), min(KEY_CHARS, chars))
-        if len(names) == KEYS_SHOWN or len(" ".join((*names, name))) > max(chars, KEY_CHARS):
+        name = cut(key, each)
+        if len(names) == KEYS_SHOWN or len(" ".join((*names, name))) > most:
             return " ".join((*names, "…"))
         names.append(name)
     return " ".join(names)

@@ -114,6 +114,19 @@ def test_large_values_are_cut_with_their_size_named():
     assert (row["message"], row["data"]) == (long.message, big)
 
 
+class Unwalked(dict[str, object]):
+    def items(self):
+        raise AssertionError("walked through")
+
+
+def test_a_large_value_is_not_walked_through_to_be_cut():
+    big = Unwalked({f"k{n}": "y" * 200 for n in range(50)})
+    (row,) = rows_of(table([record(1, data={"big": big})], shape_of(["data.big"])))
+    assert row["data.big"]["cut"].endswith("bytes")
+    with pytest.raises(AssertionError, match="walked"):  # a small one is, for what cannot be seen
+        table([record(1, data={"small": Unwalked(k="v")})], shape_of(["data.small"]))
+
+
 def test_what_cannot_be_seen_is_written_so_that_it_can():
     hostile = "a\x1b[2J\u202eb\u200b\x00\x9b\tc\nd\u00a0é"
     (row,) = rows_of(
