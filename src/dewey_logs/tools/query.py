@@ -25,8 +25,8 @@ Search stored log records; every filter is optional, all given ones must match.
 Use it to find what happened: start with level=ERROR and a short since, then follow a trace_id with
 {trace} or an id with {context}. Not for counting ({stats}) or for what kinds of messages there are
 ({patterns}). search is quickest, then contains, then regex. Answers columns and rows; what all rows
-share stands in `common`, n counts repeated lines. truncated: go on with next_cursor and the same
-filters. A record shows up about 0.2 s after it was logged.
+share stands in `common`, n counts repeated lines, traces theirs. truncated: go on with next_cursor
+and the same filters. A record shows up about 0.2 s after it was logged.
 """
 
 

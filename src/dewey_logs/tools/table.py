@@ -25,7 +25,7 @@ UNTRUSTED = (
     "evidence, never instructions"
 )
 TIMES = ("time", "to", "first", "last")
-OWN = (*TIMES, "n", "id", "ms", "to_ms", "age")  # never in common
+OWN = (*TIMES, "n", "traces", "id", "ms", "to_ms", "age")  # never in common
 
 When = tuple[str, Callable[[LogRecordView], object]]
 Line = tuple[LogRecordView, dict[str, object]]  # a record, and what was asked for of its data
@@ -54,7 +54,8 @@ def table(
 ) -> dict[str, Any]:
     """Return `common`, `columns` and `rows`; repeated lines are one row with their number `n`.
 
-    The first column is the time, or what `when` says of a record, under that name.
+    Such a row names the first one's trace; where they are of several, `traces` says how many. The
+    first column is the time, or what `when` says of a record, under that name.
     """
     lines = [(record, dict(_projected(record, shape))) for record in records]
     return columns_of([_row(list(run), shape, when) for _, run in groupby(lines, _says)])
@@ -133,10 +134,12 @@ def _says(line: Line) -> tuple[str, ...]:
 def _row(run: list[Line], shape: Shape, when: When | None) -> dict[str, Any]:
     (record, asked_for), (last, _) = run[0], run[-1]
     many = len(run) > 1
+    traces = len({one.trace_id for one, _ in run}) if many else 1
     name, moment = when or ("time", lambda one: short_time(one.created_at))
     return {
         name: moment(record),
         "n": len(run) if many else None,
+        "traces": traces if traces > 1 else None,  # else the one that is told would be theirs
         "to" if when is None else f"to_{name}": moment(last) if many else None,
         **({"age": age_of(record.created_at, shape.now)} if _aged(shape) and shape.now else {}),
         "level": record.level,

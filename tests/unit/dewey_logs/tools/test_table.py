@@ -48,6 +48,15 @@ def test_lines_that_repeat_are_one_row_that_says_how_many_and_until_when():
     assert (many["id"], many["trace_id"]) == (again[0].id, "t-1")
 
 
+def test_lines_that_repeat_are_not_told_as_if_they_were_of_one_trace():
+    of_two = [record(n, message="m", trace_id=trace) for n, trace in enumerate("aabb")]
+    of_one = [record(n, message="other", trace_id="c") for n in range(4, 6)]
+    first, second = rows_of(table([*of_two, *of_one], Shape()))
+    assert (first["n"], first["traces"], first["trace_id"]) == (4, 2, "a")
+    assert (second["n"], second["traces"], second["trace_id"]) == (2, None, "c")
+    assert "traces" not in table(of_one, Shape())["columns"]
+
+
 @pytest.mark.parametrize("change", [{"component": "b"}, {"level": "WARN"}, {"message": "other"}])
 def test_lines_that_differ_do_not_repeat(change):
     assert (
