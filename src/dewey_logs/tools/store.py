@@ -14,8 +14,10 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import anyio
+import anyio.to_thread
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 from pydantic import Field
@@ -85,37 +87,49 @@ def offer_store(
     server.offer(store_batch, name, WRITES, scopes=(WRITE, DELIVER))
 
 
+class _Read(NamedTuple):
+    """What a call's records became: rows, the index of each, and what is refused."""
+
+    rows: list[LogRow]
+    index_of: dict[bytes, int]
+    rejected: list[dict[str, Any]]
+    known: bool  # whether any was sent with an id, and so perhaps before
+
+
 async def store(logs: Sequence[Any], write: Write, window: Window) -> dict[str, Any]:
-    """Store what can be stored; return the counts and the refused."""
-    now = datetime.now(UTC)
-    rows: list[LogRow] = []
-    index_of: dict[bytes, int] = {}
-    rejected: list[dict[str, Any]] = []
-    known = False
-    for index, given in enumerate(logs):
-        try:
-            row = row_of(given, now, window)
-        except Refused as exc:
-            rejected.append({"index": index, "reason": one_line(str(exc), 200)})
-            continue
-        rows.append(row)
-        index_of.setdefault(row.id, index)
-        known = known or bool(given.get("id"))
+    """Store what can be stored; return the counts and the refused.
+
+    Records are read on a thread: megabytes of them would hold everybody else's calls for long.
+    """
+    read = await anyio.to_thread.run_sync(_read, logs, window)
     result = WriteResult(stored=0)
-    if rows:
-        result = await write(Batch(stream=SENDER, rows=tuple(rows), maybe_known=known))
-    rejected += [
-        {"index": index_of[reject.id], "reason": one_line(reject.reason, 200)}
+    if read.rows:
+        result = await write(Batch(stream=SENDER, rows=tuple(read.rows), maybe_known=read.known))
+    refused = [
+        {"index": read.index_of[reject.id], "reason": one_line(reject.reason, 200)}
         for reject in result.rejects
-        if reject.id in index_of
+        if reject.id in read.index_of
     ]
-    rejected.sort(key=lambda item: int(item["index"]))
     return {
         "stored": result.stored,
         "duplicates": result.duplicates,
         "expired": result.expired,
-        "rejected": rejected,
+        "rejected": sorted([*read.rejected, *refused], key=lambda item: int(item["index"])),
     }
+
+
+def _read(logs: Sequence[Any], window: Window) -> _Read:
+    now = datetime.now(UTC)
+    read = _Read([], {}, [], known=any(isinstance(one, dict) and one.get("id") for one in logs))
+    for index, given in enumerate(logs):
+        try:
+            row = row_of(given, now, window)
+        except Refused as exc:
+            read.rejected.append({"index": index, "reason": one_line(str(exc), 200)})
+            continue
+        read.rows.append(row)
+        read.index_of.setdefault(row.id, index)
+    return read
 
 
 def row_of(given: Any, now: datetime, window: Window) -> LogRow:

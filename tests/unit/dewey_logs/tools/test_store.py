@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import anyio
 import pytest
 
 from dewey_logs import Batch, Reject, Window, WriteResult
+from dewey_logs.tools import store as store_tool
 from dewey_logs.tools.store import EPOCH, Refused, row_of, store
 
 NOW = datetime(2026, 11, 22, 13, 0, 0, tzinfo=UTC)
@@ -177,3 +179,16 @@ def test_nothing_to_store_asks_nobody():
     said, batches = stored([])
     assert said == {"stored": 0, "duplicates": 0, "expired": 0, "rejected": []}
     assert not batches
+
+
+def test_records_are_read_beside_the_event_loop(monkeypatch):
+    threads = []
+
+    def seen(*given: Any):
+        threads.append(threading.current_thread())
+        return row_of(*given)
+
+    monkeypatch.setattr(store_tool, "row_of", seen)
+    stored([GOOD, GOOD])
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
