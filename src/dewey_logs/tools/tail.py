@@ -23,6 +23,7 @@ from dewey_logs.tools.threads import Ask
 
 MAX_WAIT_MS = 20_000
 LOOK_EVERY_S = 0.25
+LOOKS_PER_S = 100  # of all who wait: each is a question to the store, and others ask, too
 ABOUT = """\
 Wait for records that are stored from now on, oldest first; returns as soon as there are any.
 
@@ -32,28 +33,51 @@ after it was logged is left out. Not for what was logged before ({query}).
 """
 
 
+class Waiting:
+    """How many wait, and how often each of them looks; entered by who begins to wait."""
+
+    def __init__(self) -> None:
+        self._callers = 0
+
+    @property
+    def look_every_s(self) -> float:
+        """Return the seconds between two looks of one caller."""
+        return max(LOOK_EVERY_S, self._callers / LOOKS_PER_S)
+
+    def __enter__(self) -> Waiting:
+        self._callers += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._callers -= 1
+
+
 def offer_tail(server: StrictServer, names: Names, ask: Ask) -> None:
     """Add the tool that waits for records."""
+    waiting = Waiting()
 
     async def tail(
         wanted: LogFilter,
         wait_ms: Annotated[int, Field(ge=0, le=MAX_WAIT_MS, description="at most")] = 5_000,
         fields: Fields = [],  # noqa: B006  # never changed, and shown in the schema
     ) -> CallToolResult:
-        return answer(await arrived(ask, wanted, shape_of(fields), wait_ms / 1000))
+        with waiting:
+            return answer(await arrived(ask, wanted, shape_of(fields), wait_ms / 1000, waiting))
 
     about = ABOUT.format(**names._asdict())
     parts = [name for name in FILTER if name not in ("since", "until")]
     server.offer(filtered(tail, (*parts, "limit", "cursor")), names.tail, SEARCHES, about)
 
 
-async def arrived(ask: Ask, wanted: LogFilter, shape: Shape, wait_s: float) -> Payload:
+async def arrived(
+    ask: Ask, wanted: LogFilter, shape: Shape, wait_s: float, waiting: Waiting
+) -> Payload:
     """Return what arrives as a payload: as many records as fit, the others at the next call."""
     deadline = time.monotonic() + wait_s
     found = await ask(lambda store: store.arrivals(wanted))
     begun = replace(wanted, cursor=wanted.cursor or found.next_cursor)
     while not found.rows and (left := deadline - time.monotonic()) > 0:
-        await anyio.sleep(min(LOOK_EVERY_S, left))
+        await anyio.sleep(min(waiting.look_every_s, left))
         found = await ask(lambda store: store.arrivals(begun))
     page: Arrivals = found
 
