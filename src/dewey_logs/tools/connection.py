@@ -2,16 +2,39 @@
 
 The gate gives a body its time, but it sees a request only once its head is whole; uvicorn waits for
 that without end. Half a head a connection, and a stranger without a token would keep every file
-descriptor there is.
+descriptor there is. Nor may he fill the log: what is no request has a line in it now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
+from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 HEAD_S = 10.0
+SAY_EVERY_S = 10.0
+
+
+class Seldom(logging.Filter):
+    """Lets each warning through once in SAY_EVERY_S, and every error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if record.levelno <= logging.WARNING and now < self._next.get(record.msg, now):
+            return False
+        self._next[record.msg] = now + SAY_EVERY_S
+        return True
+
+
+_log = logging.getLogger("uvicorn.error.connection")
+_log.addFilter(Seldom())
 
 
 class Connection(H11Protocol):
@@ -21,6 +44,10 @@ class Connection(H11Protocol):
     """
 
     _closing: asyncio.TimerHandle | None = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.logger = _log
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -33,6 +60,10 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_be()
         super().connection_lost(exc)
+
+    def _should_upgrade(self) -> bool:
+        """Go on with HTTP, and write no line about it: any stranger may ask for more."""
+        return False
 
     def _watch(self) -> None:
         """Begin to wait for a head, go on, or end it where one is being answered."""

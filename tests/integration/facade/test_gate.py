@@ -152,6 +152,25 @@ def test_a_body_of_100_megabytes_is_refused_before_it_is_sent(served):
     assert "split it" in said
 
 
+def test_who_may_only_read_needs_no_more_than_a_question_does(served):
+    reader = {"Authorization": f"Bearer {served.tokens['reader']}"}
+    assert served.post("", **reader, **{"Content-Length": "600000"})[0] == 413
+    assert served.post(**reader)[0] == 200
+    assert served.post(PING[:-1] + " " * 600_000 + "}")[0] == 200
+
+
+def test_a_body_with_two_lengths_is_refused(served):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as two:
+        head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        head += f"Content-Length: 4\r\nAuthorization: Bearer {served.tokens['agent']}\r\n\r\n"
+        two.sendall(f"{head}{len(PING):x}\r\n{PING}\r\n0\r\n\r\n{head}".encode())
+        said = b""
+        while more := two.recv(10_000):
+            said += more
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert said.count(b"HTTP/1.1") == 1  # and what follows is not taken for another request
+
+
 def test_a_body_that_does_not_say_how_long_it_is_is_cut_off(served):
     sent = 0
 
@@ -201,6 +220,15 @@ def test_half_a_request_keeps_no_connection(served, monkeypatch, begun):
             pass  # hung up
 
 
+def test_what_is_no_request_does_not_fill_the_log(served, caplog):
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as odd:
+            odd.sendall(b"\x16\x03\x01 as TLS begins\r\n\r\n")
+            assert odd.recv(100).startswith(b"HTTP/1.1 400 ")
+    said = [one for one in caplog.records if one.name.startswith("uvicorn")]
+    assert len(said) <= 1
+
+
 def test_a_head_without_end_is_not_kept(served):
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as endless:
         sent = endless.send(b"GET /livez HTTP/1.1\r\n")
@@ -210,7 +238,7 @@ def test_a_head_without_end_is_not_kept(served):
     assert sent < 50 * 2**20
 
 
-def test_who_would_rather_speak_http_2_is_answered_as_others_are(served):
+def test_who_would_rather_speak_http_2_is_answered_as_others_are(served, caplog):
     asked = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     headers |= {"Authorization": f"Bearer {served.tokens['agent']}"}
@@ -220,6 +248,7 @@ def test_who_would_rather_speak_http_2_is_answered_as_others_are(served):
         answer = asked.getresponse()
         assert (answer.status, json.loads(answer.read())["result"]) == (200, {})
     asked.close()
+    assert not [one for one in caplog.records if one.name.startswith("uvicorn")]
 
 
 def test_health_is_told_to_everyone_and_nothing_else_is(served):

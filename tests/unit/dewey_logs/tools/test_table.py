@@ -171,3 +171,9 @@ def test_an_age_has_two_units_at_most(back, said):
 def test_fields_that_do_not_exist_are_refused(name):
     with pytest.raises(BadFilter, match="allowed are age, data and"):
         shape_of([name])
+
+
+def test_a_field_whose_name_would_fill_the_answer_is_refused():
+    assert shape_of(["data." + "x" * 195]).fields
+    with pytest.raises(BadFilter, match="longer than 200 characters"):
+        shape_of(["data." + "x" * 196])
