@@ -69,7 +69,13 @@ def offer_level(
 
 
 def _name(component: str) -> str:
-    if not component.strip() or "\0" in component or len(component) > MAX_NAME_CHARS:
+    sendable = component.encode("utf-8", "replace").decode()  # half of a character is not
+    if (
+        not component.strip()
+        or "\0" in component
+        or len(component) > MAX_NAME_CHARS
+        or (sendable != component)
+    ):
         raise BadFilter(f"component={component!r:.60} is none: 1 to {MAX_NAME_CHARS} characters")
     return component
 

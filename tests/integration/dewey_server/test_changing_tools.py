@@ -85,6 +85,7 @@ def test_a_level_is_set_for_a_while_and_taken_back(told, refused):
     for arguments, line in (
         ({"component": "a", "level": "loud"}, "level='loud' does not exist"),
         ({"component": " ", "level": "INFO"}, "component="),
+        ({"component": "half \ud800", "level": "INFO"}, "component="),
         ({"component": "a", "level": "INFO", "duration": "soon"}, "duration='soon' is no time"),
         ({"component": "a", "level": "INFO", "duration": "0s"}, "duration='0s' is not possible"),
         ({"component": "a", "level": "INFO", "duration": "9999w"}, "is not possible"),
