@@ -3,12 +3,14 @@
 The gate gives a body its time, but it sees a request only once its head is whole; uvicorn waits for
 that without end. Half a head a connection, and a stranger without a token would keep every file
 descriptor there is. Nor may he fill the log: what is no request has a line in it now and then.
+Without descriptors asyncio would write thousands of lines a second, so connections end before them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import time
 from typing import Any
 
@@ -16,6 +18,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 HEAD_S = 10.0
 SAY_EVERY_S = 10.0
+BACKLOG = 1_024  # connections that may be taken at once, before one of them can be closed
+MOST_FILES = 16_384
+
+
+def make_room() -> int:
+    """Let this process open as many files as it may; return how many can be connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < files:  # 1,024 where nobody says otherwise
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files - min(BACKLOG + 100, files // 2)
 
 
 class Seldom(logging.Filter):
@@ -43,6 +56,7 @@ class Connection(H11Protocol):
     Between two requests nothing is sent, and uvicorn's own limit counts.
     """
 
+    most = 1_000  # connections at a time
     _closing: asyncio.TimerHandle | None = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -51,7 +65,11 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._watch()
+        if len(self.connections) > self.most:
+            self.logger.warning("no room for more connections")
+            transport.abort()
+        else:
+            self._watch()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

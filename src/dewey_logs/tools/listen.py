@@ -25,7 +25,7 @@ from starlette.types import ASGIApp
 
 from dewey_logs.errors import CannotListen
 from dewey_logs.tools.caller import tag_log_lines
-from dewey_logs.tools.connection import Connection
+from dewey_logs.tools.connection import BACKLOG, Connection, make_room
 from dewey_logs.tools.gate import Access, Gate
 from dewey_logs.tools.hosts import BadHost, is_any, is_loopback
 from dewey_logs.tools.requests import Counted
@@ -115,6 +115,7 @@ def configured(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=Connection,
+        backlog=BACKLOG,
         log_config=None,  # the process has set up its own, to stderr
         access_log=False,
         timeout_graceful_shutdown=STOP_S,
@@ -129,6 +130,7 @@ def serve_http(app: ASGIApp, bound: socket.socket) -> None:
     gc.collect()
     gc.freeze()  # what is imported stays, and is not looked through again and again
     gc.set_threshold(YOUNG_OBJECTS)
+    Connection.most = make_room()
     web = _Web(configured(app))
     with stopping(web.stop):
         asyncio.run(web.serve(sockets=[bound]))

@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,18 @@ def test_half_a_request_keeps_no_connection(served, monkeypatch, begun):
             slow.sendall(b"h")
         while slow.recv(10_000):
             pass  # hung up
+
+
+def test_who_opens_connections_without_end_is_hung_up_on(served, monkeypatch):
+    monkeypatch.setattr(connection.Connection, "most", 8)
+    at = ("127.0.0.1", served.port)
+    idle = [socket.create_connection(at, timeout=5) for _ in range(30)]  # before HEAD_S is over
+    with suppress(ConnectionResetError):  # which is another way to hear it
+        assert not idle[-1].recv(1)
+    for one in idle:
+        one.close()
+    monkeypatch.undo()
+    assert served.post()[0] == 200
 
 
 def test_what_is_no_request_does_not_fill_the_log(served, caplog):
