@@ -15,6 +15,7 @@ from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection, user_of
@@ -22,11 +23,14 @@ from dewey_logs.errors import BadFilter, DeweyError, QueryTimeout
 from dewey_logs.filters import Conditions, LogFilter, conditions
 from dewey_logs.logins import READER
 from dewey_logs.sqlstates import first_line, translated
-from dewey_logs.statements import statement
+from dewey_logs.statements import filled_in, statement
 
 Row = tuple[Any, ...]
 FETCHED_ROWS = 100  # 32 MB when all of them are as big as a record can be
-_ORDERS = {"asc": sql.SQL("ASC"), "desc": sql.SQL("DESC")}
+_SAVEPOINT = "SAVEPOINT limited"
+_FORGET = "ROLLBACK TO SAVEPOINT limited; RELEASE SAVEPOINT limited"
+_OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+_ORDERS: dict[str, LiteralString] = {"asc": "ASC", "desc": "DESC"}
 
 
 class Counted(NamedTuple):
@@ -59,11 +63,17 @@ def explained(error: psycopg.Error, connection: Connection, narrow: str) -> Dewe
 def limited(connection: Connection, timeout_ms: int) -> Iterator[None]:
     """Give the statements inside so much time, 0 without end; those that follow have theirs again.
 
-    A savepoint that is released would leave them the limit, one that is rolled back does not.
+    A savepoint that is released would leave them the limit, one that is rolled back does not. Both
+    ends are one message each, where psycopg's own transactions take two: a page waits for each.
     """
-    with connection.transaction(force_rollback=True):
-        connection.execute(f"SET LOCAL statement_timeout = {timeout_ms}")
+    inside = connection.info.transaction_status == TransactionStatus.INTRANS
+    begin, end = (_SAVEPOINT, _FORGET) if inside else ("BEGIN", "ROLLBACK")
+    connection.execute(f"{begin}; SET LOCAL statement_timeout = {int(timeout_ms)}", prepare=False)
+    try:
         yield
+    finally:
+        if connection.info.transaction_status in _OPEN:  # else it is lost, or still at work
+            connection.execute(end, prepare=False)
 
 
 def ask(
@@ -107,9 +117,7 @@ def filled(
     name: str, matching: Conditions, *, value: LiteralString = "NULL", order: str = "desc"
 ) -> sql.Composed:
     """Return a statement by name, with its `{matching}`, `{value}` and `{order}` filled in."""
-    return sql.SQL(statement(name)).format(
-        matching=sql.SQL(matching.where), value=sql.SQL(value), order=_ORDERS[order]
-    )
+    return filled_in(statement(name), matching=matching.where, value=value, order=_ORDERS[order])
 
 
 def ask_by_partition(

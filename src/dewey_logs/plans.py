@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal
 
-from psycopg import sql
-
 from dewey_logs import sizes
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions
-from dewey_logs.statements import statement
+from dewey_logs.statements import filled_in, statement
 
 Row = tuple[Any, ...]
 Named = Literal["component", "trace_id"]  # an index begins with each
@@ -46,10 +44,11 @@ def fetch_few(
     minutes: Sequence[datetime] = (),
 ) -> list[Row]:
     """Return a page of what is few, or of some minutes: all through an index, sorted."""
-    query = sql.SQL(statement("page_of_minutes" if minutes else "page_of_few")).format(
-        matching=sql.SQL(matching.where),
-        following=sql.SQL(following.where),
-        order=sql.SQL("DESC" if newest_first else "ASC"),
+    query = filled_in(
+        statement("page_of_minutes" if minutes else "page_of_few"),
+        matching=matching.where,
+        following=following.where,
+        order="DESC" if newest_first else "ASC",
     )
     more = {"rows": rows, "minutes": list(minutes), "bytes": sizes.MAX_BYTES}
     values = {**matching.values, **following.values, **more}
@@ -72,11 +71,12 @@ def walk_names(
     That reads no more than the rows of every one, wherever they lie; `matching` says nothing of
     that column.
     """
-    query = sql.SQL(statement("page_by_name")).format(
-        column=sql.Identifier(column),
-        matching=sql.SQL(matching.where),
-        following=sql.SQL(following.where),
-        order=sql.SQL("DESC" if newest_first else "ASC"),
+    query = filled_in(
+        statement("page_by_name"),
+        column=column,
+        matching=matching.where,
+        following=following.where,
+        order="DESC" if newest_first else "ASC",
     )
     more = {"rows": rows, "names": sorted(set(names)), "bytes": sizes.MAX_BYTES}
     values = {**matching.values, **following.values, **more}

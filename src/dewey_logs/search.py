@@ -17,14 +17,13 @@ from datetime import datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
-from psycopg import sql
 
 from dewey_logs import sizes
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter
 from dewey_logs.plans import BITMAPS_ONLY, SLICES_ONLY, WALKS_ONLY
-from dewey_logs.statements import statement
+from dewey_logs.statements import filled_in, statement
 
 MAX_HITS = 20_000  # sorted in 100 ms; with more of them a walk finds a page as soon
 QUICKER = 4  # a walk that takes no message apart does with a quarter of them
@@ -282,10 +281,11 @@ class Search:
         """Run one statement, without what the planner had better not think of."""
         give_up_if_cancelled()
         matching, following = self._where
-        query = sql.SQL(statement(name)).format(
-            matching=sql.SQL(matching),
-            following=sql.SQL(following),
-            order=sql.SQL("DESC" if self._newest_first else "ASC"),
+        query = filled_in(
+            statement(name),
+            matching=matching,
+            following=following,
+            order="DESC" if self._newest_first else "ASC",
         )
         with self._connection.transaction():
             settings = dict.fromkeys(without, "off")

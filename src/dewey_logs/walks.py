@@ -11,17 +11,16 @@ from datetime import datetime
 
 import msgspec
 import psycopg
-from psycopg import sql
 
 from dewey_logs import sizes
-from dewey_logs.budget import limited, only_counts
+from dewey_logs.budget import limited, only_counts, only_time
 from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.cursors import Cursor
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter, conditions, level_name, trace_forms
 from dewey_logs.plans import BITMAPS_ONLY, SLICES_ONLY, Named, fetch_few, walk_names, without
 from dewey_logs.search import MAX_MATCHED, Found, Row
-from dewey_logs.statements import statement
+from dewey_logs.statements import filled_in, statement
 from dewey_logs.traces import traces_named
 from dewey_logs.whereabouts import FEW, LEAST, Bounds, Whereabouts, bounded, whereabouts
 
@@ -37,6 +36,8 @@ def walked(
     now: datetime,
 ) -> Found:
     """Return the rows of a page and one more; raises psycopg.Error."""
+    if only_time(wanted):
+        return _newest(connection, wanted, conditions(wanted, *between), following, cursor)
     with connection.transaction():
         own_index = only_counts(wanted) and _has_own_index(wanted)
         if only_counts(wanted) and (wanted.component or wanted.level) and not own_index:
@@ -55,6 +56,30 @@ def walked(
             with without(connection, avoided):
                 matched, capped = _count(connection, matching, wanted.limit)
         return Found(rows, matched, capped, None, "trace" if wanted.trace_id else "walk")
+
+
+def _newest(
+    connection: Connection,
+    wanted: LogFilter,
+    matching: Conditions,
+    following: Conditions,
+    cursor: Cursor | None,
+) -> Found:
+    """Return the rows of a page that is chosen by time alone, as most of an agent's first ones are.
+
+    Every row that is read matches, so that the count ends as soon as the page does and needs no
+    limit of its own. Two statements are two messages; in a transaction they would be six.
+    """
+    rows = _rows(connection, wanted, matching, following)
+    matched, capped = len(rows), False
+    if cursor is None and len(rows) > wanted.limit:
+        try:
+            found, capped = _counted(connection, matching)
+        except psycopg.errors.QueryCanceled:  # what was removed, and not vacuumed, lies in the way
+            give_up_if_cancelled()
+            found, capped = wanted.limit, True
+        matched = max(found, min(matched, MAX_MATCHED))  # some may have been cleared in between
+    return Found(rows, matched, capped, None, "walk")
 
 
 def _by_counts(
@@ -193,10 +218,11 @@ def _rows(
         return fetch_few(
             connection, matching, following, rows, newest_first=newest_first, minutes=minutes
         )
-    query = sql.SQL(statement("page")).format(
-        matching=sql.SQL(matching.where),
-        following=sql.SQL(following.where),
-        order=sql.SQL("DESC" if newest_first else "ASC"),
+    query = filled_in(
+        statement("page"),
+        matching=matching.where,
+        following=following.where,
+        order="DESC" if newest_first else "ASC",
     )
     more = {"rows": rows, "bytes": sizes.MAX_BYTES}
     values = {**matching.values, **following.values, **more}
@@ -220,12 +246,16 @@ def _all_of(
 
 def _count(connection: Connection, matching: Conditions, at_least: int) -> tuple[int, bool]:
     """Return how many match, and whether there are more than that."""
-    query = sql.SQL(statement("count_matching")).format(matching=sql.SQL(matching.where))
     try:
         with limited(connection, COUNT_TIMEOUT_MS):
-            row = connection.execute(query, {**matching.values, "rows": MAX_MATCHED + 1}).fetchone()
+            return _counted(connection, matching)
     except psycopg.errors.QueryCanceled:
         give_up_if_cancelled()
         return at_least, True
+
+
+def _counted(connection: Connection, matching: Conditions) -> tuple[int, bool]:
+    query = filled_in(statement("count_matching"), matching=matching.where)
+    row = connection.execute(query, {**matching.values, "rows": MAX_MATCHED + 1}).fetchone()
     assert row is not None
     return min(row[0], MAX_MATCHED), row[0] > MAX_MATCHED

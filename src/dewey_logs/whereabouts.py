@@ -13,11 +13,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from psycopg import sql
-
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions
-from dewey_logs.statements import statement
+from dewey_logs.statements import filled_in, statement
 from dewey_logs.times import EPOCH
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -135,10 +133,11 @@ def _ask(
     names: bool = False,
     hours: Sequence[datetime] = (),
 ) -> list[_Count]:
-    query = sql.SQL(statement(name)).format(
-        matching=sql.SQL(matching.where),
-        names=sql.SQL("array_agg(DISTINCT component)" if names else "NULL"),
-        order=sql.SQL("DESC" if newest_first else "ASC"),
+    query = filled_in(
+        statement(name),
+        matching=matching.where,
+        names="array_agg(DISTINCT component)" if names else "NULL",
+        order="DESC" if newest_first else "ASC",
     )
     values = {
         **matching.values,

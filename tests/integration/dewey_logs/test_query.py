@@ -51,6 +51,25 @@ def stored(store, rows: list[LogRow]):
     return [row.id for row in sorted(rows, key=lambda r: (r.created_at_us, r.id), reverse=True)]
 
 
+def test_a_page_that_is_chosen_by_time_takes_two_messages(store, maker, monkeypatch):
+    """A hundred callers wait for each: what a transaction says besides costs as much again."""
+    stored(store, maker.rows(3))
+    store.query(LogFilter())
+    messages = []
+    wait = PatientConnection.wait
+
+    def counted(self, *given, **named):
+        messages.append(given)
+        return wait(self, *given, **named)
+
+    monkeypatch.setattr(PatientConnection, "wait", counted)
+    page = store.query(LogFilter(limit=1, since="1h"))
+    assert (page.returned, page.matched, len(messages)) == (1, 3, 2)
+    messages.clear()
+    store.query(LogFilter(limit=1, level="ERROR"))
+    assert len(messages) > 2  # a count that may be long has its limit, which takes a transaction
+
+
 def test_a_record_is_shown_as_it_was_given(store, maker):
     row = maker.row(level="WARN", data=b'{"a":{"b":[1,null,"x"]}}', created_at_us=maker.now_us)
     store.write(batch([row]))
