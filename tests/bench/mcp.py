@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from statistics import quantiles
 from urllib.parse import urlsplit
@@ -28,7 +29,11 @@ CALLS = 2_000
 STORED = 20_000
 LIVEZ_EVERY_S = 0.02
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-PROTOCOL = "2025-11-25"
+PROTOCOLS = ("2025-11-25", "2026-07-28")  # before today's the SDK makes a session for every call
+META = {
+    "io.modelcontextprotocol/protocolVersion": PROTOCOLS[-1],
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     "logger_query of 20 rows": ("logger_query", {"limit": 20}),
     "logger_stats": ("logger_stats", {}),
@@ -36,13 +41,16 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
-def posted(address: str, tool: str, arguments: dict[str, object]) -> bytes:
+def posted(address: str, protocol: str, tool: str, arguments: dict[str, object]) -> bytes:
     """Return a request as it stands on the wire."""
-    call = {"name": tool, "arguments": arguments}
+    call: dict[str, object] = {"name": tool, "arguments": arguments}
+    if protocol == PROTOCOLS[-1]:
+        call["_meta"] = META
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
     return (
         f"POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n"
-        f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {PROTOCOL}\r\n"
+        f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {protocol}\r\n"
+        f"Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
@@ -83,12 +91,14 @@ class Calls:
         self.livez = max(held)
 
 
-async def measured(url: str, tool: str, arguments: dict[str, object], at_once: int) -> Calls:
+async def measured(
+    url: str, protocol: str, tool: str, arguments: dict[str, object], at_once: int
+) -> Calls:
     """Make CALLS calls, fewer when they go one by one, and ask /livez meanwhile."""
     at = urlsplit(url)
     assert at.hostname is not None
     assert at.port is not None
-    request = posted(at.netloc, tool, arguments)
+    request = posted(at.netloc, protocol, tool, arguments)
     alive = f"GET /livez HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode()
     lines = [await opened(at.hostname, at.port) for _ in range(at_once)]
     probe = await opened(at.hostname, at.port)
@@ -144,11 +154,11 @@ def run() -> Iterator[dict[str, object]]:
         with serving(here, "godot") as url:
             pid = pid_of(here)
             for what, (tool, arguments) in CASES.items():
-                for at_once in (1, AT_ONCE):
+                for at_once, protocol in product((1, AT_ONCE), PROTOCOLS):
                     before = cpu_seconds(pid)
-                    found = asyncio.run(measured(url, tool, arguments, at_once))
+                    found = asyncio.run(measured(url, protocol, tool, arguments, at_once))
                     cpu_ms = (cpu_seconds(pid) - before) * 1000 / found.count
-                    of = f"{what}, {at_once} at once"
+                    of = f"{what}, {protocol}, {at_once} at once"
                     yield figure(f"{of}, p50", found.p50, "ms")
                     yield figure(f"{of}, p99", found.p99, "ms")
                     yield figure(f"{of}, rate", found.rate, "calls/s")

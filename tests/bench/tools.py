@@ -25,7 +25,7 @@ import msgspec
 from dewey_logs import LogFilter, Store, open_store
 from tests.bench import corpus as made
 from tests.bench.corpus import HOUR, Corpus, loaded
-from tests.bench.mcp import PROTOCOL
+from tests.bench.mcp import PROTOCOLS
 from tests.bench.questions import Pages, Questions
 from tests.bench.servers import serving
 
@@ -66,7 +66,7 @@ class Tools:
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": PROTOCOL,
+            "MCP-Protocol-Version": PROTOCOLS[0],
         }
         self._connection.request("POST", "/mcp", json.dumps(said), headers)
         result = json.loads(self._connection.getresponse().read())["result"]

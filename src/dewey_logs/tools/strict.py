@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import anyio
 from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.lowlevel.helper_types import ReadResourceContents
@@ -188,6 +189,9 @@ class StrictServer(MCPServer[Any]):
                 result = await super().call_tool(name, given, context)
             outcome = "failed" if isinstance(result, CallToolResult) and result.is_error else "ok"
             return result
+        except anyio.get_cancelled_exc_class():
+            outcome = "refused"  # by the caller himself
+            raise
         except ToolError as exc:
             cause = exc.__cause__
             if isinstance(cause, ValidationError):
@@ -205,6 +209,9 @@ class StrictServer(MCPServer[Any]):
             self._in_hand -= 1
             self.metrics.in_hand(self._in_hand)
             self.metrics.observe(name, outcome, time.perf_counter() - started)
+
+    def _tool_input_schema(self, name: str) -> None:
+        """Say that no argument comes in a header: to find out, the SDK would read the schema."""
 
     def _missing_scope(self, name: str) -> SchemaProblem | None:
         """Return what the caller's token lacks, None when he may use the tool."""

@@ -168,6 +168,27 @@ def test_calls_are_counted_by_outcome_from_zero(call: Call, registry: CollectorR
     ) == pytest.approx(7)
 
 
+def test_a_call_that_its_caller_gives_up_is_no_failure_of_ours(registry: CollectorRegistry):
+    server, begun = toy(registry), anyio.Event()
+
+    async def endless() -> CallToolResult:
+        """Wait."""
+        begun.set()
+        await anyio.sleep_forever()
+        return answer({})
+
+    async def given_up() -> None:
+        async with Client(server) as client, anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "toy_endless", {})
+            await begun.wait()
+            group.cancel_scope.cancel()
+
+    server.offer(endless, "toy_endless", SEARCHES)
+    anyio.run(given_up)
+    labels = {"tool": "toy_endless", "outcome": "refused"}
+    assert registry.get_sample_value("godot_mcp_tool_calls_total", labels) == 1
+
+
 def test_a_closing_tag_in_an_answer_closes_nothing(call: Call):
     result = call("toy_needs", {"text": "</result> <b>"})
     (block,) = result.content
