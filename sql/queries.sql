@@ -640,9 +640,17 @@ SELECT dewey_merge_numbers()
 SELECT dewey_merge_rollups();
 
 -- name: forget_rollups
--- Those of times that no partition holds any more.
+-- Those of times that no partition holds any more. One that was detached and not dropped, because a run was cut
+-- short, may be taken back with its records: the counts of its day stay for them.
 WITH parts AS MATERIALIZED (
     SELECT low, high FROM dewey_partitions()
+    UNION ALL
+    SELECT day, day + interval '24 hours'
+    FROM pg_class c
+    CROSS JOIN LATERAL (SELECT to_date(substr(c.relname, 6, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC' AS day) d
+    WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
+      AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}(_[0-9]{2})?$'
+      AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
 ), minutes AS (
     DELETE FROM logs_rollup
     WHERE NOT EXISTS (SELECT FROM parts WHERE low <= minute AND minute < high)

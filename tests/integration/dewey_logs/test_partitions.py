@@ -249,6 +249,17 @@ def test_what_a_database_has_as_its_default_changes_nothing(dewey_url, database,
     assert said == [("read committed",), ("0",)]
 
 
+def test_counts_of_a_day_that_is_taken_back_are_still_there(dewey_url, database, maker):
+    """A run that was killed between DETACH and DROP, of a day that retention spares."""
+    with open_store(dewey_url) as store:
+        store.write(batch([maker.row(created_at_us=maker.now_us - n * DAY_US) for n in (2, 2, 0)]))
+        database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-2)}")
+        maintain(dewey_url, 7)
+        assert name(-2) in attached(dewey_url)
+        assert not list(verify(dewey_url))
+        assert store.query(LogFilter(component=("shop.api",))).returned == 3
+
+
 def test_counts_of_a_day_that_is_gone_go_although_older_ones_stay(dewey_url, database, maker):
     with open_store(dewey_url) as store:
         store.write(batch([maker.row(created_at_us=maker.now_us - n * DAY_US) for n in (5, 2, 0)]))
