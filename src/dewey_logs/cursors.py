@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -28,7 +29,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     id: bytes
     since_us: int | None
     until_us: int | None
-    matched: int
+    matched: Annotated[int, msgspec.Meta(ge=0)]
     matched_capped: bool
 
     @property

@@ -47,6 +47,12 @@ def test_a_filter_that_can_have_no_cursor_is_refused_with_any(wanted):
         read_cursor(with_cursor(wanted, text))
 
 
+def test_a_cursor_that_counts_less_than_nothing_is_refused():
+    text = make_cursor(WANTED, (datetime.now(UTC), b"k" * 16), (None, None), -1, False)
+    with pytest.raises(BadFilter, match="cursor is damaged"):
+        read_cursor(with_cursor(WANTED, text))
+
+
 def test_a_cursor_outside_the_years_of_records_is_refused():
     for at, until in ((datetime.max, None), (datetime(2026, 1, 1), datetime.max)):
         bounds = None, until and until.replace(tzinfo=UTC)
