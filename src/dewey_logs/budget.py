@@ -8,7 +8,7 @@ still has the newest days and is told how far back they reach.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
@@ -60,15 +60,17 @@ def explained(error: psycopg.Error, connection: Connection, narrow: str) -> Dewe
 
 
 @contextmanager
-def limited(connection: Connection, timeout_ms: int) -> Iterator[None]:
-    """Give the statements inside so much time, 0 without end; those that follow have theirs again.
+def limited(connection: Connection, timeout_ms: int, without: Sequence[str] = ()) -> Iterator[None]:
+    """Give the statements inside so much time, 0 without end, and leave plans out for them alone.
 
     A savepoint that is released would leave them the limit, one that is rolled back does not. Both
     ends are one message each, where psycopg's own transactions take two: a page waits for each.
     """
     inside = connection.info.transaction_status == TransactionStatus.INTRANS
     begin, end = (_SAVEPOINT, _FORGET) if inside else ("BEGIN", "ROLLBACK")
-    connection.execute(f"{begin}; SET LOCAL statement_timeout = {int(timeout_ms)}", prepare=False)
+    plans = "".join(f"; SET LOCAL {plan} = off" for plan in without)
+    limit = f"SET LOCAL statement_timeout = {int(timeout_ms)}"
+    connection.execute(f"{begin}; {limit}{plans}", prepare=False)
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from dewey_logs.cancellation import give_up_if_cancelled
 from dewey_logs.cursors import Cursor
 from dewey_logs.database import Connection
 from dewey_logs.filters import Conditions, LogFilter, conditions, level_name, trace_forms
-from dewey_logs.plans import BITMAPS_ONLY, SLICES_ONLY, Named, fetch_few, walk_names, without
+from dewey_logs.plans import BITMAPS_ONLY, SLICES_ONLY, Named, fetch_few, walk_names
 from dewey_logs.search import MAX_MATCHED, Found, Row
 from dewey_logs.statements import filled_in, statement
 from dewey_logs.traces import traces_named
@@ -53,8 +53,7 @@ def walked(
         matched, capped = len(rows), False
         if cursor is None and len(rows) > wanted.limit:
             avoided = BITMAPS_ONLY if several else SLICES_ONLY if own_index or trace else ()
-            with without(connection, avoided):
-                matched, capped = _count(connection, matching, wanted.limit)
+            matched, capped = _count(connection, matching, wanted.limit, avoided)
         return Found(rows, matched, capped, None, "trace" if wanted.trace_id else "walk")
 
 
@@ -244,10 +243,12 @@ def _all_of(
     return min(max(matched, at_least), MAX_MATCHED), capped or matched > MAX_MATCHED
 
 
-def _count(connection: Connection, matching: Conditions, at_least: int) -> tuple[int, bool]:
+def _count(
+    connection: Connection, matching: Conditions, at_least: int, avoided: Sequence[str] = ()
+) -> tuple[int, bool]:
     """Return how many match, and whether there are more than that."""
     try:
-        with limited(connection, COUNT_TIMEOUT_MS):
+        with limited(connection, COUNT_TIMEOUT_MS, avoided):
             return _counted(connection, matching)
     except psycopg.errors.QueryCanceled:
         give_up_if_cancelled()
