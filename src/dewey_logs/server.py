@@ -34,9 +34,9 @@ from dewey_logs.tools import (
     Selection,
     StrictServer,
     ToolMetrics,
+    Turns,
     allow,
     application,
-    asked,
     bind,
     offer_ask,
     offer_clear,
@@ -160,7 +160,7 @@ class Backend:
         )
         self._writing = anyio.CapacityLimiter(WRITES_AT_ONCE)
         self._changing = anyio.CapacityLimiter(CHANGES_AT_ONCE)
-        self._reading = anyio.CapacityLimiter(QUERIES_AT_ONCE)
+        self._reading = Turns(QUERIES_AT_ONCE)
         self._checking = anyio.CapacityLimiter(1)
 
     async def write(self, batch: Batch) -> WriteResult:
@@ -169,7 +169,7 @@ class Backend:
 
     async def ask(self, question: Callable[[Store], Answer]) -> Answer:
         """Ask the store; a caller who hangs up cancels what is being asked."""
-        return await asked(partial(question, self.store), self._reading)
+        return await self._reading.ask(partial(question, self.store))
 
     async def do(self, deed: Callable[[Store], Answer]) -> Answer:
         """Have the store do something to its end, also when the caller hangs up."""
@@ -189,12 +189,12 @@ class Backend:
         """Answer one of the store's own questions; one that changes something is not given up."""
         method = partial(getattr(self.store, question), **arguments)
         if READ in QUESTIONS[question].scopes:
-            return await asked(method, self._reading)
+            return await self._reading.ask(method)
         return await anyio.to_thread.run_sync(method, limiter=self._changing)
 
     async def window(self) -> Window:
         """Return the accepted window, which the store asks for once."""
-        return await anyio.to_thread.run_sync(self.store.window, limiter=self._reading)
+        return await anyio.to_thread.run_sync(self.store.window, limiter=self._reading.threads)
 
     async def checks(self) -> dict[str, bool]:
         """Ask whether the store answers; what does not answer in time is away."""

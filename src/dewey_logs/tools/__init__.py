@@ -44,7 +44,7 @@ from dewey_logs.tools.strict import StrictServer, ToolFunction
 from dewey_logs.tools.table import MESSAGE_CHARS, UNTRUSTED, columns_of
 from dewey_logs.tools.tail import offer_tail
 from dewey_logs.tools.texts import cut
-from dewey_logs.tools.threads import Ask, asked
+from dewey_logs.tools.threads import Ask, Turns, asked
 from dewey_logs.tools.tokens import BadTokens
 from dewey_logs.tools.tokens import add as add_token
 from dewey_logs.tools.tokens import make as make_token
@@ -81,6 +81,7 @@ __all__ = [
     "StrictServer",
     "ToolFunction",
     "ToolMetrics",
+    "Turns",
     "add_token",
     "allow",
     "answer",

@@ -10,7 +10,9 @@ import anyio.to_thread
 
 from dewey_logs.cancellation import Cancellation
 from dewey_logs.store import Store
-from dewey_logs.tools.caller import asking
+from dewey_logs.tools.caller import asking, caller
+
+EACH_AT_ONCE = 3  # of the four connections that a store reads by
 
 Answer = TypeVar("Answer")
 
@@ -37,3 +39,25 @@ async def asked(question: Callable[[], Answer], limiter: anyio.CapacityLimiter) 
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(cancellation.cancel)
             raise
+
+
+class Turns:
+    """Threads that ask the store, so many at a time, and of one token's questions fewer.
+
+    Else a token whose questions take seconds would have everybody wait for them. Who has none is
+    alone on his machine.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self.threads = anyio.CapacityLimiter(at_once)
+        self._of: dict[str, anyio.CapacityLimiter] = {}
+
+    async def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Ask when it is the caller's turn; see `asked`."""
+        by = caller()
+        if by.scopes is None:
+            return await asked(question, self.threads)
+        own = self._of.setdefault(by.name, anyio.CapacityLimiter(EACH_AT_ONCE))
+        with asking():
+            async with own:
+                return await asked(question, self.threads)

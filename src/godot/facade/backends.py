@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from clientlib import LogRecord
 from dewey_logs import DeweyError, LevelChange, LevelSetting, Store, open_store
-from dewey_logs.tools import asked
+from dewey_logs.tools import Turns
 from godot import levels
 from godot import snapshot as whole
 from godot.delivery import Delivery
@@ -48,7 +48,7 @@ class Backends:
             )
         self._writing = anyio.CapacityLimiter(1)
         self._changing = anyio.CapacityLimiter(2)
-        self._reading = anyio.CapacityLimiter(QUERIES_AT_ONCE)
+        self._reading = Turns(QUERIES_AT_ONCE)
         self._checking = anyio.CapacityLimiter(2)
 
     async def log(
@@ -74,7 +74,7 @@ class Backends:
 
     async def ask(self, question: Callable[[Store], Answer]) -> Answer:
         """Ask the store; a caller who hangs up cancels what is being asked."""
-        return await asked(functools.partial(question, self.store), self._reading)
+        return await self._reading.ask(functools.partial(question, self.store))
 
     async def do(self, deed: Callable[[Store], Answer]) -> Answer:
         """Have the store do something to its end, also when the caller hangs up."""
@@ -95,7 +95,7 @@ class Backends:
     async def look(self) -> Snapshot:
         """Look at the whole path; a server that is away is part of the answer."""
         look = functools.partial(whole.take, self._settings, store=self._store)
-        return await anyio.to_thread.run_sync(look, limiter=self._reading)
+        return await anyio.to_thread.run_sync(look, limiter=self._reading.threads)
 
     @property
     def store(self) -> Store:
