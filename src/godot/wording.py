@@ -23,6 +23,12 @@ def since(text: str) -> str:
     return age(int(passed.total_seconds() * 1000))
 
 
+def until(text: str) -> str:
+    """Return how long it is until a time: RFC 3339, as the store writes it."""
+    left = datetime.fromisoformat(text) - datetime.now(UTC)
+    return age(int(left.total_seconds() * 1000))
+
+
 def size(count: int) -> str:
     """Return bytes in binary units."""
     value = float(count)
@@ -33,6 +39,6 @@ def size(count: int) -> str:
     return f"{value:.1f} TiB"
 
 
-def count(number: int, thing: str) -> str:
+def count(number: int, thing: str, things: str | None = None) -> str:
     """Return `1 thing`, `2 things`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"

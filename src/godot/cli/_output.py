@@ -17,11 +17,12 @@ For the author of a command::
         note("showing 200 of 18,304; more with --cursor ...")
 
 emit_rows(rows, columns, *, output, schema="godot.rows/1", truncated=False, numbers=(), header=True,
-          **about) -> None
+          fit=False, **about) -> None
     rows are mappings; text aligns, plain joins with tabs (no header), csv has a header, jsonl is a
     row a line with every key, json is one document {schema, generated_at, truncated, **about,
     items}. Everything but text, and json's items, is written row by row. Columns in `numbers` are
-    right-aligned in text, in groups of three, and `?` where unknown.
+    right-aligned in text, in groups of three, and `?` where unknown. With `fit` the last column of
+    text ends in … where the screen does.
 emit_document(document, lines, *, output, schema) -> None
     for a single answer (status, version): `lines` on a terminal, the mapping in every other form
     (plain: dotted key, tab, value).
@@ -136,6 +137,7 @@ def emit_rows(
     truncated: bool = False,
     numbers: Collection[str] = (),
     header: bool = True,
+    fit: bool = False,
     **about: object,
 ) -> None:
     """Write rows in the form asked for; `about` (next_cursor, matched …) joins a JSON document.
@@ -152,7 +154,7 @@ def emit_rows(
         }
         write_line(json_text(document, indent=2))
         return
-    write_lines(_lines(rows, columns, output, numbers, header=header))
+    write_lines(_lines(rows, columns, output, numbers, header=header, fit=fit))
 
 
 def _lines(
@@ -162,9 +164,11 @@ def _lines(
     numbers: Collection[str],
     *,
     header: bool,
+    fit: bool,
 ) -> Iterator[str]:
     if output == "text":
-        yield from aligned(rows, columns, numbers)
+        for line in aligned(rows, columns, numbers):
+            yield _fitting(line) if fit else line
     elif output == "csv":
         yield from _csv_lines(rows, columns, header)
     elif output == "jsonl":
@@ -173,6 +177,12 @@ def _lines(
     else:
         for row in rows:
             yield "\t".join([cell(row.get(name)) for name in columns])
+
+
+def _fitting(line: str) -> str:
+    from godot.cli._table import cut, screen_width  # help needs neither
+
+    return cut(line, screen_width())
 
 
 def aligned(

@@ -39,6 +39,7 @@ def clear(everything: bool, yes: bool, no_input: bool, output: str, **filters: A
     """
     from godot.cli._store import myself, opened
     from godot.settings import load
+    from godot.wording import count
 
     if any(filters.values()) == everything:
         raise click.UsageError("say which: either filters, or --all")
@@ -58,7 +59,7 @@ def clear(everything: bool, yes: bool, no_input: bool, output: str, **filters: A
             )
     emit_document(
         {"done": True, "id": done.id, "records": done.records, "partitions": list(done.partitions)},
-        [f"{done.records:,} records removed; see: godot query -c dewey"],
+        [f"{count(done.records, 'record')} removed; see: godot query -c dewey"],
         output=output,
         schema=SCHEMA,
     )
@@ -77,8 +78,10 @@ def _about(plan: ClearPlan) -> dict[str, object]:
 
 
 def _lines(plan: ClearPlan) -> Iterator[str]:
+    from godot.wording import count
+
     least = "" if plan.exact else "at least "
-    yield f"{least}{plan.records:,} records to be removed"
+    yield f"{least}{count(plan.records, 'record')} to be removed"
     if plan.records:
         yield f"from {plan.oldest} to {plan.newest}"
     yield from _most(plan.components, "components")

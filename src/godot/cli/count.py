@@ -59,6 +59,8 @@ def count(every: str | None, by: str | None, limit: int, output: str, **filters:
 
 
 def _show_columns(found: Histogram, output: str) -> None:
+    from godot.wording import count as of
+
     if output == "text":
         write_lines(_column_lines(found))
     else:
@@ -73,7 +75,8 @@ def _show_columns(found: Histogram, output: str) -> None:
             matched=found.matched,
             **effort(found),
         )
-    note(f"{found.matched:,} records, by {_interval(found.interval_s)} ({found.took_ms:,.0f} ms)")
+    whole = of(found.matched, "record")
+    note(f"{whole}, by {_interval(found.interval_s)} ({found.took_ms:,.0f} ms)")
     tell_incomplete(found)
 
 
@@ -119,6 +122,8 @@ def _interval(seconds: int) -> str:
 
 
 def _show_values(found: Facets, output: str) -> None:
+    from godot.wording import count as of
+
     if output == "text":
         write_lines(_value_lines(found))
     else:
@@ -136,7 +141,7 @@ def _show_values(found: Facets, output: str) -> None:
             sampled=found.sampled,
             **effort(found),
         )
-    text = f"{found.distinct:,} values in {found.matched:,} records"
+    text = f"{of(found.distinct, 'value')} in {of(found.matched, 'record')}"
     if found.missing:
         text += f", {found.missing:,} of them without it"
     note(f"{text} ({found.took_ms:,.0f} ms)")

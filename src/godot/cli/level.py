@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -148,9 +149,20 @@ def _show(output: str) -> None:
 
     with opened(load()) as store:
         rows = [_row(setting) for setting in store.levels()]
-    emit_rows(rows, COLUMNS, output=output, schema=SCHEMA)
+    if output == "text":
+        left = [{**row, "ends_in": _left(row["expires_at"])} for row in rows]
+        emit_rows(left, ("component", "level", "ends_in"), output=output)
+    else:
+        emit_rows(rows, COLUMNS, output=output, schema=SCHEMA)
     if not rows:
         note("no level is set: every program logs what it is set up for")
+
+
+def _left(expires_at: object) -> str:
+    """Return for how long a level is still set, by the clock here."""
+    from godot.wording import until
+
+    return "-" if expires_at is None else until(str(expires_at))
 
 
 def _row(setting: LevelSetting) -> dict[str, object]:
@@ -158,5 +170,8 @@ def _row(setting: LevelSetting) -> dict[str, object]:
 
 
 def _line(setting: LevelSetting) -> str:
-    until = f" until {setting.expires_at}" if setting.expires_at else ""
-    return f"{sanitise(setting.component)} logs {setting.level} and above{until}"
+    end = ""
+    if setting.expires_at is not None:
+        at = datetime.fromisoformat(setting.expires_at).astimezone()
+        end = f" until {at.isoformat(' ', 'seconds')}"
+    return f"{sanitise(setting.component)} logs {setting.level} and above{end}"

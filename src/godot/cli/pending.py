@@ -68,6 +68,7 @@ def pending(min_idle_ms: int, min_deliveries: int, limit: int, payload: bool, ou
         columns,
         output=output,
         schema="godot.pending/1",
+        fit=True,
         truncated=truncated,
         matched=matched,
         suspects=suspects,

@@ -140,14 +140,16 @@ def _ship(shipment: Shipment, name: str, parser: Parser) -> None:
 
 
 def _summary(tally: Tally, form: str) -> str:
-    text = f"{tally.lines:,} lines read, {tally.sent:,} records sent"
+    from godot.wording import count
+
+    text = f"{count(tally.lines, 'line')} read, {count(tally.sent, 'record')} sent"
     if tally.skipped:
-        text += f", {tally.skipped:,} empty lines skipped"
+        text += f", {count(tally.skipped, 'empty line')} skipped"
     unsent = tally.lines - tally.skipped - tally.sent
     if unsent:
-        text += f", {unsent:,} lines NOT sent"
+        text += f", {count(unsent, 'line')} NOT sent"
     if tally.unparsed:
-        text += f"; {tally.unparsed:,} lines are no {form} and were kept as text"
+        text += f"; {count(tally.unparsed, 'line')} kept as text: no {form}"
     return text
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from godot.findings import Finding
     from godot.settings import Settings
     from godot.snapshot import Snapshot
+    from godot.stream.producers import ProducerInfo
     from godot.stream.snapshot import StreamSnapshot
 
 SCHEMA = "godot.status/1"
@@ -141,10 +142,12 @@ def status_lines(found: Snapshot) -> Iterator[str]:
 
 def headline(title: str, wrong: tuple[Finding, ...]) -> str:
     """Return the first line: how it does, and when that was."""
+    from godot.wording import count
+
     critical = sum(one.severity == "critical" for one in wrong)
     parts = [
         style(f"{critical} critical", fg="red", bold=True) if critical else "",
-        style(_plural(len(wrong) - critical, "warning"), fg="yellow") if wrong[critical:] else "",
+        style(count(len(wrong) - critical, "warning"), fg="yellow") if wrong[critical:] else "",
     ]
     verdict = ", ".join(filter(None, parts)) or style("all healthy", fg="green")
     now = datetime.now().astimezone()
@@ -152,10 +155,6 @@ def headline(title: str, wrong: tuple[Finding, ...]) -> str:
     left = f"{style(title, bold=True)} · {verdict}"
     room = min(NARROW, screen_width()) - len(clock)
     return left + " " * max(2, room - len(click.unstyle(left))) + style(clock, dim=True)
-
-
-def _plural(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def finding_lines(one: Finding) -> Iterator[str]:
@@ -216,10 +215,12 @@ def stream_lines(found: Snapshot) -> Iterator[str]:
 
 def _other_groups(now: StreamSnapshot) -> Iterator[str]:
     """Yield a line about who else reads the stream, whatever their number."""
+    from godot.wording import count
+
     if now.others:
         states = Counter(group.state for group in now.others).most_common()
         told = ", ".join(f"{n:,} {state}" for state, n in states)
-        yield f"{_plural(len(now.others), 'other group')}: {told} · godot groups"
+        yield f"{count(len(now.others), 'other group')}: {told} · godot groups"
 
 
 def _flow(found: Snapshot) -> str:
@@ -265,18 +266,23 @@ def store_lines(found: Snapshot) -> Iterator[str]:
 
 
 def _producer_lines(now: StreamSnapshot) -> Iterator[str]:
-    newest = sorted(now.producers, key=lambda item: item.started_at, reverse=True)
-    sent = sum(item.sent_sequence for item in newest)
-    dropped = sum(item.dropped for item in newest)
-    total = f"{len(newest)} · {sent:,} sent · "
+    told = worst_and_busiest(now)
+    sent = sum(item.sent_sequence for item in told)
+    dropped = sum(item.dropped for item in told)
+    total = f"{len(told)} · {sent:,} sent · "
     total += style(f"{dropped:,} dropped", fg="red") if dropped else "none dropped"
-    lines = [total if newest else "0"]
-    for item in newest[:SHOWN_PRODUCERS]:
+    lines = [total if told else "0"]
+    for item in told[:SHOWN_PRODUCERS]:
         name = cut(sanitise(item.component), 24)
         lost = f" · {item.dropped:,} dropped" if item.dropped else ""
         lines.append(
             f"{name} · {sanitise(item.host)}:{item.pid} · {item.sent_sequence:,} sent{lost}"
         )
-    if len(newest) > SHOWN_PRODUCERS:
-        lines.append(f"and {len(newest) - SHOWN_PRODUCERS} more: godot producers")
+    if len(told) > SHOWN_PRODUCERS:
+        lines.append(f"and {len(told) - SHOWN_PRODUCERS} more: godot producers")
     yield from _labelled("PRODUCERS", *lines)
+
+
+def worst_and_busiest(now: StreamSnapshot) -> list[ProducerInfo]:
+    """Return the producers: who dropped most, then who sent most."""
+    return sorted(now.producers, key=lambda item: (-item.dropped, -item.sent_sequence))

@@ -210,12 +210,15 @@ class _Said:
         self._undecodable = self._missed = 0
 
     def tell(self, tail: Tail) -> None:
+        from godot.wording import count
+
         if tail.undecodable > self._undecodable:
             n = tail.undecodable - self._undecodable
-            note(f"{n:,} entries are no records and are not shown")
+            note(f"not shown, since no records: {count(n, 'entry', 'entries')}")
         if tail.missed > self._missed:
             n = tail.missed - self._missed
-            note(f"{n:,} entries were trimmed before they were read here; see: godot query")
+            gone = count(n, "entry", "entries")
+            note(f"trimmed before it could be shown: {gone}; see: godot query")
         self._undecodable, self._missed = tail.undecodable, tail.missed
 
 

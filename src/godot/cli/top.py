@@ -153,7 +153,9 @@ def _word(one: ConsumerInfo) -> str:
 
 
 def _producer_lines(now: StreamSnapshot) -> Iterator[str]:
-    most = sorted(now.producers, key=lambda item: -item.sent_sequence)
+    from godot.cli.status import worst_and_busiest
+
+    most = worst_and_busiest(now)
     rows = [
         (
             sanitise(item.component),

@@ -138,16 +138,15 @@ def _waterfall(found: Trace) -> Iterator[str]:
         colour = STYLES.get(record.level, {})
         name = cut(sanitise(record.component), names)
         message = sanitise(record.message.split("\n")[0])
-        if took_ms:
-            message += f"  {_ms(took_ms)}"
+        took = f"  {_ms(took_ms)}" if took_ms else ""
+        message = cut(message, max(room - len(took), NARROWEST_BARS)) + took
         blank, last = round((began - begin) * scale), round((one.offset_ms - begin) * scale)
         drawn = "█" * (last - blank + 1) if took_ms else "●"
         yield (
             f"{_ms(one.offset_ms):>{times}}  "
             f"{' ' * blank}{style(drawn, **colour)}{' ' * (columns - blank - len(drawn))}  "
             f"{name}{' ' * (names - width(name))}  "
-            f"{style(f'{record.level:<{LEVEL_COLUMNS}}', **colour)}  "
-            f"{cut(message, max(room, NARROWEST_BARS))}"
+            f"{style(f'{record.level:<{LEVEL_COLUMNS}}', **colour)}  {message}"
         )
 
 

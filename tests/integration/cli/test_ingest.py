@@ -35,7 +35,7 @@ HOSTILE = (
 
 
 def summary(stderr: bytes) -> tuple[int, int, int]:
-    found = re.search(rb"([\d,]+) lines read, ([\d,]+) records sent(?:, ([\d,]+) empty)?", stderr)
+    found = re.search(rb"([\d,]+) lines? read, ([\d,]+) records? sent(?:, ([\d,]+) empty)?", stderr)
     assert found, stderr
     read, sent, empty = (int(text.replace(b",", b"")) for text in found.groups(b"0"))
     return read, sent, empty
@@ -109,7 +109,7 @@ def test_a_format_that_was_asked_for_and_does_not_fit_is_said(here, working, sto
     with working():
         done = here("ingest", "--format", "json", stdin=b'{"msg":"a"}\nb\n')
         assert {row[0] for row in stored(2)} == {"a", "b"}
-    assert b"1 lines are no json and were kept as text" in done.stderr
+    assert b"1 line kept as text: no json" in done.stderr
 
 
 def test_several_files_are_named_by_themselves(here, working, stored, tmp_path):

@@ -51,6 +51,11 @@ def test_what_is_set_is_listed_with_its_end_and_what_has_expired_is_not(here, se
     with psycopg.connect(settings.dewey_url, autocommit=True) as connection:
         connection.execute("UPDATE logger_config SET expires_at = now() WHERE component = 'a b'")
     assert here("level", "show", "-o", "plain").stdout.split(b"\t")[0] == b"*"
+    screen = here("level", "-o", "text").stdout.decode().splitlines()
+    assert [line.split() for line in screen] == [
+        ["COMPONENT", "LEVEL", "ENDS-IN"],
+        ["*", "WARN", "-"],
+    ]
     assert here("level", "set", "c", "error").returncode == 0
     assert sorted(in_redis(settings)) == [b"*", b"c"]
     cleared = here("level", "clear", "--all", "-o", "json")

@@ -210,7 +210,7 @@ def test_an_entry_that_is_no_record_is_counted_on_stderr(here, append, settings)
     append(["good"])
     done = here("tail")
     assert messages(done.stdout) == ["good"]
-    assert b"1 entries are no records" in done.stderr
+    assert b"not shown, since no records: 1 entry\n" in done.stderr
 
 
 def test_hostile_text_reaches_no_terminal_and_forges_no_line(here, append):

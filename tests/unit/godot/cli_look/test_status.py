@@ -69,6 +69,19 @@ def test_groups_of_others_take_one_line_by_their_states_and_change_no_verdict():
     assert as_document(status(None))["other_groups"] is None
 
 
+def test_of_many_producers_those_that_dropped_and_the_busiest_are_shown():
+    (one,) = look().producers
+    many = [
+        msgspec.structs.replace(one, component=f"p{n}", sent_sequence=n, dropped=9 if n == 3 else 0)
+        for n in range(1, 9)
+    ]
+    lines = screen(status(msgspec.structs.replace(look(), producers=tuple(many))))
+    assert [line.split()[0] for line in lines[-7:]] == [
+        *("PRODUCERS", "p3", "p8", "p7", "p6", "p5", "and")
+    ]
+    assert lines[-1].endswith("and 3 more: godot producers")
+
+
 def test_what_came_this_millisecond_waits_and_nothing_pending_has_no_oldest():
     came = "\n".join(screen(status(look(undelivered=6, undelivered_since_ms=100_000))))
     assert "oldest waiting 0.0 s" in came

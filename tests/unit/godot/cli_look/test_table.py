@@ -3,6 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
+from godot.cli._output import emit_rows
 from godot.cli._screen import fitting
 from godot.cli._table import bar, cut, sparkline, table
 from godot.cli._text import width
@@ -50,3 +51,16 @@ def test_a_sparkline_shows_the_last_values_and_a_gap_where_one_is_unknown():
 def test_a_line_that_is_too_wide_loses_its_colours_not_the_screen():
     assert fitting(click.style("abcdef", fg="red"), 4) == "abc…"
     assert fitting(click.style("abc", fg="red"), 3) == click.style("abc", fg="red")
+
+
+def test_a_table_that_shall_fit_is_cut_at_the_edge_of_the_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("godot.cli._table.screen_width", lambda: 20)
+    rows = [{"id": "1795352471101-0", "payload": "INFO shop.cart item added"}]
+    for fit, shown in (
+        (True, "1795352471101-0  IN…"),
+        (False, "1795352471101-0  INFO shop.cart item added"),
+    ):
+        emit_rows(rows, ("id", "payload"), output="text", fit=fit)
+        assert capsys.readouterr().out.splitlines()[1] == shown
