@@ -54,10 +54,12 @@ def stream(settings: Settings, warn: float, crit: float) -> Verdict:
         return _unknown("stream", now.stream_problem)
     look = now.stream
     share = look.backlog / look.limit
+    text = f"{look.backlog:,} of at most {look.limit:,} entries ({share:.0%}) are not stored"
     if look.memory_bytes and look.memory_limit_bytes:
-        share = max(share, look.memory_bytes / look.memory_limit_bytes)
+        used = look.memory_bytes / look.memory_limit_bytes
+        text += f", Redis uses {used:.0%} of its memory"
+        share = max(share, used)
     level = _held_against(share * 100, warn, crit)
-    text = f"{look.backlog:,} of at most {look.limit:,} entries are not stored ({share:.0%} full)"
     if now.loss_in_s is not None:
         soon = now.loss_in_s <= SOON_S
         level = "critical" if soon or level == "critical" else "warning"

@@ -109,7 +109,7 @@ def _shell_code(exc: OSError) -> int:
     cls=Command,
     examples="""
     godot tap-report                          every tapped server of the last hour
-    godot tap-report files --since 1d -o json one of them, for a program
+    godot tap-report files --since 1d -o json  one of them, for a program
     godot tap-report --between gates dewey    how their tools differ in shape
     """,
 )

@@ -49,6 +49,7 @@ def test_limits_decide_where_behaviour_does_not(here, settings, sent):
     assert here("check", "group", "--warn", "1ms", "--crit", "2ms").returncode == 2
     assert here("check", "stream", "--warn", "0.001%").returncode == 1
     small = here("check", "stream", "--warn", "0.00001%").stdout
+    assert b" of at most 100,000 entries (0%) are not stored, Redis uses " in small
     assert b"%;0.00001;80;0 " in small  # figures of plugins have no exponents
     assert here("check", "stream").returncode == 0
     close(client)
