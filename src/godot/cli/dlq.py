@@ -122,7 +122,7 @@ def ls(ids: tuple[str, ...], reason: str | None, state: str, limit: int, output:
     examples="""
     godot dlq show 019b2f3c                   the beginning of an id is enough
     godot dlq show 019b2f3c-8a41-8000-8000-01234567abcd -o json
-    godot dlq ls -o plain | cut -f1 | xargs -n1 godot dlq show
+    godot dlq ls -o plain | cut -f1 | xargs -r -n1 godot dlq show
     """,
 )
 @click.argument("record_id", metavar="ID")
