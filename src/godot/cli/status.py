@@ -192,10 +192,10 @@ def stream_lines(found: Snapshot) -> Iterator[str]:
     holds = ""
     if found.buffer_s is not None:
         holds = f" · holds {age(int(found.buffer_s * 1000))} without a worker"
+    filled = f"{now.entries:,} of {now.limit:,} entries ({now.entries / now.limit:.0%}) · {memory}"
     yield from _labelled(
         "STREAM",
-        f"{sanitise(now.stream)} · {now.entries:,} of {now.limit:,} entries"
-        f" ({now.entries / now.limit:.0%}) · {memory}",
+        f"{sanitise(now.stream)} · {filled if now.exists else 'nothing was sent yet'}",
         f"{now.server_version or UNKNOWN}{holds}",
     )
     group = now.group

@@ -55,6 +55,13 @@ def test_the_screen_has_every_part_on_its_line():
     ]
 
 
+def test_a_stream_that_nobody_wrote_to_yet_is_no_unknown_one():
+    none = msgspec.structs.replace(look(exists=False), exists=False, entries=0, bytes=None)
+    lines = screen(status(none))
+    assert "STREAM     logs · nothing was sent yet" in lines
+    assert not any("?" in line for line in lines if line.startswith("STREAM"))
+
+
 def test_groups_of_others_take_one_line_by_their_states_and_change_no_verdict():
     left = [group(name=f"g{n}", state="no-consumer", undelivered=None) for n in range(9)]
     stream = msgspec.structs.replace(look(), others=(*left, group(name="odd", state="unknown")))
