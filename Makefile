@@ -145,6 +145,7 @@ clean: ## remove the environment and every cache
 	rm -rf $(VENV) $(TOOLS) $(JS)/node_modules $(CONFORMANCE)/node_modules $(CONFORMANCE)/.servers $(PROMETHEUS) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .tools/bin/uv:
+	@echo "fetching uv, which sets up $(VENV) ..." >&2
 	@rm -rf .tools
 	@$(PYTHON) -m venv .tools 2>/dev/null && .tools/bin/python -m pip install -q --disable-pip-version-check uv \
 	  || { rm -rf .tools; $(PYTHON) -m pip install -q --disable-pip-version-check --target .tools uv; }

@@ -11,6 +11,7 @@ from godot.cli._look import PLAIN, Look, value_at
 from godot.cli._table import UNCUT, screen_width
 from godot.cli._text import cell, sanitise, width
 from godot.cli._times import offset
+from godot.wording import count
 
 if TYPE_CHECKING:
     from dewey_logs import LogRecordView
@@ -119,7 +120,7 @@ class TextLines:
         more = ""
         if len(lines) > 1:
             where = f", godot show {record.id}" if record.id else ""
-            more = style(f"  (+{len(lines) - 1} lines{where})", dim=True)
+            more = style(f"  (+{count(len(lines) - 1, 'line')}{where})", dim=True)
         name = style(f"    ╰ {sanitise(key)}:", dim=True)
         return f"{name} {self._marked(sanitise(telling.strip()))}{more}"
 

@@ -52,6 +52,7 @@ def patterns(limit: int, output: str, **filters: Any) -> None:
     """
     from godot.cli._store import opened
     from godot.settings import load
+    from godot.wording import count
 
     with opened(load()) as store:
         found = store.patterns(search_filter(**filters, limit=limit))
@@ -68,10 +69,8 @@ def patterns(limit: int, output: str, **filters: Any) -> None:
             matched=found.matched,
             **effort(found),
         )
-    note(
-        f"{found.distinct:,} kinds of messages in {found.matched:,} records"
-        f" ({found.took_ms:,.0f} ms)"
-    )
+    kinds = f"{count(found.distinct, 'kind')} of messages in {count(found.matched, 'record')}"
+    note(f"{kinds} ({found.took_ms:,.0f} ms)")
     if found.truncated:
         note(f"showing {found.returned:,}: -n shows more")
     tell_incomplete(found)

@@ -106,7 +106,7 @@ def test_of_a_stack_trace_the_line_that_says_most_is_shown():
         "    ╰ exception: PaymentError: declined"
         "  (+2 lines, godot show 01a204ee-a501-8000-8000-0045cab67969)"
     )
-    assert lines[3].startswith("    ╰ stack: TypeError: no  (+1 lines")
+    assert lines[3].startswith("    ╰ stack: TypeError: no  (+1 line")
 
 
 def test_fields_are_shown_alone_and_hidden_ones_are_not():

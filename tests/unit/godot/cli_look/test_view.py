@@ -45,7 +45,7 @@ def test_lines_of_every_form_become_records_and_text_stays_as_it_is(view: Callab
         '03:00:00.500 INFO  web      GET /items  http={"status":200}',
         "03:00:01.000 ERROR          card declined  order=7",
         "03:00:02.000 INFO           pino says  level=30 hostname=h",
-        "    ╰ stack: Error: no  (+1 lines)",
+        "    ╰ stack: Error: no  (+1 line)",
         f"{'':28}Traceback (most recent call last):",
         f'{"":28}  File "x.py"',
         f"{'':28}ERROR: plain text \\x1b[2J",
