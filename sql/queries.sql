@@ -619,12 +619,14 @@ ORDER BY first_ms, first_seq;
 -- name: take_sealing
 SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('sealing'));
 
--- name: old_snapshot
--- A transaction that an index built now would have to wait for, longer than it is willing to.
-SELECT pid FROM pg_stat_activity
-WHERE backend_xmin IS NOT NULL AND datname = current_database() AND pid <> pg_backend_pid()
-  AND xact_start < now() - interval '1 minute' AND backend_type <> 'autovacuum worker'
-LIMIT 1;
+-- name: old_snapshots
+-- The transactions that an index built now would have to wait for, longer than it is willing to; and those
+-- whose age this login may not see. Autovacuum, which belongs to nobody, gives way.
+SELECT l.virtualtransaction
+FROM pg_stat_activity a
+JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted
+WHERE a.backend_xmin IS NOT NULL AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+  AND a.usesysid IS NOT NULL AND (a.xact_start < now() - interval '1 minute') IS NOT FALSE;
 
 -- name: parent_is_analysed
 SELECT last_analyze > now() - interval '20 hours' FROM pg_stat_user_tables WHERE relid = 'logs'::regclass;

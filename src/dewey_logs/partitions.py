@@ -10,7 +10,6 @@ first: retention decides about it anew.
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from datetime import datetime
 from typing import LiteralString, NamedTuple
@@ -20,10 +19,10 @@ from psycopg import sql
 
 from dewey_logs.database import Connection, connect, conninfo, errors_translated
 from dewey_logs.statements import statement
+from dewey_logs.transactions import ended
 
 DAY_SECONDS = 86_400
 LOCK_TIMEOUT_MS = 2_000
-LOOK_AGAIN_S = 0.05
 
 _HELD = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 
@@ -123,7 +122,8 @@ def _drop(connection: Connection, which: LiteralString, parameters: dict[str, ob
     found = connection.execute(statement(which), parameters).fetchall()
     for name, attached in found:
         part = sql.Identifier(name)
-        if attached and not _users_are_gone(connection, name):
+        users = "users_of_partition"
+        if attached and not ended(connection, users, LOCK_TIMEOUT_MS / 1000, {"part": name}):
             break
         try:
             if attached:
@@ -134,21 +134,6 @@ def _drop(connection: Connection, which: LiteralString, parameters: dict[str, ob
             break  # by whoever came meanwhile; only one can be pending: go on next time
         dropped.append(name)
     return dropped
-
-
-def _users_are_gone(connection: Connection, part: str) -> bool:
-    """Wait a little for the transactions that are at work now; DETACH would wait for the same."""
-    deadline = time.monotonic() + LOCK_TIMEOUT_MS / 1000
-    left = _users(connection, part)
-    while left and time.monotonic() < deadline:
-        time.sleep(LOOK_AGAIN_S)
-        left &= _users(connection, part)
-    return not left
-
-
-def _users(connection: Connection, part: str) -> set[str]:
-    found = connection.execute(statement("users_of_partition"), {"part": part})
-    return {transaction for (transaction,) in found}
 
 
 def _finish_detaching(connection: Connection) -> bool:

@@ -20,6 +20,7 @@ from psycopg import sql
 from dewey_logs.database import Connection, connect, conninfo, errors_translated
 from dewey_logs.layout import PARTITION_INTERVALS, Layout
 from dewey_logs.statements import statement
+from dewey_logs.transactions import ended
 
 MANY_ROWS = 400_000  # about half a second of reading
 MOST_SHARE = 3  # a part is a third of what is indexed: a day of ten million rows has ten parts
@@ -31,6 +32,7 @@ GONE_OR_HELD = (
     psycopg.errors.UndefinedTable,  # dropped by retention
     psycopg.errors.UndefinedObject,
 )
+PATIENCE_S = 10.0  # longer than any query may take
 LOCK_TIMEOUT_MS = 60_000  # for transactions older than the index
 
 
@@ -74,7 +76,7 @@ def seal(owner_url: str) -> Sealed:
         if row is None or not row[0]:
             return Sealed([], [])
         connection.execute(f"SET maintenance_work_mem = '{BUILD_MEMORY}'")
-        if connection.execute(statement("old_snapshot")).fetchone():
+        if not ended(connection, "old_snapshots", PATIENCE_S):
             return Sealed([], [])  # for nothing: the last step of each is to wait for that one
         built = _index(connection)
         vacuumed = _close(connection)

@@ -17,6 +17,7 @@ from dewey_logs.layout import Layout
 from dewey_logs.maintenance import verify
 from dewey_logs.partitions import drop_expired, ensure, partitions
 from dewey_logs.sealing import choose, seal
+from tests.conftest import logged_in
 from tests.integration.dewey_logs.conftest import DAY_US, batch, eventually
 
 HOUR_US = 3_600_000_000
@@ -216,6 +217,25 @@ def test_writers_and_readers_go_on_while_a_partition_is_sealed(store, dewey_url,
     assert not sealing.is_alive()
     assert indexed(dewey_url) == {name(-1)}
     assert sum(written) == len(written)
+
+
+def test_nothing_is_built_for_nothing_whoever_holds_an_old_snapshot(
+    store, dewey_url, reader_url, database, maker, monkeypatch
+):
+    store.write(batch([maker.row(created_at_us=maker.now_us - DAY_US)]))
+    monkeypatch.setattr(dewey_sealing, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(dewey_sealing, "LOCK_TIMEOUT_MS", 100)
+    database.connection.execute("CREATE ROLE caretaker LOGIN; GRANT dewey_owner TO caretaker")
+    try:
+        url = logged_in(dewey_url, "caretaker")
+        with psycopg.connect(reader_url) as old:  # how old it is the caretaker cannot see
+            old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            old.execute("SELECT count(*) FROM logs").fetchall()
+            assert seal(url) == ([], [])
+            assert database.one("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
+        assert len(seal(url).indexed) == 2
+    finally:
+        database.connection.execute("DROP ROLE caretaker")
 
 
 def test_an_index_that_was_cut_short_is_built_again(store, dewey_url, database, maker, monkeypatch):
