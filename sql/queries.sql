@@ -42,18 +42,10 @@ WHERE relation IN ('logs'::regclass, to_regclass(%(part)s)) AND granted AND pid 
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
 
 -- name: detached
--- The times of what was a partition, by its name and by the CHECK that DETACH CONCURRENTLY leaves.
-SELECT (to_date(substr(c.relname, 6, 8), 'YYYYMMDD')
-        + make_interval(hours => coalesce(substring(c.relname FROM '_([0-9]{2})$'), '0')::int))
-       AT TIME ZONE 'UTC'
-FROM pg_class c
-LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
-WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
-  AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}(_[0-9]{2})?$' AND i.inhrelid IS NULL
-  AND EXISTS (SELECT FROM pg_constraint k
-              WHERE k.conrelid = c.oid AND k.contype = 'c'
-                AND pg_get_constraintdef(k.oid) LIKE '%created_at >= %created_at < %')
-ORDER BY c.relname;
+-- The times of what a run has detached and not dropped, and what retention spares.
+SELECT low FROM dewey_left(%(mark)s)
+WHERE date_trunc('day', low, 'UTC') + interval '24 hours' > now() - make_interval(days => %(days)s)
+ORDER BY low;
 
 -- name: choose
 INSERT INTO logs_settings AS s VALUES (%(name)s, %(value)s)
@@ -152,16 +144,12 @@ SELECT pg_advisory_lock(hashtext('dewey'), hashtext('maintenance'));
 SELECT pg_advisory_unlock(hashtext('dewey'), hashtext('maintenance'));
 
 -- name: expired_partitions
--- Days that ended longer ago than retention; among them those that a run detached and did not drop.
-SELECT c.relname, i.inhrelid IS NOT NULL AS attached
-FROM pg_class c
-LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
-WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
-  AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}(_[0-9]{2})?$'
-  AND (i.inhparent = 'logs'::regclass OR i.inhrelid IS NULL)
-  AND to_date(substr(c.relname, 6, 8), 'YYYYMMDD') + 1
-      <= (now() AT TIME ZONE 'UTC') - make_interval(days => %(days)s)
-ORDER BY c.relname;
+-- Those of days that ended longer ago than retention; and what a run has detached and not dropped of them.
+SELECT name, attached
+FROM (SELECT name, low, true AS attached FROM dewey_partitions()
+      UNION ALL SELECT name, low, false FROM dewey_left(%(mark)s)) parts
+WHERE date_trunc('day', low, 'UTC') + interval '24 hours' <= now() - make_interval(days => %(days)s)
+ORDER BY low;
 
 -- name: partitions_beyond
 -- The oldest ones that have to go so that no more than so many bytes are left. Each counts with what is

@@ -23,6 +23,7 @@ from dewey_logs.transactions import ended
 
 DAY_SECONDS = 86_400
 LOCK_TIMEOUT_MS = 2_000
+MARK = "dewey: being dropped"  # a comment on the table; one that somebody detaches to keep has none
 
 _HELD = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 
@@ -93,8 +94,9 @@ def drop_expired(
         try:
             if not _finish_detaching(target):
                 return []
-            dropped = _drop(target, "expired_partitions", {"days": retention_days})
-            _attach_again(target)
+            expired: dict[str, object] = {"days": retention_days, "mark": MARK}
+            dropped = _drop(target, "expired_partitions", expired)
+            _attach_again(target, expired)
             if max_bytes is not None:
                 dropped += _drop(target, "partitions_beyond", {"bytes": max_bytes})
             return dropped
@@ -127,8 +129,10 @@ def _drop(connection: Connection, which: LiteralString, parameters: dict[str, ob
             break
         try:
             if attached:
-                detach = "ALTER TABLE logs DETACH PARTITION {} CONCURRENTLY"
-                connection.execute(sql.SQL(detach).format(part))
+                mark = sql.SQL("COMMENT ON TABLE {} IS {}").format(part, MARK)
+                detach = sql.SQL("ALTER TABLE logs DETACH PARTITION {} CONCURRENTLY").format(part)
+                connection.execute(mark)
+                connection.execute(detach)
             connection.execute(sql.SQL("DROP TABLE {}").format(part))
         except _HELD:
             break  # by whoever came meanwhile; only one can be pending: go on next time
@@ -153,8 +157,8 @@ def _finish_detaching(connection: Connection) -> bool:
     return True
 
 
-def _attach_again(connection: Connection) -> None:
+def _attach_again(connection: Connection, expired: dict[str, object]) -> None:
     """Take back what a run that was killed has detached and not dropped, if retention spares it."""
-    for (low,) in connection.execute(statement("detached")).fetchall():
+    for (low,) in connection.execute(statement("detached"), expired).fetchall():
         with suppress(*_HELD):
             connection.execute("SELECT dewey_ensure_partition(%s)", (low,))

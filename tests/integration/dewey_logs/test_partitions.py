@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 
 import psycopg
@@ -154,23 +155,48 @@ def test_a_day_half_detached_stops_no_other_from_being_dropped(dewey_url, databa
     assert attached(dewey_url) == {name(offset) for offset in range(-7, 4)}
 
 
+@contextmanager
+def nothing_is_dropped(database):
+    """As if every run were killed when it comes to that."""
+    database.connection.execute(
+        "CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE lock_not_available; END';"
+        "CREATE EVENT TRIGGER keep ON ddl_command_start WHEN TAG IN ('DROP TABLE')"
+        " EXECUTE FUNCTION keep()"
+    )
+    yield
+    database.connection.execute("DROP EVENT TRIGGER keep; DROP FUNCTION keep()")
+
+
+def test_a_day_detached_and_not_dropped_is_dropped_by_the_next_run(dewey_url, database):
+    make(database, -9)
+    with nothing_is_dropped(database):
+        assert drop_expired(dewey_url, 7) == []
+    assert name(-9) not in attached(dewey_url)
+    assert drop_expired(dewey_url, 7) == [name(-9)]
+
+
 def test_a_day_detached_and_not_dropped_comes_back_with_its_counts_if_retention_spares_it(
     dewey_url, database, maker
 ):
     with open_store(dewey_url) as store:
         store.write(batch([maker.row(created_at_us=maker.now_us - 2 * DAY_US)]))
-    database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-2)} CONCURRENTLY")
+    with nothing_is_dropped(database):
+        assert drop_expired(dewey_url, 7, 1) == []
+        forget(dewey_url, 7)
+    assert name(-2) not in attached(dewey_url)
     maintain(dewey_url, 7)
     assert database.one("SELECT count(*) FROM logs") == 1
     assert not list(verify(dewey_url))
 
 
-def test_a_day_detached_by_a_run_that_was_killed_is_dropped_by_the_next(dewey_url, database):
-    make(database, -9)
-    database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-9)}")
+def test_what_somebody_detached_to_keep_it_stays(dewey_url, database):
+    make(database, -9, -8)
+    database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-9)} CONCURRENTLY")
     database.connection.execute("CREATE TABLE logs_backup (a int); CREATE TABLE logs_2026 (a int)")
-    assert drop_expired(dewey_url, 7) == [name(-9)]
-    assert database.one("SELECT to_regclass('logs_backup') IS NOT NULL")
+    assert drop_expired(dewey_url, 7) == [name(-8)]
+    for table in (name(-9), "logs_backup", "logs_2026"):
+        assert database.one("SELECT to_regclass(%s) IS NOT NULL", table)
 
 
 def test_a_detached_day_is_attached_again_when_a_record_of_it_comes(dewey_url, database, maker):

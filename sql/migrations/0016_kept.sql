@@ -27,3 +27,18 @@ BEGIN
     SELECT m.id
     FROM (SELECT * FROM unnest(ids, own) EXCEPT SELECT * FROM unnest(placed, placed_own)) m(id, own);
 END $$;
+
+-- Return what retention has detached and, cut short, not dropped: such a table bears its mark as a comment.
+-- What somebody detached to keep it has none.
+CREATE FUNCTION dewey_left(mark text) RETURNS TABLE (name text, low timestamptz)
+LANGUAGE sql STABLE SET search_path FROM CURRENT SET timezone = 'UTC' AS $$
+    SELECT c.relname::text,
+           to_timestamp(rpad(substr(c.relname, 6), 11, '_00'), 'YYYYMMDD_HH24')
+    FROM pg_class c
+    LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+    WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
+      AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}(_[0-9]{2})?$' AND i.inhrelid IS NULL
+      AND obj_description(c.oid, 'pg_class') = mark
+$$;
+
+INSERT INTO dewey_rights (kind, name, writer, reader) VALUES ('FUNCTION', 'dewey_left', NULL, NULL);
