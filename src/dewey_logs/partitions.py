@@ -147,6 +147,7 @@ def _finish_detaching(connection: Connection) -> bool:
         commands = (
             "ALTER TABLE logs DETACH PARTITION {part} FINALIZE",
             "ALTER TABLE logs ATTACH PARTITION {part} FOR VALUES FROM ({low}) TO ({high})",
+            "COMMENT ON TABLE {part} IS NULL",
         )
         try:
             with connection.transaction():

@@ -143,8 +143,10 @@ def test_a_day_half_detached_is_taken_back_within_a_minute(dewey_url, database, 
         with pytest.raises(Unavailable, match="is being detached"):
             store.write(late)
         reader.rollback()
+        database.connection.execute(f"COMMENT ON TABLE {name(-2)} IS '{dewey_partitions.MARK}'")
         tend(dewey_url)
         assert store.write(late).stored == 1
+        assert not database.one("SELECT obj_description(%s::regclass, 'pg_class')", name(-2))
 
 
 def test_a_day_half_detached_stops_no_other_from_being_dropped(dewey_url, database):
