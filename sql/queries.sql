@@ -14,6 +14,10 @@ SELECT current_schema(),
         WHERE c.oid = to_regclass('dewey_migrations')),
        current_setting('server_encoding');
 
+-- name: letters
+-- Whether the database knows capitals beyond ASCII, and by which locale.
+SELECT lower(U&'\00C4') = U&'\00E4', datctype FROM pg_database WHERE datname = current_database();
+
 -- name: missing_partitions
 -- The accepted window and three days ahead, but nothing that retention would drop at once. Of shorter
 -- partitions those from now on, a day ahead: what comes late makes its own.

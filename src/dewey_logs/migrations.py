@@ -61,7 +61,8 @@ def migrate(
 
     `url` is the owner's. `where` is a folder of other files; then nothing but those is applied.
     `remark` is called with a line for each thing that this login may not do and that is not
-    necessary: make the roles, hand the tables over, grant them the schema. `step` is told the name
+    necessary: make the roles, hand the tables over, grant them the schema; and where the database
+    cannot tell which letters are capitals. `step` is told the name
     of each migration before it runs, and how many are left with it. Raises SchemaProblem for
     an edited migration, one that fails, a server that is too old or a missing right, Unavailable
     for an outage or a full disk; nothing of the failed migration stays.
@@ -76,7 +77,7 @@ def migrate(
         for done, migration in enumerate(lacking):
             step(migration.name, len(lacking) - done)
             _apply(connection, migration, schema)
-        for line in _grant(connection):
+        for line in (*_grant(connection), *_blind_to_capitals(connection)):
             remark(line)
         if where is None:
             choose(connection, layout)
@@ -107,6 +108,17 @@ def _grant(connection: Connection) -> list[str]:
         if row is None or not row[0]:  # a folder of older files
             return []
         return [line for (line,) in connection.execute("SELECT dewey_grant()")]
+
+
+def _blind_to_capitals(connection: Connection) -> list[str]:
+    with errors_translated(connection):
+        row = connection.execute(statement("letters")).fetchone()
+    if row is None or row[0]:
+        return []
+    return [
+        f"in this database, whose locale is {row[1]}, a search for Ä does not find ä: "
+        "C.UTF-8 or the locale of a language would"
+    ]
 
 
 def _schema(connection: Connection) -> str:

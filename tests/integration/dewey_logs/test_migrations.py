@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -161,17 +162,31 @@ def test_a_schema_that_comes_before_the_stores_own_gets_no_second_store(bare_url
     assert migrate(f"{bare_url}&options=-csearch_path%3Dpublic") == []
 
 
-def test_a_database_that_cannot_hold_every_text_is_refused(bare_url):
-    with psycopg.connect(bare_url, autocommit=True) as connection:
+@contextmanager
+def beside(url, how):
+    """Another database, made as this says."""
+    with psycopg.connect(url, autocommit=True) as connection:
         name = f"t_{uuid.uuid4().hex[:12]}"
-        connection.execute(
-            f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
-        )
-        try:
-            with pytest.raises(SchemaProblem, match="encoding is LATIN1"):
-                migrate(bare_url.replace(connection.info.dbname, name))
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} {how} LOCALE 'C' TEMPLATE template0")
+        yield url.replace(connection.info.dbname, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(bare_url):
+    with (
+        beside(bare_url, "ENCODING 'LATIN1'") as url,
+        pytest.raises(SchemaProblem, match="encoding is LATIN1"),
+    ):
+        migrate(url)
+
+
+def test_a_database_that_tells_no_capitals_beyond_ascii_is_remarked_on(bare_url):
+    said = []
+    with beside(bare_url, "ENCODING 'UTF8'") as url:
+        migrate(url, remark=said.append)
+    migrate(bare_url, remark=said.append)
+    assert len(said) == 1
+    assert "whose locale is C, a search for Ä does not find ä" in said[0]
 
 
 def test_a_right_that_is_missing_is_one_clear_line(dewey_url, database, bare_url):
