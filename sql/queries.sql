@@ -626,6 +626,12 @@ SELECT last_analyze > now() - interval '20 hours' FROM pg_stat_user_tables WHERE
 -- name: take_merging
 SELECT pg_try_advisory_lock(hashtext('dewey'), hashtext('merge'));
 
+-- name: wait_for_merging
+SELECT pg_advisory_lock(hashtext('dewey'), hashtext('merge'));
+
+-- name: leave_merging
+SELECT pg_advisory_unlock(hashtext('dewey'), hashtext('merge'));
+
 -- name: merge_ledger
 SELECT dewey_merge_numbers()
      + (SELECT coalesce(sum(dewey_merge_entries(stream)), 0)::bigint FROM logs_streams);

@@ -120,7 +120,9 @@ def forget(owner_url: str, retention_days: int) -> None:
         connect(conninfo(owner_url, "dewey-retention")) as connection,
         errors_translated(connection),
     ):
+        connection.execute(statement("wait_for_merging"))  # what is merged meanwhile would stay
         connection.execute(statement("forget_rollups"))
+        connection.execute(statement("leave_merging"))
         connection.execute(statement("forget_patterns"), {"days": retention_days})
         row = connection.execute(statement("moved_blocks")).fetchone()
         assert row is not None

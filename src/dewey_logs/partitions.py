@@ -10,7 +10,8 @@ first: retention decides about it anew.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import LiteralString, NamedTuple
 
@@ -94,12 +95,14 @@ def drop_expired(
         try:
             if not _finish_detaching(target):
                 return []
-            expired: dict[str, object] = {"days": retention_days, "mark": MARK}
-            dropped = _drop(target, "expired_partitions", expired)
-            _attach_again(target, expired)
-            if max_bytes is not None:
-                dropped += _drop(target, "partitions_beyond", {"bytes": max_bytes})
-            return dropped
+            with suppress(*_HELD), _merging_waits(target):
+                expired: dict[str, object] = {"days": retention_days, "mark": MARK}
+                dropped = _drop(target, "expired_partitions", expired)
+                _attach_again(target, expired)
+                if max_bytes is not None:
+                    dropped += _drop(target, "partitions_beyond", {"bytes": max_bytes})
+                return dropped
+            return []
         finally:
             target.execute(statement("leave_maintenance"))
 
@@ -121,6 +124,16 @@ def take_back(owner_url: str) -> None:
             _finish_detaching(connection)
 
 
+@contextmanager
+def _merging_waits(connection: Connection) -> Iterator[None]:
+    """Keep counts from being merged, which would leave sums of what is forgotten meanwhile."""
+    connection.execute(statement("wait_for_merging"))
+    try:
+        yield
+    finally:
+        connection.execute(statement("leave_merging"))
+
+
 def _drop(connection: Connection, which: LiteralString, parameters: dict[str, object]) -> list[str]:
     dropped: list[str] = []
     found = connection.execute(statement(which), parameters).fetchall()
@@ -135,7 +148,10 @@ def _drop(connection: Connection, which: LiteralString, parameters: dict[str, ob
                 detach = sql.SQL("ALTER TABLE logs DETACH PARTITION {} CONCURRENTLY").format(part)
                 connection.execute(mark)
                 connection.execute(detach)
-            connection.execute(sql.SQL("DROP TABLE {}").format(part))
+            with connection.transaction():
+                connection.execute(sql.SQL("DROP TABLE {}").format(part))
+                # or a record that comes late would bring its time back with them
+                connection.execute(statement("forget_rollups"))
         except _HELD:
             break  # by whoever came meanwhile; only one can be pending: go on next time
         dropped.append(name)

@@ -181,7 +181,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(bare_url):
 
 
 def test_a_database_that_tells_no_capitals_beyond_ascii_is_remarked_on(bare_url):
-    said = []
+    said: list[str] = []
     with beside(bare_url, "ENCODING 'UTF8'") as url:
         migrate(url, remark=said.append)
     migrate(bare_url, remark=said.append)

@@ -192,6 +192,26 @@ def test_a_day_detached_and_not_dropped_comes_back_with_its_counts_if_retention_
     assert not list(verify(dewey_url))
 
 
+def test_counts_go_with_their_day_before_a_late_record_makes_it_again(dewey_url, database, maker):
+    late = [maker.row(created_at_us=maker.now_us - 2 * DAY_US + n) for n in range(2)]
+    with open_store(dewey_url) as store:
+        store.write(batch(late[:1]))
+        assert drop_expired(dewey_url, 7, 1) == [name(-2)]
+        store.write(batch(late[1:]))
+    forget(dewey_url, 7)
+    assert not list(verify(dewey_url))
+
+
+def test_no_day_is_dropped_while_counts_are_merged(dewey_url, database, monkeypatch):
+    monkeypatch.setattr(dewey_partitions, "LOCK_TIMEOUT_MS", 200)
+    make(database, -9)
+    merging = "(hashtext('dewey'), hashtext('merge'))"
+    database.connection.execute(f"SELECT pg_advisory_lock{merging}")
+    assert drop_expired(dewey_url, 7) == []
+    database.connection.execute(f"SELECT pg_advisory_unlock{merging}")
+    assert drop_expired(dewey_url, 7) == [name(-9)]
+
+
 def test_what_somebody_detached_to_keep_it_stays(dewey_url, database):
     make(database, -9, -8)
     database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-9)} CONCURRENTLY")
