@@ -641,7 +641,7 @@ SELECT dewey_merge_rollups();
 
 -- name: forget_rollups
 -- Those of times that no partition holds any more. One that was detached and not dropped, because a run was cut
--- short, may be taken back with its records: the counts of its day stay for them.
+-- short, may be taken back with its records while retention spares it: the counts of its day stay for them.
 WITH parts AS MATERIALIZED (
     SELECT low, high FROM dewey_partitions()
     UNION ALL
@@ -651,6 +651,7 @@ WITH parts AS MATERIALIZED (
     WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'logs'::regclass)
       AND c.relkind = 'r' AND c.relname ~ '^logs_[0-9]{8}(_[0-9]{2})?$'
       AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+      AND day + interval '24 hours' > now() - make_interval(days => %(days)s)
 ), minutes AS (
     DELETE FROM logs_rollup
     WHERE NOT EXISTS (SELECT FROM parts WHERE low <= minute AND minute < high)

@@ -121,7 +121,7 @@ def forget(owner_url: str, retention_days: int) -> None:
         errors_translated(connection),
     ):
         connection.execute(statement("wait_for_merging"))  # what is merged meanwhile would stay
-        connection.execute(statement("forget_rollups"))
+        connection.execute(statement("forget_rollups"), {"days": retention_days})
         connection.execute(statement("leave_merging"))
         connection.execute(statement("forget_patterns"), {"days": retention_days})
         row = connection.execute(statement("moved_blocks")).fetchone()

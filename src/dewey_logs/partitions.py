@@ -10,7 +10,7 @@ first: retention decides about it anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import LiteralString, NamedTuple
@@ -96,11 +96,11 @@ def drop_expired(
             if not _finish_detaching(target):
                 return []
             with suppress(*_HELD), _merging_waits(target):
-                expired: dict[str, object] = {"days": retention_days, "mark": MARK}
-                dropped = _drop(target, "expired_partitions", expired)
-                _attach_again(target, expired)
+                limits = {"days": retention_days, "bytes": max_bytes, "mark": MARK}
+                dropped = _drop(target, "expired_partitions", limits)
+                _attach_again(target, limits)
                 if max_bytes is not None:
-                    dropped += _drop(target, "partitions_beyond", {"bytes": max_bytes})
+                    dropped += _drop(target, "partitions_beyond", limits)
                 return dropped
             return []
         finally:
@@ -134,9 +134,11 @@ def _merging_waits(connection: Connection) -> Iterator[None]:
         connection.execute(statement("leave_merging"))
 
 
-def _drop(connection: Connection, which: LiteralString, parameters: dict[str, object]) -> list[str]:
+def _drop(
+    connection: Connection, which: LiteralString, limits: Mapping[str, int | str | None]
+) -> list[str]:
     dropped: list[str] = []
-    found = connection.execute(statement(which), parameters).fetchall()
+    found = connection.execute(statement(which), limits).fetchall()
     for name, attached in found:
         part = sql.Identifier(name)
         users = "users_of_partition"
@@ -151,7 +153,7 @@ def _drop(connection: Connection, which: LiteralString, parameters: dict[str, ob
             with connection.transaction():
                 connection.execute(sql.SQL("DROP TABLE {}").format(part))
                 # or a record that comes late would bring its time back with them
-                connection.execute(statement("forget_rollups"))
+                connection.execute(statement("forget_rollups"), limits)
         except _HELD:
             break  # by whoever came meanwhile; only one can be pending: go on next time
         dropped.append(name)
@@ -176,8 +178,8 @@ def _finish_detaching(connection: Connection) -> bool:
     return True
 
 
-def _attach_again(connection: Connection, expired: dict[str, object]) -> None:
+def _attach_again(connection: Connection, limits: Mapping[str, int | str | None]) -> None:
     """Take back what a run that was killed has detached and not dropped, if retention spares it."""
-    for (low,) in connection.execute(statement("detached"), expired).fetchall():
+    for (low,) in connection.execute(statement("detached"), limits).fetchall():
         with suppress(*_HELD):
             connection.execute("SELECT dewey_ensure_partition(%s)", (low,))

@@ -212,13 +212,17 @@ def test_no_day_is_dropped_while_counts_are_merged(dewey_url, database, monkeypa
     assert drop_expired(dewey_url, 7) == [name(-9)]
 
 
-def test_what_somebody_detached_to_keep_it_stays(dewey_url, database):
-    make(database, -9, -8)
+def test_what_somebody_detached_to_keep_it_stays_and_counts_no_more(dewey_url, database, maker):
+    make(database, -8)
+    with open_store(dewey_url, retention_days=30) as store:
+        store.write(batch([maker.row(created_at_us=maker.now_us - 9 * DAY_US)]))
     database.connection.execute(f"ALTER TABLE logs DETACH PARTITION {name(-9)} CONCURRENTLY")
     database.connection.execute("CREATE TABLE logs_backup (a int); CREATE TABLE logs_2026 (a int)")
     assert drop_expired(dewey_url, 7) == [name(-8)]
     for table in (name(-9), "logs_backup", "logs_2026"):
         assert database.one("SELECT to_regclass(%s) IS NOT NULL", table)
+    forget(dewey_url, 7)
+    assert database.one("SELECT count(*) FROM logs_rollup") == 0
 
 
 def test_a_detached_day_is_attached_again_when_a_record_of_it_comes(dewey_url, database, maker):
