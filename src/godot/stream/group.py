@@ -40,6 +40,12 @@ class Progress(NamedTuple):
     present: int
     floor: StreamID
 
+    def goes_on_from(self, before: Progress) -> bool:
+        """Say whether this may be a later count of the same stream: see dewey_epoch."""
+        since = self.added - before.added
+        is_new = self.first is not None and self.first > before.last_generated
+        return since >= 0 and not (is_new and self.present > since)
+
 
 def progress_of(told: Sequence[Any], pending: Sequence[Any] | None) -> Progress:
     """Read what `Consumer.counting` asked for; `pending` is None without the group."""

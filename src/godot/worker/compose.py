@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from dewey_logs import Batch, EntryRun, LogRow, Reject
 from godot.errors import StreamLost
-from godot.stream.group import Consumer
+from godot.stream.group import Consumer, Progress
 from godot.stream.ids import StreamID
 from godot.stream.replies import Entry
 from godot.worker.decode import Decoder, receipt
@@ -71,7 +71,7 @@ class Composer:
             runs.extend(_runs(present, read.again))
             if len(present) < len(read.entries):
                 runs.extend(EntryRun(e.id, e.id, 1, "vanished") for e in read.entries if e.trimmed)
-        progress = reads[-1].progress or self._consumer.progress()
+        progress = self._progress(reads)
         holds = progress.present if progress and not self._another_stream else None
         if progress:
             self._another_stream = False
@@ -94,6 +94,22 @@ class Composer:
     def expect_another_stream(self) -> None:
         """Say with the next batch that the stream was found gone: it may be another one now."""
         self._another_stream = True
+
+    def _progress(self, reads: Sequence[Read]) -> Progress | None:
+        """Return what the stream counts, as late as it plainly is the one that was read from.
+
+        We may have been stopped with entries in hand while another one was made. That one does not
+        go on from what was counted before, or never had anything removed and no entry of ours.
+        """
+        before, now = reads[0].progress, reads[-1].progress or self._consumer.progress()
+        if now is None:
+            return None
+        if before is not None and not now.goes_on_from(before):
+            return before
+        is_whole = now.added == now.present
+        if is_whole and (now.first is None or reads[0].entries[0].id < now.first):
+            return None
+        return now
 
     def _deliveries(self, read: Read, present: Sequence[Entry]) -> Mapping[StreamID, int]:
         """Return how often entries were delivered, for the dead letters that some may become.

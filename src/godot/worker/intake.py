@@ -82,7 +82,7 @@ class Intake:
             return []
         late = self._waited_for_long
         try:
-            reads = self._read_ahead()  # at any rate: what is given back has to be ours by then
+            reads = self._read_asked()  # at any rate: what is given back has to be ours by then
             return [] if late else reads
         except GodotError:
             return []
@@ -121,18 +121,17 @@ class Intake:
     def _window(self) -> list[Read]:
         settings = self._settings
         want = self._ahead.asked
-        if want:
-            reads = self._read_ahead()
-        else:
+        if not want:
             want = self._count(settings.batch_max if self.backlog else settings.batch_size)
-            reads = self._read_new(want, BLOCK_MS)
+            self._ahead.ask(want, BLOCK_MS)
+        reads = self._read_asked()
         got = sum(len(read.entries) for read in reads)
         if 0 < got < want:
             deadline = time.monotonic() + settings.batch_timeout_ms / 1000
             pause_s = settings.batch_timeout_ms / 1000 / WINDOW_SLICES
             with suppress(StreamLost):  # by now we have the only copy; the next read says it again
-                while got < want and time.monotonic() < deadline and not self._stop.wait(pause_s):
-                    more = self._read_new(want - got, None)
+                while got < want and not self._stop.wait(pause_s) and time.monotonic() < deadline:
+                    more = self._read_new(want - got)
                     reads += more
                     got += sum(len(read.entries) for read in more)
         self.backlog = got >= want
@@ -145,12 +144,12 @@ class Intake:
                 self._ahead.ask(self._count(settings.batch_max))
         return reads
 
-    def _read_new(self, count: int, block_ms: int | None) -> list[Read]:
+    def _read_new(self, count: int) -> list[Read]:
         asked_at = time.monotonic()
-        entries = self._consumer.read_new(count, block_ms)
+        entries = self._consumer.read_new(count, None)
         return [Read(entries, self._replaying, asked_at=asked_at)] if entries else []
 
-    def _read_ahead(self) -> list[Read]:
+    def _read_asked(self) -> list[Read]:
         asked_at = self._ahead.asked_at
         entries, progress = self._ahead.take()
         if not entries:

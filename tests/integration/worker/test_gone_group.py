@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from typing import Any
 
 import msgspec
+import pytest
 import redis
 
 from godot.errors import StreamLost
@@ -107,6 +110,52 @@ def test_the_first_batch_of_another_stream_tells_of_it_before_any_other_is_store
     assert bench.sql("SELECT epoch FROM logs_streams") == [(2,)]
     found = bench.audited()
     assert (found.total.lost, found.total.unaccounted) == (20, 0)
+
+
+@pytest.mark.parametrize(("new", "kept"), [(5, 5), (2, 1)])
+def test_what_a_worker_had_in_hand_is_counted_to_the_stream_it_is_of(
+    bench: Bench, spawn, settings, new: int, kept: int
+):
+    """Stopped while it waits, it is given the first ones of all, and goes on by a new stream."""
+    stream = settings.stream
+    worker = spawn()
+    eventually(lambda: bench.consumers() == 1 and blocked(bench), "the worker to wait")
+    worker.send_signal(signal.SIGSTOP)
+    pipe = bench.redis.pipeline(transaction=True)
+    for record in bench.records(3):
+        pipe.xadd(stream, dict(record.fields()))
+    pipe.execute()
+    eventually(lambda: bench.pending() == 3, "entries on their way to the worker")
+    bench.redis.delete(stream)
+    bench.append(bench.records(new))
+    bench.redis.xtrim(stream, maxlen=kept, approximate=False)
+    worker.send_signal(signal.SIGCONT)
+    eventually(bench.settled, "everything settled")
+    found = bench.audited()
+    assert (found.total.stored, found.total.lost) == (3 + kept, new - kept)
+    assert (found.entries.added, found.entries.settled) == (3 + new, 3 + kept)
+    assert found.total.unaccounted == 0
+
+
+def test_an_entry_of_a_stream_that_went_with_the_next_command_is_stored(
+    bench: Bench, working, settings
+):
+    first, *rest = bench.records(3)
+    with working(settings):
+        bench.append(bench.records(3))
+        eventually(bench.settled, "the first life")
+        eventually(lambda: blocked(bench), "the worker to wait")
+        seconds: Any = bench.redis.time()[0]
+        pipe = bench.redis.pipeline(transaction=False)
+        pipe.xadd(settings.stream, dict(first.fields()))
+        pipe.delete(settings.stream)
+        for record in rest:  # their ids are later than those before, as a millisecond makes them
+            pipe.xadd(settings.stream, dict(record.fields()), id=f"{seconds + 2}000-*")
+        pipe.execute()
+        eventually(lambda: bench.stored() == 6, "both lives")
+        eventually(bench.settled, "everything settled")
+    found = bench.audited()
+    assert (found.entries.added, found.entries.settled, found.clean) == (6, 6, True)
 
 
 def test_a_stream_that_disappears_again_and_again_never_stops_the_worker(
