@@ -37,7 +37,8 @@ class BelowBound(Exception):
 class Entry(NamedTuple):
     """One row of the ledger; `seqs` is the text of an int8multirange.
 
-    `born_ms` is when its lowest number was given out, in Unix milliseconds, None where unknown.
+    `born_ms` is when the first of its numbers was given out, in Unix milliseconds, None where
+    unknown: the first time, if one was given out twice.
     """
 
     producer: int
@@ -65,12 +66,17 @@ def entries(kind: Kind, records: Iterable[LogRow | Reject]) -> list[Entry]:
 
     Foreign records have no numbers: the ledger of entries accounts for them.
     """
-    by_producer: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+    by_producer: defaultdict[int, list[LogRow | Reject]] = defaultdict(list)
     for record in records:
         if record.producer is not None and record.sequence is not None:
-            by_producer[record.producer][record.sequence] = record.id
+            by_producer[record.producer].append(record)
     return [
-        Entry(producer, kind, _text(ranges(numbered)), _ms(numbered[min(numbered)]))
+        Entry(
+            producer,
+            kind,
+            _text(ranges([record.sequence for record in numbered if record.sequence is not None])),
+            _ms(min([record.id for record in numbered])),
+        )
         for producer, numbered in sorted(by_producer.items())
     ]
 

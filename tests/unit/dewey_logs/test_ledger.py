@@ -23,12 +23,18 @@ def reject(producer: int | None, sequence: int | None, ms: int = 0) -> Reject:
 
 
 def test_each_producer_has_one_entry_and_foreign_records_none():
-    pairs = [(7, 4), (5, 1), (7, 3), (None, None), (7, 9), (5, None)]
+    pairs = [(7, 3), (5, 1), (7, 4), (None, None), (7, 9), (5, None)]
     found = entries("stored", (reject(*pair, 1_000 + n) for n, pair in enumerate(pairs)))
     assert found == [
         Entry(5, "stored", "{[1,1]}", 1_001),
-        Entry(7, "stored", "{[3,4],[9,9]}", 1_002),  # when its lowest number was given out
+        Entry(7, "stored", "{[3,4],[9,9]}", 1_000),
     ]
+
+
+@given(st.permutations([1_500, 2_000, 9_000]))
+def test_a_number_given_out_twice_is_as_old_as_the_first_time(times):
+    (found,) = entries("stored", (reject(7, 3, ms) for ms in times))
+    assert found == Entry(7, "stored", "{[3,3]}", 1_500)
 
 
 def test_receipts_keep_only_what_a_producer_can_have():
