@@ -30,8 +30,9 @@ PASSED = "passed over: still in the stream, and no worker will get it"
 class Totals(msgspec.Struct, frozen=True):
     """What became of records; `announced` is the sum of all the others but duplicates.
 
-    `duplicates` counts numbers that came more than once. `implausible` numbers lie in gaps larger
-    than everything ever added: a forged or damaged id, not a loss.
+    `duplicates` counts numbers that came more than once. Of `dropped` ones nobody bears witness but
+    their producer's receipts: what a forged one hides only the entries tell. `implausible` numbers
+    lie in gaps larger than everything ever added: a forged or damaged id, not a loss.
     """
 
     announced: int = 0
@@ -172,13 +173,16 @@ def _numbers(
     """
     placed: list[Range] = []
     counts: dict[str, int] = {}
-    for kind in ("stored", "rejected", "expired", "cleared", "dropped"):
+    for kind in ("stored", "rejected", "expired", "cleared"):
         here = minus(union(kinds.get(kind, ())), placed)
         counts[kind] = count(here)
         placed = union(placed, here)
     committed = highest(placed)
     waiting = minus(in_stream, placed)
     placed = union(placed, waiting)
+    # what a receipt claims comes after all that is seen
+    dropped = minus(union(kinds.get("dropped", ())), union(placed, passed))
+    placed = union(placed, dropped)
     known = max(highest(placed, passed), sent)
     gaps = minus([(1, known)], placed) if known else []
     implausible = [
@@ -197,6 +201,7 @@ def _numbers(
         Totals(
             announced=known - count(implausible),
             duplicates=count(union(kinds.get("duplicate", ()))),
+            dropped=count(dropped),
             in_stream=count(waiting),
             settling=count(settling),
             lost=count(lost),

@@ -161,7 +161,13 @@ def _verdict(found: Audit, deep: DeepAudit | None, narrowed: bool) -> Iterator[s
     if without > 0:
         yield (
             f"{without:,} of the lost entries carried no number that is "
-            "missing: records of foreign producers, or second copies"
+            "missing: records of foreign producers, second copies, or numbers that are called"
+            " dropped or stored without being so"
+        )
+    if found.total.dropped:
+        yield (
+            f"{found.total.dropped:,} were dropped before they were sent: so their producers'"
+            " receipts claim, which nothing else can bear out"
         )
     if found.total.implausible:
         yield (

@@ -151,12 +151,16 @@ class Decoder:
 
 
 def receipt(row: LogRow) -> Dropped | None:
-    """Return what a drop receipt says, None for any other record."""
+    """Return what a drop receipt says, None for any other record.
+
+    Anyone may write one: it is believed if it counts what it names. Whose numbers they are its id
+    says, and nobody else's.
+    """
     if row.producer is None or row.data is None or row.data.find(b'"ranges"') < 0:
         return None
     said = decode_object(row.data).get("godot")
-    ranges = said.get("ranges") if isinstance(said, dict) and "dropped" in said else None
-    if not isinstance(ranges, list):
+    ranges = said.get("ranges") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not isinstance(ranges, list):
         return None
     good = tuple(
         (item[0], item[1])
@@ -166,7 +170,10 @@ def receipt(row: LogRow) -> Dropped | None:
         and all(type(n) is int for n in item)
         and 1 <= item[0] <= item[1] <= MAX_SEQUENCE
     )
-    return Dropped(row.producer, good) if good else None
+    named = sum(last - first + 1 for first, last in good)
+    if not good or len(good) < len(ranges) or said.get("dropped") != named:
+        return None
+    return Dropped(row.producer, good)
 
 
 def _component(raw: bytes | None, notes: Notes) -> str:

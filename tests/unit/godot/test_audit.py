@@ -133,6 +133,21 @@ def test_each_number_takes_the_first_place_that_fits():
     assert balanced(found)
 
 
+def test_what_a_receipt_claims_hides_nothing_that_is_seen_and_no_lost_entry():
+    passed = held(7, 8, waiting=False)
+    found = audit(
+        inventory([*held(5, 6, waiting=True), *passed], added=9, sent={P: 9}),
+        accounts(
+            {P: {"stored": ((1, 2), (9, 9)), "dropped": ((1, 8),)}},
+            (epoch(added=9, last=entry(9), settled=3),),
+        ),
+    )
+    t = found.total
+    assert (t.stored, t.in_stream, t.dropped) == (3, 2, 2)
+    assert [(r.first, r.last, r.cause) for r in found.ranges] == [(7, 8, PASSED)]
+    assert (found.entries.lost, t.lost) == (4, 4), "3 and 4 are so no more than claimed"
+
+
 def test_a_producer_trimmed_completely_is_lost_to_the_record():
     found = audit(
         inventory(held(501, 600, waiting=True, producer=Q, shift=-500), added=600, sent={P: 500}),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dewey_logs import LogRow, Reject
+from dewey_logs import Dropped, LogRow, Reject
 from godot.stream.ids import StreamID
 from godot.stream.replies import Entry
 from godot.worker.decode import Decoder, receipt
@@ -18,6 +18,7 @@ from tests.vectors.load import cases
 
 DAY_S = 86_400
 ID = b"01a204ff-11e0-8000-8000-0055721d9a0b"
+TENTH = str(uuid.UUID(int=0x01A204FF_11E0_8000_8000_000000000007 + (10 << 38))).encode()
 
 
 def decoder(stream: str = "logs") -> Decoder:
@@ -103,9 +104,7 @@ def test_a_record_whose_time_cannot_be_read_is_known_by_the_id_it_was_given(give
 
 def test_a_receipt_names_the_dropped_numbers_of_its_producer():
     data = b'{"godot":{"dropped":3,"ranges":[[4,5],[9,9]],"reason":"buffer_full"}}'
-    dropped = receipt(decoded(plain(id=ID, data=data)))
-    assert dropped is not None
-    assert dropped.ranges == ((4, 5), (9, 9))
+    assert receipt(decoded(plain(id=TENTH, data=data))) == Dropped(7, ((4, 5), (9, 9)))
 
 
 @pytest.mark.parametrize(
@@ -113,12 +112,19 @@ def test_a_receipt_names_the_dropped_numbers_of_its_producer():
     [
         b'{"ranges":[[1,2]]}',
         b'{"godot":{"ranges":[[1,2]]}}',
-        b'{"godot":{"dropped":1,"ranges":[[2,1],["a","b"],[0,4],[1],7,[1,99999999999999]]}}',
+        b'{"godot":{"dropped":1,"ranges":[[1,2]]}}',
+        b'{"godot":{"dropped":2,"ranges":[[9,9],[9,9],[11,11]]}}',
+        b'{"godot":{"dropped":68719476736,"ranges":[[1,68719476736]]}}',
+        b'{"godot":{"dropped":1,"ranges":[[1,1],[2,1]]}}',
+        b'{"godot":{"dropped":1,"ranges":[[1,1],["a","b"]]}}',
+        b'{"godot":{"dropped":5,"ranges":[[0,4]]}}',
+        b'{"godot":{"dropped":1,"ranges":[[1,1],[1]]}}',
+        b'{"godot":{"dropped":1,"ranges":[[1,1],7]}}',
         b'{"godot":{"dropped":1,"ranges":"many"}}',
     ],
 )
 def test_what_only_looks_like_a_receipt_is_none(said: bytes):
-    assert receipt(decoded(plain(id=ID, data=said))) is None
+    assert receipt(decoded(plain(id=TENTH, data=said))) is None
 
 
 def test_a_receipt_without_an_id_of_ours_says_nothing():
