@@ -55,7 +55,8 @@ def replay(
     done = 0
     try:
         with pipeline(settings, consumer, store, tally, replay=True) as settling:
-            for page in history.pages(client, consumer.stream, part, size):
+            pages = history.pages(client, consumer.stream, part, size, settings.batch_max_bytes)
+            for page in pages:
                 settling.settle([Read(page, again=True)], acknowledge=False)
                 done += len(page)
                 progress(len(page))

@@ -12,6 +12,8 @@ from godot.stream.ids import StreamID
 from godot.stream.outline import entry_ids
 from godot.stream.replies import Entry, entries
 
+FIRST = 16  # entries that are read while nothing is known of their size
+
 
 class Stretch(msgspec.Struct, frozen=True):
     """A part of the stream, both ends included, and how many entries it holds now."""
@@ -37,11 +39,18 @@ def stretch(client: redis.Redis, stream: str, first: StreamID, last: StreamID | 
     return Stretch(first, end, n)
 
 
-def pages(client: redis.Redis, stream: str, part: Stretch, count: int) -> Iterator[list[Entry]]:
-    """Yield the part's entries in order; trimming meanwhile only makes it shorter."""
-    start = str(part.first)
-    while page := entries(ask(client, "XRANGE", stream, start, str(part.last), "COUNT", count)):
+def pages(
+    client: redis.Redis, stream: str, part: Stretch, count: int, max_bytes: int
+) -> Iterator[list[Entry]]:
+    """Yield the part's entries in order; trimming meanwhile only makes it shorter.
+
+    Up to `count` at a time, and about `max_bytes`, going by the size of those before.
+    """
+    start, n = str(part.first), min(count, FIRST)
+    while page := entries(ask(client, "XRANGE", stream, start, str(part.last), "COUNT", n)):
         yield page
+        average = sum(entry.size for entry in page) / len(page)
+        n = max(1, min(count, int(max_bytes / average)))
         if page[-1].id == part.last:
             return
         start = f"({page[-1].id}"

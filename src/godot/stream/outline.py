@@ -18,6 +18,8 @@ from godot.stream.ids import END, StreamID
 from godot.stream.replies import entries
 
 PAGE = 200  # entries that a script looks at; the server does nothing else meanwhile
+PAGE_BYTES = 8 << 20  # after so many it ends
+PRESENT_PAGE = 50  # it cannot end earlier
 BEHIND_ALL = f"({END}"  # nothing can follow, and Redis refuses to look
 
 COUNTERS = """
@@ -30,10 +32,27 @@ return {
 }
 """
 
-IDS = """
-local found = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
-for at = 1, #found do found[at] = found[at][1] end
-return found
+# One at a time, because a script gets entries whole, too: a page of large ones would fill the
+# server's memory and hold it up for longer than anybody waits.
+PAGE_OF = f"""
+local function page_of(command, from, to, count, shown)
+  local found, bytes = {{}}, 0
+  for at = 1, count do
+    local entry = redis.call(command, KEYS[1], from, to, 'COUNT', 1)[1]
+    if not entry then break end
+    found[at] = shown(entry)
+    for _, part in ipairs(entry[2]) do bytes = bytes + #part end
+    from = '(' .. entry[1]
+    if bytes > {PAGE_BYTES} or from == '{BEHIND_ALL}' then break end
+  end
+  return found
+end
+"""
+
+IDS = f"""
+{PAGE_OF}
+local function id(entry) return entry[1] end
+return page_of(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), id)
 """
 
 PRESENT = """
@@ -67,9 +86,9 @@ end
 
 RECORDS = f"""
 {RECORD_ID}
-local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3])
-for at = 1, #found do found[at] = {{found[at][1], record_id(found[at][2])}} end
-return found
+{PAGE_OF}
+local function with_record(entry) return {{entry[1], record_id(entry[2])}} end
+return page_of('XRANGE', ARGV[1], ARGV[2], tonumber(ARGV[3]), with_record)
 """
 
 
@@ -114,7 +133,7 @@ def counters_of(told: Sequence[Any]) -> Counters:
 def entry_ids(
     client: redis.Redis, command: str, stream: str, start: str, end: str, count: int = PAGE
 ) -> list[StreamID]:
-    """Return the ids that XRANGE or XREVRANGE would send entries of."""
+    """Return the ids that XRANGE or XREVRANGE would send entries of; fewer where they are large."""
     if start == BEHIND_ALL:
         return []
     found = ask_if_allowed(client, *listing_ids(command, stream, start, end, count))
@@ -137,8 +156,8 @@ def ids_of(told: Sequence[bytes]) -> list[StreamID]:
 def present(client: redis.Redis, stream: str, wanted: Sequence[StreamID]) -> set[StreamID]:
     """Return those of the entries that the stream still holds; the others were trimmed."""
     there: set[StreamID] = set()
-    for at in range(0, len(wanted), PAGE):
-        page = [str(one) for one in wanted[at : at + PAGE]]
+    for at in range(0, len(wanted), PRESENT_PAGE):
+        page = [str(one) for one in wanted[at : at + PRESENT_PAGE]]
         found = ask_if_allowed(client, "EVAL", PRESENT, 1, stream, *page)
         if found is None:
             found = [id for one in page for id, _ in ask(client, "XRANGE", stream, one, one)]
@@ -149,7 +168,10 @@ def present(client: redis.Redis, stream: str, wanted: Sequence[StreamID]) -> set
 def records(
     client: redis.Redis, stream: str, start: str, end: str
 ) -> list[tuple[StreamID, bytes | None]]:
-    """Return a page of entries by their ids, each with the one that its record was given."""
+    """Return a page of entries by their ids, each with the one that its record was given.
+
+    Only an empty page is the end: one with large entries is short.
+    """
     if start == BEHIND_ALL:
         return []
     found = ask_if_allowed(client, "EVAL", RECORDS, 1, stream, start, end, PAGE)

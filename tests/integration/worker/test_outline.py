@@ -13,7 +13,7 @@ from godot import replay
 from godot.identity import given_id
 from godot.repair import Repair
 from godot.settings import Settings
-from godot.stream import inventory, outline, snapshot
+from godot.stream import history, inventory, outline, snapshot
 from godot.stream.connection import close, connect
 from godot.stream.follow import Follower
 from godot.stream.group import Consumer
@@ -90,6 +90,23 @@ def test_looking_brings_no_payload_and_shows_the_same_without_scripts(
     assert (shown.entries, shown.group.pending, shown.group.undelivered) == (3, 3, 1)
     assert (plan.settle, plan.without_payload) == ((taken[0].id, taken[2].id), (taken[1].id,))
     assert [item.sequence is not None for item in held.held] == [True, True, True]
+    close(client)
+
+
+def test_a_page_of_large_entries_is_short_and_not_the_end(bench: Bench, settings: Settings):
+    for _ in range(12):
+        bench.add_raw(message=LARGE)
+    client = connect(settings)
+    page = outline.entry_ids(client, "XRANGE", settings.stream, "-", "+")
+    backwards = outline.entry_ids(client, "XREVRANGE", settings.stream, "+", "-")
+    assert len(page) == len(backwards) == 9, "once it has looked at 8 MiB"
+    assert [entry for entry, _ in outline.records(client, settings.stream, "-", "+")] == page
+    part = replay.measure(settings, ZERO, None)
+    assert part.entries == len(inventory.take(settings).held) == 12
+    pages = history.pages(client, settings.stream, part, 1_000, 3 * len(LARGE))
+    assert [len(page) for page in pages] == [12]
+    pages = history.pages(client, settings.stream, part, 5, 3 * len(LARGE))
+    assert [len(page) for page in pages] == [5, 2, 2, 2, 1]
     close(client)
 
 
