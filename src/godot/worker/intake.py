@@ -24,6 +24,7 @@ from godot.worker.metrics import WorkerMetrics
 
 BLOCK_MS = 1_000  # how long an idle worker may take to notice that it should stop
 WINDOW_SLICES = 10
+UNSEEN_BYTES = 32_768.0  # what entries may have before any was seen: the first read is small
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ class Intake:
         self._own_after = ZERO
         self._replaying = False
         self.backlog = False
-        self._average_bytes = 512.0
+        self._average_bytes: float | None = None
 
     def expect_own(self) -> None:
         """Look into our own pending list first: a reply was lost, and its entries with it."""
@@ -101,10 +102,12 @@ class Intake:
             own = self._consumer.read_own(self._count(self._settings.batch_max), self._own_after)
             if own:
                 self._own_after = own[-1].id
+                self._weigh(own)
                 return [Read(own, again=True)], ()
             self._drain_own = False
         if self.sweep.due:
             page = self.sweep.page(self._count(self._settings.batch_max))
+            self._weigh(page.entries)
             self._metrics.reclaimed(sum(not entry.trimmed for entry in page.entries))
             return ([Read(page.entries, again=True)] if page.entries else []), page.suspects
         with self._metrics.stage("read"):
@@ -136,9 +139,7 @@ class Intake:
                     got += sum(len(read.entries) for read in more)
         self.backlog = got >= want
         self._metrics.read(got)
-        if got:
-            size = sum(entry.size for read in reads for entry in read.entries)
-            self._average_bytes += (size / got - self._average_bytes) / 4
+        self._weigh([entry for read in reads for entry in read.entries])
         if self.backlog:
             with suppress(StreamUnavailable):  # what was read already is not to be lost for it
                 self._ahead.ask(self._count(settings.batch_max))
@@ -158,4 +159,12 @@ class Intake:
 
     def _count(self, wanted: int) -> int:
         """Bound a read by bytes as well as by number, going by the size of recent entries."""
-        return max(1, min(wanted, int(self._settings.batch_max_bytes / self._average_bytes)))
+        average = UNSEEN_BYTES if self._average_bytes is None else self._average_bytes
+        return max(1, min(wanted, int(self._settings.batch_max_bytes / average)))
+
+    def _weigh(self, entries: Sequence[Entry]) -> None:
+        size = sum([entry.size for entry in entries])
+        if size:
+            average = size / len(entries)
+            known = average if self._average_bytes is None else self._average_bytes
+            self._average_bytes = known + (average - known) / 4

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from clientlib import make_record
 from dewey_logs import Batch, Checkpoint, SetBack, WriteResult
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
 from godot.stream.setback import Readings
+from godot.worker.intake import Intake
+from godot.worker.metrics import WorkerMetrics
 from tests.integration.worker.conftest import Bench, eventually
 
 
@@ -43,11 +48,26 @@ def test_an_entry_larger_than_a_batch_may_be_is_stored_alone(bench: Bench, worki
     ) == [(1,)]
 
 
+def test_a_worker_that_has_seen_no_entry_yet_reads_few(bench: Bench, settings):
+    for _ in range(70):
+        bench.add_raw(message="x" * 900_000)
+    client = connect(settings)
+    consumer = Consumer(client, settings.stream, settings.group, "x:1:x")
+    consumer.ensure_group()
+    metrics = WorkerMetrics(CollectorRegistry(), settings.stream, settings.group)
+    patient = msgspec.structs.replace(settings, reclaim_idle_ms=10**12)
+    intake = Intake(patient, consumer, metrics, threading.Event())
+    (first,), _ = intake.next()
+    (second,), _ = intake.next()
+    assert (len(first.entries), len(second.entries)) == (64, 2)
+    intake.forget()
+    close(client)
+
+
 def test_a_read_of_many_transactions_stays_with_its_worker(bench: Bench, working, settings):
     """Together they take longer than the reclaim time, though the store answers all along."""
-    bench.append(
-        [make_record("test", "INFO", "x" * 20_000, producer=bench.producer) for _ in range(45)]
-    )
+    large = [make_record("test", "INFO", "x" * 20_000, producer=bench.producer) for _ in range(45)]
+    bench.append(bench.records(20))  # after which larger reads are dared
     bench.change(
         """CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN PERFORM pg_sleep(0.25); RETURN NULL; END $$;
@@ -56,10 +76,12 @@ def test_a_read_of_many_transactions_stays_with_its_worker(bench: Bench, working
     )
     slow = msgspec.structs.replace(settings, reclaim_idle_ms=1_500, batch_max_bytes=65_536)
     with working(slow):
-        eventually(lambda: bench.pending() > 0, "everything in one worker's hand")
+        eventually(bench.settled, "the small ones")
+        bench.append(large)
+        eventually(lambda: bench.pending() == 45, "everything in one worker's hand")
         with working(slow):
             eventually(bench.settled, "everything acknowledged")
-    assert bench.stored() == 45
+    assert bench.stored() == 65
     assert bench.sql("SELECT DISTINCT delivery FROM logs_ledger_entries") == [("new",)]
 
 
