@@ -31,8 +31,9 @@ class Read(msgspec.Struct, frozen=True):
     """What one command delivered: consecutive entries, or ones that somebody has had before.
 
     `deliveries` is how often each was delivered, where the server's own count does not say it.
-    `progress` is what the stream counted just after, where that was asked for together. `asked_at`
-    is when entries nobody has had were asked for, by the monotonic clock.
+    `progress` is what the stream counted just after, or just before where somebody has had them,
+    and not asked for later: it may be another stream by then. `asked_at` is when entries nobody has
+    had were asked for, by the monotonic clock.
     """
 
     entries: Sequence[Entry]
@@ -99,17 +100,20 @@ class Intake:
         if self._ahead.asked and self._waited_for_long:
             self.expect_own()  # a peer may soon take them for left behind, or has done so
         if self._drain_own:
+            progress = self._consumer.progress()
             own = self._consumer.read_own(self._count(self._settings.batch_max), self._own_after)
             if own:
                 self._own_after = own[-1].id
                 self._weigh(own)
-                return [Read(own, again=True)], ()
+                return [Read(own, again=True, progress=progress)], ()
             self._drain_own = False
         if self.sweep.due:
+            progress = self._consumer.progress()
             page = self.sweep.page(self._count(self._settings.batch_max))
             self._weigh(page.entries)
             self._metrics.reclaimed(sum(not entry.trimmed for entry in page.entries))
-            return ([Read(page.entries, again=True)] if page.entries else []), page.suspects
+            swept = Read(page.entries, again=True, progress=progress)
+            return ([swept] if page.entries else []), page.suspects
         with self._metrics.stage("read"):
             reads = self._window()
         if not self.backlog:

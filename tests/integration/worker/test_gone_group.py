@@ -9,8 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 
+from dewey_logs import open_store
 from godot.errors import StreamLost
+from godot.stream.connection import close, connect
+from godot.stream.group import Consumer
+from godot.worker.assemble import Tally, pipeline
+from godot.worker.intake import Intake
+from godot.worker.metrics import WorkerMetrics
 from tests.integration.worker.conftest import Bench, eventually
 
 ONCE = """
@@ -135,6 +142,33 @@ def test_what_a_worker_had_in_hand_is_counted_to_the_stream_it_is_of(
     assert (found.total.stored, found.total.lost) == (3 + kept, new - kept)
     assert (found.entries.added, found.entries.settled) == (3 + new, 3 + kept)
     assert found.total.unaccounted == 0
+
+
+def test_what_was_taken_over_is_counted_to_the_stream_it_is_of(bench: Bench, working, settings):
+    client = connect(settings)
+    dead, heir = (Consumer(client, settings.stream, settings.group, n) for n in ("dead", "heir"))
+    metrics = WorkerMetrics(CollectorRegistry(), settings.stream, settings.group)
+    intake = Intake(settings, heir, metrics, threading.Event())
+    bench.append(bench.records(2))
+    with working(settings):
+        eventually(bench.settled, "the first records")
+    bench.append(bench.records(6))
+    dead.release([entry.id for entry in dead.read_new(6, None)], 3_600_000)
+    eventually(lambda: intake.sweep.due, "a sweep")
+    reads, _ = intake.next()
+    bench.redis.delete(settings.stream)
+    with working(settings):
+        eventually(lambda: bench.consumers() == 1, "a peer to make the stream again")
+        bench.append(bench.records(5))
+        eventually(bench.settled, "the second life")
+    with (
+        open_store(settings.dewey_url or "") as store,
+        pipeline(settings, heir, store, Tally()) as settling,
+    ):
+        settling.settle(reads)
+    close(client)
+    found = bench.audited()
+    assert (found.total.stored, found.entries.added, found.clean) == (13, 13, True)
 
 
 def test_an_entry_of_a_stream_that_went_with_the_next_command_is_stored(
