@@ -60,6 +60,10 @@ class Rollups:
             for pattern, row in sorted(new.items(), key=lambda item: item[0])
         ]
 
+    def forget(self) -> None:
+        """Forget what the database knows: it may be another one, restored from a backup."""
+        self._known.clear()
+
     def told(self, templates: Iterable[Template]) -> None:
         """Note what is committed; where every message is of its own kind, not for ever."""
         if len(self._known) > MOST_KNOWN:

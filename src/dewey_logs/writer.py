@@ -179,6 +179,7 @@ class Writer:
                 jit="off",
             )
             self._connection = connection
+            self._rollups.forget()
             _require_durability(connection)
             connection.execute(statement("make_incoming"))
             row = connection.execute(statement("clock")).fetchone()

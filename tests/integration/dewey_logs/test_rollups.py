@@ -66,6 +66,21 @@ def test_patterns_are_told_once_and_stand_in_every_row(store, database, maker, d
     assert database.one("SELECT count(*) FROM logs_pattern") == 1
 
 
+def test_a_store_that_was_restored_without_a_pattern_is_told_it_again(store, database, maker):
+    """It is another one, from an older backup; so is the connection."""
+    store.write(batch(maker.rows(1)))
+    database.rows("DELETE FROM logs_pattern RETURNING pattern")
+    database.rows(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    rows = maker.rows(1)
+    with pytest.raises(Unavailable):
+        store.write(batch(rows))
+    store.write(batch(rows))
+    assert database.rows("SELECT template FROM logs_pattern") == [("message <*>",)]
+
+
 def test_what_is_not_inserted_is_not_counted(store, database, maker, dewey_url):
     rows = maker.rows(20)
     store.write(batch(rows))
