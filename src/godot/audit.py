@@ -180,8 +180,12 @@ def _numbers(
     committed = highest(placed)
     waiting = minus(in_stream, placed)
     placed = union(placed, waiting)
-    # what a receipt claims comes after all that is seen
-    dropped = minus(union(kinds.get("dropped", ())), union(placed, passed))
+    # what a receipt claims comes after all that is seen, and may be as implausible as an id
+    dropped = [
+        (low, high)
+        for low, high in minus(union(kinds.get("dropped", ())), union(placed, passed))
+        if high <= sent or high - low + 1 <= plausible_gap
+    ]
     placed = union(placed, dropped)
     known = max(highest(placed, passed), sent)
     gaps = minus([(1, known)], placed) if known else []

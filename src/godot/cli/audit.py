@@ -182,7 +182,8 @@ def _verdict(found: Audit, deep: DeepAudit | None, narrowed: bool) -> Iterator[s
         if passed := sum(item.totals.unaccounted for item in found.producers):
             yield (
                 f"{passed:,} of the lost were passed over in the stream (by XGROUP SETID, XGROUP"
-                " DELCONSUMER or a stranger's XACK) and are there yet: `godot replay` stores them"
+                " DELCONSUMER or a stranger's XACK, or the store is an older one, restored from a"
+                " backup) and are there yet: `godot replay` stores them"
             )
         yield (
             f"{found.total.unaccounted:,} records are UNACCOUNTED for: numbers that no entry"

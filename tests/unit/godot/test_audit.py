@@ -148,6 +148,19 @@ def test_what_a_receipt_claims_hides_nothing_that_is_seen_and_no_lost_entry():
     assert (found.entries.lost, t.lost) == (4, 4), "3 and 4 are so no more than claimed"
 
 
+@pytest.mark.parametrize(("sent", "dropped"), [(0, 0), (5_000, 4_996)])
+def test_a_receipt_for_more_than_was_ever_added_needs_an_announcement(sent: int, dropped: int):
+    found = audit(
+        inventory(added=4, sent={P: sent} if sent else {}),
+        accounts(
+            {P: {"stored": ((1, 3), (5_000, 5_000)), "dropped": ((4, 4_999),)}},
+            (epoch(added=4, last=entry(4), settled=4),),
+        ),
+    )
+    t = found.total
+    assert (t.stored, t.dropped, t.implausible, t.lost) == (4, dropped, 4_996 - dropped, 0)
+
+
 def test_a_producer_trimmed_completely_is_lost_to_the_record():
     found = audit(
         inventory(held(501, 600, waiting=True, producer=Q, shift=-500), added=600, sent={P: 500}),
