@@ -87,11 +87,28 @@ def test_a_batch_of_the_old_stream_committed_late_belongs_to_the_old_epoch(store
     store.write(settled(1_000, 5_000))
     store.write(settled(3, 6_000))
     store.write(settled(1_010, 5_010))  # read before the deletion, by a slow worker
+    store.write(settled(1_005, 5_005))  # before that even, and committed by its other connection
     store.write(settled(990, 4_990))
     store.write(settled(2, 5_990))  # an older reading of the new stream
-    assert epochs(database) == [1, 2, 1, 1, 2]
+    assert epochs(database) == [1, 2, 1, 1, 1, 2]
     assert database.rows("SELECT entries_added FROM logs_epochs") == [(1_010,)]
     assert checkpoint(database) == [(2, 3, 6_000)]
+
+
+def test_what_is_committed_of_a_stream_before_the_first_one_known_gets_a_life(store, database):
+    first = msgspec.structs.replace(settled(5, 200), first_entry=(150, 0), entries_present=5)
+    for one in (first, settled(6, 100), settled(8, 120), settled(7, 110), settled(6, 210)):
+        store.write(one)
+    assert epochs(database) == [1, 0, 0, 0, 1]
+    assert database.rows("SELECT epoch, entries_added FROM logs_epochs") == [(0, 8)]
+    assert checkpoint(database) == [(1, 6, 210)]
+
+
+def test_a_stream_trimmed_before_its_first_reading_may_be_older_than_that(store, database):
+    first = msgspec.structs.replace(settled(5, 200), first_entry=(150, 0), entries_present=4)
+    for one in (first, settled(3, 100)):
+        store.write(one)
+    assert epochs(database) == [1, 1]
 
 
 def test_two_workers_that_notice_at_once_begin_one_epoch(dewey_url, database):

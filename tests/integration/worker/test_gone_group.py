@@ -144,14 +144,19 @@ def test_what_a_worker_had_in_hand_is_counted_to_the_stream_it_is_of(
     assert found.total.unaccounted == 0
 
 
-def test_what_was_taken_over_is_counted_to_the_stream_it_is_of(bench: Bench, working, settings):
+@pytest.mark.parametrize("before", [0, 2])
+def test_what_was_taken_over_is_counted_to_the_stream_it_is_of(
+    bench: Bench, working, settings, before: int
+):
     client = connect(settings)
     dead, heir = (Consumer(client, settings.stream, settings.group, n) for n in ("dead", "heir"))
     metrics = WorkerMetrics(CollectorRegistry(), settings.stream, settings.group)
     intake = Intake(settings, heir, metrics, threading.Event())
-    bench.append(bench.records(2))
-    with working(settings):
-        eventually(bench.settled, "the first records")
+    dead.ensure_group()
+    bench.append(bench.records(before))
+    if before:
+        with working(settings):
+            eventually(bench.settled, "what a checkpoint is of")
     bench.append(bench.records(6))
     dead.release([entry.id for entry in dead.read_new(6, None)], 3_600_000)
     eventually(lambda: intake.sweep.due, "a sweep")
@@ -168,7 +173,11 @@ def test_what_was_taken_over_is_counted_to_the_stream_it_is_of(bench: Bench, wor
         settling.settle(reads)
     close(client)
     found = bench.audited()
-    assert (found.total.stored, found.entries.added, found.clean) == (13, 13, True)
+    assert (found.total.stored, found.entries.added, found.clean) == (
+        before + 11,
+        before + 11,
+        True,
+    )
 
 
 def test_an_entry_of_a_stream_that_went_with_the_next_command_is_stored(
