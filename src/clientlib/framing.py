@@ -116,7 +116,8 @@ class Framer:
                 head, data, trace = self._parts(snapshot, careful)
                 data_length = len(data)
             else:
-                head = source.heads[level][text]
+                heads = source.heads[level]
+                head = heads.get(text) or heads.of(text)
             micros = (at_ns - since_ns) // 1_000
             if sequence >> 10 != thousand or not 0 <= micros < 1_000:
                 ms, thousand = at_ns // 1_000_000, sequence >> 10
@@ -192,7 +193,7 @@ class Framer:
         """
         level, _, source, context, trace_id, text, data, notes = snapshot
         try:
-            head = source.heads[level][text]
+            head = source.heads[level].of(text)
             trace = self._trace_part(trace_id, context)
         except Exception:  # noqa: BLE001  # a lone surrogate; an id with a mind of its own
             return self._careful_parts(snapshot)
