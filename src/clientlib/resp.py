@@ -25,7 +25,7 @@ class Heads(dict[str, bytes]):
         self._beginning = b"".join(map(bulk, fields))
 
     def of(self, message: str) -> bytes:
-        """Spell what `get` does not know, and remember it; not by `__missing__`, which is slower."""
+        """Spell what `get` does not know, and remember it; `__missing__` would take longer."""
         text = message.encode()
         head = b"".join((self._beginning, _lengths[len(text)], text))
         if len(self) < MAX_MESSAGES_REMEMBERED and len(text) <= MAX_BYTES_REMEMBERED:
