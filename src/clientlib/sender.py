@@ -25,11 +25,11 @@ and `stats`.
 
 from __future__ import annotations
 
-import _thread
 import math
 import threading
 import time
 import weakref
+from _thread import get_ident, start_new_thread
 from collections.abc import Callable
 
 from clientlib.buffer import Intake
@@ -98,7 +98,7 @@ class Sender:
         """
         if not self._dispatch and not (self._running and self._used):
             return True
-        if _thread.get_ident() == self.thread_id:  # a `__del__` run by our own thread cannot wait
+        if get_ident() == self.thread_id:  # a `__del__` run by our own thread cannot wait
             return False
         slots = len(self.intake.queue) + self.intake.taken
         mark = Mark(slots, self._dispatch.shipping.drops.total, max_failures)
@@ -125,7 +125,7 @@ class Sender:
                 timeout_s + LAST_WORDS_S, max_failures=FAILURES_AT_EXIT
             )
             self._given_up_at = None if delivered else self._dispatch.shipping.sent
-            if last and not delivered and _thread.get_ident() != self.thread_id:
+            if last and not delivered and get_ident() != self.thread_id:
                 self._ended = True
                 self.intake.ring()
                 # it ends by itself after what it is doing, unless it heeds no deadline
@@ -195,9 +195,9 @@ class Sender:
                 self._running = True
                 if self._watching:
                     self._watch.start()
-                # _thread, because threading.Thread takes locks that the caller may hold already:
-                # a `__del__` may log at any moment.
-                _thread.start_new_thread(self._run, ())
+                # not by threading.Thread, which takes locks that the caller may hold already: a
+                # `__del__` may log at any moment
+                start_new_thread(self._run, ())
         except RuntimeError:  # the interpreter is shutting down: flush does the work
             self._running = False
             self.intake.idle = True
@@ -219,7 +219,7 @@ class Sender:
                 return
 
     def _run(self) -> None:
-        self.thread_id = _thread.get_ident()
+        self.thread_id = get_ident()
         threads.add(self.thread_id)
         while not self._ended and (not self._stopping or self._dispatch):
             try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import _thread
 import json
 import math
 import threading
@@ -120,6 +121,17 @@ def test_a_closed_logger_works_again(make_logger, redis_url, stream_name):
     assert messages(redis_url, stream_name) == ["before", "after"]
     log.close()
     log.close()
+
+
+def test_threads_replaced_after_our_import_are_not_ours(
+    make_logger, redis_url, stream_name, monkeypatch
+):
+    """As gevent does: a greenlet of the program's would wait for our locks, and all others for it."""
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *_: 1)
+    log = make_logger()
+    log.info("m")
+    assert log.flush(10)
+    assert messages(redis_url, stream_name) == ["m"]
 
 
 def test_nothing_is_sent_before_anything_is_logged(make_logger, redis_url, stream_name):
