@@ -126,7 +126,7 @@ def test_a_closed_logger_works_again(make_logger, redis_url, stream_name):
 def test_threads_replaced_after_our_import_are_not_ours(
     make_logger, redis_url, stream_name, monkeypatch
 ):
-    """As gevent does: a greenlet of the program's would wait for our locks, and all others for it."""
+    """As gevent's are: a greenlet would wait for our locks, and all others for it."""
     monkeypatch.setattr(_thread, "start_new_thread", lambda *_: 1)
     log = make_logger()
     log.info("m")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clientlib import Producer, bind, make_record, parse_record_id, trace_context
 from clientlib.framing import Framer, Snapshot, Source
 from clientlib.redaction import STANDARD
-from clientlib.resp import fields_of, sequence_of
+from clientlib.resp import MAX_MESSAGES_REMEMBERED, fields_of, sequence_of
 from tests.unit.clientlib.unsent import PRODUCER, framed, idle_logger, shipped
 
 TEXT = st.text(st.characters(), max_size=40)
@@ -37,6 +37,16 @@ DATA = st.recursive(
     ),
     max_leaves=10,
 )
+
+
+def test_messages_are_remembered_up_to_a_limit_and_right_beyond_it():
+    logger = idle_logger()
+    said = [f"m{i % 1_500}" for i in range(3_000)]
+    for message in said:
+        logger.info(message)
+    assert [record["message"] for record in framed(logger)] == said
+    remembered = logger.bind(a=1)._source.heads[20]
+    assert len(remembered) == MAX_MESSAGES_REMEMBERED
 
 
 @given(st.one_of(TEXT, HINTS), DATA, st.one_of(st.none(), TEXT))

@@ -208,6 +208,12 @@ def test_the_byte_search_knows_every_separator_that_the_exact_rules_know(word, s
     assert STANDARD.suspects(encoded) or STANDARD.data(data) == data
 
 
+def test_what_only_comes_together_in_the_search_is_no_suspect():
+    assert not STANDARD.suspects(b'{"to":{"ken":[1234567890,1234567890]}}')
+    assert STANDARD.suspects(b'{"to-ken":1}')
+    assert STANDARD.suspects(b"[12345678901234567890]")
+
+
 @given(st.text(max_size=300))
 def test_any_text_can_be_redacted(text):
     assert isinstance(STANDARD.text(text), str)
