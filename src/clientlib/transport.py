@@ -246,6 +246,9 @@ class Transport:
 
     def _reason(self, exc: BaseException) -> str:
         text = " ".join(str(exc).split()) or type(exc).__name__
+        code = getattr(exc, "status_code", None)  # without it a cluster's is only a number
+        if isinstance(code, str) and code not in text:
+            text = f"{code} {text}"
         from urllib.parse import unquote
 
         password = _split(self.url).password

@@ -72,6 +72,12 @@ def test_each_reply_belongs_to_its_command_though_all_come_at_once(said, expecte
     ]
 
 
+@pytest.mark.parametrize("reason", ["MOVED 3999 127.0.0.1:6381", "ERR no", "NOPERM no right"])
+def test_a_refusal_is_told_with_its_code(reason):
+    replies, broken, _ = answered(f"-{reason}\r\n".encode() + ID * 3, 4)
+    assert (replies, broken) == ([reason, None, None, None], None)
+
+
 def test_what_was_answered_before_the_connection_broke_counts():
     replies, broken, _ = answered(ID + ID + b"-LOADING wait\r\n" + ID, 4)
     assert replies == [None, None]
