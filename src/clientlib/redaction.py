@@ -19,7 +19,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clientlib.keyrules import KEEP, MASK, MASK_TEXT, SEPARATORS, KeyRules, flat
+from clientlib.keyrules import (
+    KEEP,
+    MASK,
+    MASK_TEXT,
+    MAX_KEY_CHARS_REMEMBERED,
+    MAX_KEYS_REMEMBERED,
+    SEPARATORS,
+    KeyRules,
+    flat,
+)
 from clientlib.pairs import pattern_of, without_values
 from clientlib.pattern import Pattern
 
@@ -82,6 +91,7 @@ class Redactor:
         self.fields = tuple(reversed(names.values()))
         self.values = values
         self._keys = KeyRules(self.fields)
+        self._known: dict[str, str] = {}  # keys that were searched
         self._pairs = pattern_of(self.fields)
         self._needles = (*_needles(self.fields), *((b"bearer",) if values else ()), _BIG_NUMBER)
         letters = {*b"".join(self._needles), *_BETWEEN}
@@ -114,12 +124,12 @@ class Redactor:
     def mapping(self, value: Mapping[Any, object]) -> dict[str, object]:
         """Return a copy of an object without its secrets."""
         found: dict[str, object] = {}
+        again = 1
         for key, item in value.items():
-            name = key
-            if isinstance(key, str) and len(key) >= SHORTEST_KEY:
-                name = self.text(key)
+            shown = name = self._shown(key) if isinstance(key, str) else key
             while name in found:
-                name += "_"
+                again += 1
+                name = f"{shown}_{again}"
             found[name] = self._judge(key, item)
         return found
 
@@ -146,6 +156,16 @@ class Redactor:
             if isinstance(first, str) and isinstance(second, str):
                 return [self.text(first), self._judge(first, second)]
         return self.data(item)
+
+    def _shown(self, key: str) -> str:
+        if len(key) < SHORTEST_KEY:
+            return key
+        found = self._known.get(key)
+        if found is None:
+            found = self.text(key)
+            if len(self._known) < MAX_KEYS_REMEMBERED and len(key) <= MAX_KEY_CHARS_REMEMBERED:
+                self._known[key] = found
+        return found
 
     def _judge(self, key: object, item: object) -> object:
         verdict = self._keys.verdict(key) if isinstance(key, str) else KEEP

@@ -101,9 +101,11 @@ class Redactor {
   /** Return a copy of a plain object without its secrets. */
   mapping(value) {
     const found = Object.create(null);
+    let again = 1;
     for (const key of Object.keys(value)) {
-      let name = [...key].length < SHORTEST_KEY ? key : this.text(key);
-      while (name in found) name += '_';
+      const shown = [...key].length < SHORTEST_KEY ? key : this.text(key);
+      let name = shown;
+      while (name in found) name = `${shown}_${++again}`;
       found[name] = this.#judged(key, value[key]);
     }
     return found;

@@ -155,7 +155,7 @@ test('what nothing closes hides no more than its line', () => {
 test('a secret inside a key is masked, and no value is lost', () => {
   const data = { 'redis://:a@h:6379/0': 1, 'redis://:b@h:6379/0': { AKIAIOSFODNN7EXAMPLE: 2 } };
   const key = `redis://:${MASK}@h:6379/0`;
-  assert.deepEqual(sent(data), { [key]: 1, [`${key}_`]: { [MASK]: 2 } });
+  assert.deepEqual(sent(data), { [key]: 1, [`${key}_2`]: { [MASK]: 2 } });
 });
 
 test('pairs in a list are judged like keys', () => {
