@@ -3,7 +3,8 @@
 - A fork copies the parent's buffer, thread-less sender and socket. The child starts anew: another
   producer, nothing buffered, a thread of its own at its first record.
 - A normal end flushes with a deadline. This module is imported first and so its hook runs late:
-  what other exit hooks log is sent too. Without a server, what still comes after it is printed.
+  what other exit hooks log is sent too. What still comes after it is sent by whoever logs it, or
+  printed where there is no server.
 - Children of `multiprocessing` leave by `os._exit`, where no exit hook runs; they have finalizers
   of their own, registered when the sender starts.
 - Pools of `multiprocessing` end their children by SIGTERM, where not even those run: in a child in

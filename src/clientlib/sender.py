@@ -77,7 +77,8 @@ class Sender:
         self._stumbled = False
         self._given_up_at: int | None = None  # how much was sent when time was up, if it ever was
         self._ended = False  # another thread speaks the last words
-        self._late = False  # and has: what comes now is printed by whoever logs it
+        self._late = False  # and has: what comes now is sent or printed by whoever logs it
+        self._send_until = 0.0  # and until when it is sent: everything was until then
 
     def forked(self) -> None:
         """Become a new producer with an empty buffer: called in a child, before anything else."""
@@ -111,9 +112,9 @@ class Sender:
     def finish(self, timeout_s: float, *, last: bool = False) -> bool:
         """Flush because the process ends: what is not sent in time is printed and named.
 
-        `last` says that nothing comes after it: where not everything was sent the thread ends, and
-        the caller prints what it left, also if it is held up by something that heeds no deadline
-        (importing redis on a busy machine).
+        `last` says that nothing comes after it: the thread ends, and the caller prints what it did
+        not send, also if it is held up by something that heeds no deadline (importing redis on a
+        busy machine).
         """
         # `logging` closes its handlers before, or after: then it had its time already
         again = bool(self._dispatch) and self._given_up_at == self._dispatch.shipping.sent
@@ -125,19 +126,27 @@ class Sender:
                 timeout_s + LAST_WORDS_S, max_failures=FAILURES_AT_EXIT
             )
             self._given_up_at = None if delivered else self._dispatch.shipping.sent
-            if last and not delivered and get_ident() != self.thread_id:
-                self._ended = True
-                self.intake.ring()
+            if last and get_ident() != self.thread_id:
                 # it ends by itself after what it is doing, unless it heeds no deadline
-                until = time.monotonic() + (ENDING_S if self._dispatch.marks else LAST_WORDS_S)
-                while self._running and time.monotonic() < until:
-                    time.sleep(0.001)
-                self._dispatch.print_rest()
-                self._late = True
-                self._start_thread()
+                held_up = delivered or bool(self._dispatch.marks)
+                ended = self._end_thread(ENDING_S if held_up else LAST_WORDS_S)
+                if not delivered:
+                    self._dispatch.print_rest()
+                self._send_until = time.monotonic() + timeout_s if delivered else 0.0
+                self._ended = self._late = ended or not delivered
+                if self._late:
+                    self._start_thread()
             return delivered
         finally:
             self._dispatch.deadline = None
+
+    def _end_thread(self, patience_s: float) -> bool:
+        self._ended = True
+        self.intake.ring()
+        until = time.monotonic() + patience_s
+        while self._running and time.monotonic() < until:
+            time.sleep(0.001)
+        return not self._running
 
     def close(self, logger: object, timeout_s: float) -> bool:
         """Flush; with the last open logger let the thread end, until a later record starts it."""
@@ -187,9 +196,10 @@ class Sender:
     def _start_thread(self) -> None:
         if not (self._late or self._may_start) or not self._starting.acquire(blocking=False):
             return
+        spoken = False
         try:
             if self._late:
-                self._print_late()
+                spoken = self._speak_late()
             elif self._may_start:
                 self._stopping = False
                 self._running = True
@@ -201,22 +211,38 @@ class Sender:
         except RuntimeError:  # the interpreter is shutting down: flush does the work
             self._running = False
             self.intake.idle = True
+        except Exception:  # it has: a `__del__` logs, and modules are gone
+            if not self._late:
+                raise
         finally:
             self._starting.release()
-        if self._late and self.intake.queue:  # another caller's, who found us at it
+        if spoken and self.intake.queue:  # another caller's, who found us at it
             self._start_thread()
 
     @property
     def _may_start(self) -> bool:
         return not (self._running or self._ended)
 
-    def _print_late(self) -> None:
-        """Print what is logged after the last words, at once: the caller may be the last to run."""
+    def _speak_late(self) -> bool:
+        """Send what is logged after the last words, or else print it, at once.
+
+        The caller may be the last to run. False when others log on and on, and it went away.
+        """
+        dispatch = self._dispatch
+        until = time.monotonic() + LAST_WORDS_S
         while True:
-            self._dispatch.print_rest()
+            while self.intake.queue and not dispatch.shipping.outage:
+                if time.monotonic() >= self._send_until:
+                    break
+                dispatch.deadline = time.monotonic() + LAST_WORDS_S
+                dispatch.step()
+            if self.intake.queue or dispatch.shipping:
+                dispatch.print_rest()
             self.intake.idle = True  # the next record comes here, too
             if not self.intake.queue:
-                return
+                return True
+            if time.monotonic() >= until:
+                return False
 
     def _run(self) -> None:
         self.thread_id = get_ident()

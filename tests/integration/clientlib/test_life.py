@@ -30,7 +30,7 @@ def test_what_exit_hooks_log_arrives(run, redis_url, stream_name):
     done = run(
         """
         import atexit
-        atexit.register(lambda: log.info("registered before the import"))
+        atexit.register(lambda: [log.info(f"registered before the import {i}") for i in range(50)])
         from clientlib import ICCMLogger
         log = ICCMLogger()
         atexit.register(lambda: log.info("registered after it"))
@@ -40,7 +40,9 @@ def test_what_exit_hooks_log_arrives(run, redis_url, stream_name):
         GODOT_FLUSH_TIMEOUT_S="20",
     )
     assert done.returncode == 0, done.stderr
-    assert messages(redis_url, stream_name)[:2] == ["main", "registered after it"]
+    late = [f"registered before the import {i}" for i in range(50)]
+    assert messages(redis_url, stream_name) == ["main", "registered after it", *late]
+    account(redis_url, stream_name).assert_balanced()
 
 
 def test_a_process_that_ends_itself_hard_loses_only_what_was_not_sent(run, redis_url, stream_name):
