@@ -234,7 +234,7 @@ class Sender:
             while self.intake.queue and not dispatch.shipping.outage:
                 if time.monotonic() >= self._send_until:
                     break
-                dispatch.deadline = time.monotonic() + LAST_WORDS_S
+                dispatch.deadline = self._send_until
                 dispatch.step()
             if self.intake.queue or dispatch.shipping:
                 dispatch.print_rest()
