@@ -7,6 +7,7 @@
 const { performance } = require('node:perf_hooks');
 
 const MAX_DRIFT_MS = 2;
+const LAST_MS = Date.UTC(9_999, 11, 31); // a year has four digits
 
 let originMs = performance.timeOrigin;
 
@@ -16,7 +17,12 @@ function resync() {
   if (Math.abs(driftMs) > MAX_DRIFT_MS) originMs += driftMs;
 }
 
-/** A time of the caller's own, in ms since 1970: no clock that is set moves it. */
+/** Say whether a value is a time that a record can bear, in ms since 1970. */
+function isTime(value) {
+  return typeof value === 'number' && value >= 0 && value < LAST_MS;
+}
+
+/** A time of the caller's own, one that `isTime`: no clock that is set moves it. */
 class OwnTime {
   constructor(ms) {
     this.micros = Math.floor(ms * 1_000);
@@ -28,4 +34,4 @@ function wallMicros(at) {
   return typeof at === 'number' ? Math.floor((originMs + at) * 1_000) : at.micros;
 }
 
-module.exports = { resync, wallMicros, OwnTime };
+module.exports = { isTime, resync, wallMicros, OwnTime };

@@ -107,7 +107,8 @@ class ICCMLogger {
 
   /**
    * Log at a level given by name, alias or number; an unknown one counts as INFO. `at` is the time
-   * in ms since 1970 when it happened, for records of other libraries; by default it is now.
+   * in ms since 1970 when it happened, for records of other libraries; by default, and when it lies
+   * before 1970 or beyond the year 9999, it is now.
    */
   log(level, message, data, traceId, at) {
     let number = INFO;
@@ -120,7 +121,7 @@ class ICCMLogger {
       // an unknown level, or one as hostile as any data
     }
     if (this.#gate.level > number) return;
-    this.#emit(number, message, data, traceId, notes, Number.isFinite(at) ? at : null);
+    this.#emit(number, message, data, traceId, notes, clock.isTime(at) ? at : null);
   }
 
   /** Say whether a record of this level would be made: for data that is costly to gather. */

@@ -63,6 +63,21 @@ test('a record may carry a time of its own', () => {
   assert.equal(record.created_at, '2026-11-22T20:35:08.810000Z');
 });
 
+test('a time that no record can bear is not taken, and spoils no neighbour', () => {
+  const now = Date.now();
+  const found = shipped((log) => {
+    for (const at of [-1.5, -1e12, 1.8e15, 1.8e18, 8.64e15, NaN, Infinity, 7n, '7'])
+      log.log('INFO', 'm', null, null, at);
+    log.log('INFO', 'm', null, null, 0.5);
+  });
+  assert.deepEqual(found.at(-1).created_at, '1970-01-01T00:00:00.000500Z');
+  assert.equal(found.length, 10);
+  for (const { created_at: text } of found.slice(0, -1)) {
+    assert.equal(text.length, 27);
+    assert.ok(Math.abs(Date.parse(text) - now) < 60_000, text);
+  }
+});
+
 test('the time of a record is the time of its call', () => {
   const before = Date.now();
   const [record] = shipped((log) => log.info('m'));
