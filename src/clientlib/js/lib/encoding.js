@@ -17,6 +17,7 @@ const NOT_PLAIN = Symbol('not plain');
 
 const { getPrototypeOf, keys: keysOf } = Object;
 const tagOf = Object.prototype.toString;
+const { toISOString } = Date.prototype; // a date may have one of its own that says anything
 const keyTexts = new Map();
 let left = 0;
 
@@ -60,7 +61,7 @@ function valueText(value, levels) {
 function objectText(value, levels) {
   const proto = getPrototypeOf(value);
   if (proto !== Object.prototype && proto !== null) {
-    if (proto === Date.prototype) return `"${value.toISOString()}"`;
+    if (proto === Date.prototype) return `"${toISOString.call(value)}"`;
     if (tagOf.call(value) !== '[object Object]') throw NOT_PLAIN;
   }
   if (value.toJSON !== undefined) throw NOT_PLAIN;

@@ -82,6 +82,8 @@ const HOSTILE = {
       throw new Error('no');
     },
   }),
+  'a date that says anything': { d: Object.assign(new Date(0), { toISOString: () => '"' }) },
+  'no date at all': { d: Object.create(Date.prototype) },
   'lone surrogates': { '\ud800': '\udfff' },
   'an iterator that throws': {
     s: Object.assign(new Set([1]), {
