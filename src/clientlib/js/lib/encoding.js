@@ -19,7 +19,8 @@ const { getPrototypeOf, keys: keysOf } = Object;
 const tagOf = Object.prototype.toString;
 const { toISOString } = Date.prototype; // a date may have one of its own that says anything
 const keyTexts = new Map();
-let left = 0;
+let left = 0; // values
+let room = 0; // characters of long strings
 
 /**
  * Return the text of `data` as one JSON object (`{"value":…}` for what is no object), or null when
@@ -27,6 +28,7 @@ let left = 0;
  */
 function encode(data) {
   left = MAX_VALUES;
+  room = MAX_DATA_BYTES;
   try {
     const isObject = typeof data === 'object' && data !== null && !Array.isArray(data);
     if (isObject && 'godot' in data) return null; // reserved
@@ -49,6 +51,8 @@ function valueText(value, levels) {
       return `${value}`;
     case 'boolean':
       return value ? 'true' : 'false';
+    case 'undefined':
+      return 'null'; // in a list
     case 'object':
       if (value === null) return 'null';
       if (levels === 0) throw NOT_PLAIN;
@@ -78,15 +82,15 @@ function arrayText(value, levels) {
   if (value.length > left || value.toJSON !== undefined) throw NOT_PLAIN;
   let text = '[';
   for (let i = 0; i < value.length; i++) {
-    const item = value[i];
-    text += `${i ? ',' : ''}${item === undefined ? 'null' : valueText(item, levels)}`;
+    text += `${i ? ',' : ''}${valueText(value[i], levels)}`;
   }
   return `${text}]`;
 }
 
 function stringText(text) {
   if (text.length < SHORT && !UNUSUAL.test(text)) return `"${text}"`;
-  if (text.length > MAX_DATA_BYTES || !isSafe(text)) throw NOT_PLAIN;
+  room -= text.length;
+  if (room < 0 || !isSafe(text)) throw NOT_PLAIN;
   return JSON.stringify(text);
 }
 

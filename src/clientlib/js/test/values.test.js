@@ -160,6 +160,18 @@ test('a small object that unfolds into millions is stopped', () => {
   assert.ok(record.data.includes('"values"'));
 });
 
+test('a list of lists of holes is not looked through to its end', () => {
+  let reads = 0;
+  const holes = new Proxy(new Array(99_000), {
+    get(target, key) {
+      if (/^\d+$/.test(String(key))) reads++;
+      return target[key];
+    },
+  });
+  logged({ lists: Array(20).fill(holes) });
+  assert.ok(reads < 3 * MAX_VALUES, `${reads}`);
+});
+
 const MESSAGES = [
   [5, '5'],
   [null, 'null'],
