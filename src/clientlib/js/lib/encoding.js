@@ -10,6 +10,7 @@ const { isSafe } = require('./text.js');
 
 const MAX_VALUES = 100_000;
 const MAX_KEYS_REMEMBERED = 4_096;
+const MAX_KEY_REMEMBERED = 128; // characters
 const SHORT = 500; // a regular expression is quicker than JSON.stringify up to here
 const UNUSUAL = /[\0-\x1f"\\\ud800-\udfff]/;
 const MAX_INT = 2 ** 63; // beyond it BigInt decides exactly whether 64 bits are enough
@@ -98,7 +99,8 @@ function keyText(key) {
   let text = keyTexts.get(key);
   if (text === undefined) {
     text = `${stringText(key)}:`;
-    if (keyTexts.size < MAX_KEYS_REMEMBERED) keyTexts.set(key, text);
+    const isUsual = key.length <= MAX_KEY_REMEMBERED && keyTexts.size < MAX_KEYS_REMEMBERED;
+    if (isUsual) keyTexts.set(key, text);
   }
   return text;
 }

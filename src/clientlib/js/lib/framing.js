@@ -157,9 +157,9 @@ class Framer {
       const text = traceText(traceId, notes);
       if (!notes.empty || !isAscii(text)) return null;
       part = text && onePiece(tracePart(text));
-      if (typeof traceId !== 'string') return part;
+      if (typeof traceId !== 'string' || traceId.length > record.MAX_TRACE_CHARS) return part;
       if (this.#traces.size >= MAX_TRACES_REMEMBERED) this.#traces.clear();
-      this.#traces.set(traceId, part);
+      this.#traces.set(onePiece(traceId), part); // not the text that it may be a part of
     }
     return part;
   }

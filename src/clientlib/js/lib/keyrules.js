@@ -12,6 +12,7 @@ const MASK_TEXT = 1;
 const MASK_ALL = 2;
 
 const MAX_KEYS_JUDGED = 4_096;
+const MAX_KEY_JUDGED = 128; // characters, to be remembered
 const LONG_NAME = 8; // a name this long is recognised inside a longer word: passwordhash
 const SEPARATORS = /[-_. ]/g;
 const WORDS = /\p{L}+/gu;
@@ -30,7 +31,8 @@ class KeyRules {
     let found = this.#judged.get(key);
     if (found === undefined) {
       found = this.#judge(flatOf(key), wordsOf(key));
-      if (this.#judged.size < MAX_KEYS_JUDGED) this.#judged.set(key, found);
+      const isUsual = key.length <= MAX_KEY_JUDGED && this.#judged.size < MAX_KEYS_JUDGED;
+      if (isUsual) this.#judged.set(key, found);
     }
     return found;
   }
