@@ -114,9 +114,12 @@ class Transport {
     } catch (error) {
       return { replies: [], broken: this.#reason(error), silent: error.message === SILENT };
     }
-    const { replies, broken } = await this.#send(bytesOf(commands), commands.length);
+    const { replies: found, broken } = await this.#send(bytesOf(commands), commands.length);
+    const replies = found.map((reply) => (reply instanceof Error ? this.#reason(reply) : null));
+    // another server may be the master by now: its name is asked for anew
+    if (replies.some((reason) => reason?.startsWith('READONLY'))) this.close();
     return {
-      replies: replies.map((reply) => (reply instanceof Error ? this.#reason(reply) : null)),
+      replies,
       broken: broken && this.#masked(broken),
       silent: broken === SILENT,
     };

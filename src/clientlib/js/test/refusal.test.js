@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const net = require('node:net');
 const { test } = require('node:test');
 const { logger, output, printed, recovered, taken } = require('./support/outages.js');
+const { Proxy } = require('./support/proxy.js');
 const { ownServer, streamName } = require('./support/server.js');
 const { account, messages } = require('./support/stream.js');
 
@@ -137,3 +138,20 @@ for (const [name, [inflict, heal, reason]] of Object.entries(FAULTS)) {
     await log.close();
   });
 }
+
+test('a master that became a replica is left for the one that its name leads to', async (t) => {
+  const [server, next, stream] = [await ownServer(t), await ownServer(t), streamName()];
+  const out = output(t);
+  const proxy = await Proxy.before(server);
+  t.after(() => proxy.close());
+  const log = logger(proxy.url, stream);
+  log.info('before');
+  assert.ok(await log.flush(10_000));
+  await server.command('REPLICAOF', '127.0.0.1', '1'); // which closes no connection
+  proxy.server = next;
+  log.info('during');
+  assert.ok(await log.flush(10_000));
+  assert.deepEqual(await messages(next, stream), ['during']);
+  out.assertOneOutage();
+  await log.close();
+});

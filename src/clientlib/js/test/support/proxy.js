@@ -12,8 +12,9 @@ class Proxy {
 
   static async before(server) {
     const proxy = new Proxy();
+    proxy.server = server; // where new connections lead to
     proxy.listener = net.createServer((client) =>
-      proxy.#accept(client, net.connect(server.socket)),
+      proxy.#accept(client, net.connect(proxy.server.socket)),
     );
     proxy.listener.listen(0, '127.0.0.1');
     await once(proxy.listener, 'listening');
