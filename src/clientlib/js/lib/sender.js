@@ -232,7 +232,8 @@ class Sender {
   /** Pack what goes next while the server is busy, in turns, when there is a whole batch. */
   async #packAhead(answers) {
     let waits = true;
-    void answers.then(() => (waits = false));
+    const done = () => (waits = false);
+    void answers.then(done, done);
     const { outage, outbox } = this.#dispatch.shipping;
     while (waits && !outage.lasts && this.intake.length >= MAX_TAKEN && outbox.length < MAX_AHEAD) {
       runNow(this.#dispatch.take(), null); // which waits for nothing when there is no outage

@@ -218,7 +218,7 @@ test('a program finds a stack that was started after it', async (t) => {
 test('a bug in the sender is told without what it was about and loses nothing', async (t) => {
   const [server, stream, out] = [await ownServer(t), streamName(), output(t)];
   const { exchange } = Transport.prototype;
-  Transport.prototype.exchange = () => {
+  Transport.prototype.exchange = async () => {
     Transport.prototype.exchange = exchange;
     throw new TypeError('hunter2');
   };
