@@ -5,6 +5,8 @@
 // taken that much and no record up to there waits in the outbox any more, whatever is logged
 // meanwhile.
 
+const LONGEST_MS = 2 ** 31 - 1; // a timer takes no more: it would ring at once
+
 class Marks {
   #marks = new Set();
 
@@ -17,7 +19,7 @@ class Marks {
     return new Promise((resolve) => {
       const mark = { takenBefore, droppedBefore, failuresLeft: maxFailures, last: null };
       // The timer keeps the process alive: whoever waits here wants the answer.
-      const timer = setTimeout(() => mark.answer(false), timeoutMs);
+      const timer = setTimeout(() => mark.answer(false), Math.min(timeoutMs, LONGEST_MS));
       mark.answer = (delivered) => {
         clearTimeout(timer);
         this.#marks.delete(mark);

@@ -190,6 +190,13 @@ for (const hello of ['+hello', '-hello']) {
   });
 }
 
+test('a flush may wait without end', async (t) => {
+  const { log, stream } = logger(t);
+  log.info('m');
+  assert.equal(await log.flush(Infinity), true);
+  assert.deepEqual(await messages(server, stream), ['m']);
+});
+
 test('concurrent flushes are all answered', async (t) => {
   const { log, stream } = logger(t);
   const waits = [];
