@@ -8,29 +8,48 @@
 
 const { MAX_VALUES } = require('./encoding.js');
 const { MAX_DATA_BYTES, MAX_DEPTH } = require('./record.js');
-const { beginning, isSafe, textOf, digitsOf, kindOf, withoutUnsafe } = require('./text.js');
+const {
+  beginning,
+  digitsOf,
+  isError,
+  isSafe,
+  kindOf,
+  textOf,
+  withoutUnsafe,
+} = require('./text.js');
 
 const TOO_DEEP = '[TOO DEEP]';
 const UNREADABLE_VALUE = '[UNREADABLE]';
+const MAX_GATHERED = 8; // errors of an AggregateError whose stacks are shown
 const MAX_BINARY_BYTES = (MAX_DATA_BYTES / 4) * 3; // as many as fit in base64
 const LEAST_INT = -(1n << 63n);
 const GREATEST_INT = (1n << 64n) - 1n;
 
 /** Return an object for any data: an Error as `exception`, what is no object as `value`. */
 function asObject(data) {
-  if (data instanceof Error) return { ...data, exception: stackOf(data) };
+  if (isError(data)) {
+    const found = { ...data, exception: stackOf(data) };
+    if (data.cause !== undefined && !isError(data.cause)) found.cause = data.cause;
+    return found;
+  }
   if (typeof data !== 'object' || data === null) return { value: data };
   if (data instanceof Map) return data;
   const isObject = Object.prototype.toString.call(data) === '[object Object]';
   return isObject && typeof data.toJSON !== 'function' ? data : { value: data };
 }
 
-/** Return an error's stack with those of its causes: text, without any variables. */
+/** Return an error's stack with those it gathers and of its causes: text, without any variables. */
 function stackOf(error, levels = 8) {
-  const text = typeof error.stack === 'string' ? error.stack : textOf(error);
+  const texts = [typeof error.stack === 'string' ? error.stack : textOf(error)];
+  if (levels === 0) return texts[0];
+  if (error instanceof AggregateError) {
+    for (const one of error.errors.slice(0, MAX_GATHERED)) {
+      texts.push(`Gathered: ${isError(one) ? stackOf(one, 0) : textOf(one)}`);
+    }
+  }
   const { cause } = error;
-  if (!(cause instanceof Error) || levels === 0) return text;
-  return `${text}\nCaused by: ${stackOf(cause, levels - 1)}`;
+  if (isError(cause)) texts.push(`Caused by: ${stackOf(cause, levels - 1)}`);
+  return texts.join('\n');
 }
 
 /** Return a copy of an object that JSON can hold (64-bit integers stay BigInt). Never throws. */
@@ -64,7 +83,7 @@ class Walk {
     if (Array.isArray(value)) return this.#items(value.keys(), (i) => value[i], depth);
     if (value instanceof Set) return this.#items(value, (item) => item, depth);
     if (value instanceof Map) return this.#mapping(value.keys(), (key) => value.get(key), depth);
-    if (value instanceof Error) {
+    if (isError(value)) {
       const shown = { name: value.name, message: value.message, stack: value.stack };
       if (value.cause !== undefined) shown.cause = value.cause;
       if (value instanceof AggregateError) shown.errors = value.errors;

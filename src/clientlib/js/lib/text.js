@@ -1,6 +1,8 @@
 'use strict';
 // Anything as text that UTF-8 and PostgreSQL can hold.
 
+const { types } = require('node:util');
+
 const MAX_TEXT_CHARS = 8_192; // of a text that had to be made out of something else
 
 /** Replace NUL and lone surrogates by U+FFFD. */
@@ -33,7 +35,7 @@ function firstChars(text, maxChars) {
 function textOf(value) {
   try {
     if (typeof value === 'string') return value;
-    if (value instanceof Error) return `${value.name}: ${value.message}`.slice(0, MAX_TEXT_CHARS);
+    if (isError(value)) return `${value.name}: ${value.message}`.slice(0, MAX_TEXT_CHARS);
     if (value instanceof Uint8Array) return Buffer.from(value).toString();
     if (typeof value === 'bigint') return digitsOf(value);
     if (typeof value === 'function') return `[Function ${value.name || 'anonymous'}]`;
@@ -43,10 +45,10 @@ function textOf(value) {
   }
 }
 
-/** Say whether a value is an Error; a proxy may throw even when asked that. */
+/** Say whether a value is an Error, of any realm; a proxy may throw even when asked that. */
 function isError(value) {
   try {
-    return value instanceof Error;
+    return types.isNativeError(value) || value instanceof Error;
   } catch {
     return false;
   }

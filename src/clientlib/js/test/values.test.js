@@ -2,6 +2,7 @@
 // What data and messages become: every kind of value, hostile ones, large ones.
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
+const { runInNewContext } = require('node:vm');
 const { MAX_VALUES } = require('../lib/encoding.js');
 const { HOSTILE, cycle, unspeakable } = require('./support/hostile.js');
 const { shipped, unsent } = require('./support/unsent.js');
@@ -34,6 +35,31 @@ test('an error is logged with its stack, its causes and its own properties', () 
   assert.equal(found[3].message, 'Error: outer');
   assert.match(exception, /^Error: outer\n {4}at .*\nCaused by: TypeError: inner\n/s);
   assert.deepEqual(own, { code: 'own', a: 1 }); // data wins over the error's own
+});
+
+test('what an error gathers is in its stack, and a cause that is no error beside it', () => {
+  const many = new AggregateError([new RangeError('one'), 'two'], 'both');
+  const found = shipped((log) => {
+    log.error('failed', many);
+    log.error('failed', new TypeError('outer', { cause: many }));
+    log.error('failed', new Error('full', { cause: { disk: 'sda', password: 'hunter2' } }));
+  }).map(dataOf);
+  assert.match(found[0].exception, /^AggregateError: both\n.*\nGathered: RangeError: one\n.*\nGathered: two$/s);
+  assert.match(found[1].exception, /^TypeError: outer\n.*\nCaused by: AggregateError: both\n.*\nGathered: two$/s);
+  assert.match(found[2].exception, /^Error: full\n/);
+  assert.deepEqual(found[2].cause, { disk: 'sda', password: '[REDACTED]' });
+});
+
+test('an error of another realm is one', () => {
+  const error = runInNewContext('new TypeError("elsewhere")');
+  const [data, message, inside] = shipped((log) => {
+    log.error('failed', error);
+    log.error(error);
+    log.error('failed', { error });
+  });
+  assert.match(dataOf(data).exception, /^TypeError: elsewhere\n/);
+  assert.equal(message.message, 'TypeError: elsewhere');
+  assert.equal(dataOf(inside).error.message, 'elsewhere');
 });
 
 test('a secret in an error is redacted', () => {
