@@ -2,9 +2,9 @@
 // Turn any value into what JSON can hold, within bounds of depth and size, and note what changed.
 //
 // Every hostile case ends here: cycles, a thousand levels, NaN, getters and proxies that throw. The
-// walk stops at 32 levels and at 100,000 values, so that neither a cycle nor a small object that
-// unfolds into millions can keep the caller. Copies have no prototype: `__proto__` is a key like
-// any other.
+// walk stops at 32 levels, at 100,000 values and takes 16 MiB of text, so that neither a cycle nor a
+// small object that unfolds into millions can keep the caller. Copies have no prototype:
+// `__proto__` is a key like any other.
 
 const { MAX_VALUES } = require('./encoding.js');
 const { MAX_DATA_BYTES, MAX_DEPTH } = require('./record.js');
@@ -20,6 +20,7 @@ const {
 
 const TOO_DEEP = '[TOO DEEP]';
 const UNREADABLE_VALUE = '[UNREADABLE]';
+const MAX_WALKED_CHARS = 16_777_216;
 const MAX_GATHERED = 8; // errors of an AggregateError whose stacks are shown
 const MAX_BINARY_BYTES = (MAX_DATA_BYTES / 4) * 3; // as many as fit in base64
 const LEAST_INT = -(1n << 63n);
@@ -61,6 +62,7 @@ function plain(value, notes) {
 class Walk {
   #notes;
   #left = MAX_VALUES;
+  #room = MAX_WALKED_CHARS;
   #path = new Set();
 
   constructor(notes) {
@@ -194,18 +196,21 @@ class Walk {
     const bytes = ArrayBuffer.isView(value)
       ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
       : Buffer.from(value);
-    const kept = bytes.subarray(0, MAX_BINARY_BYTES);
+    const kept = bytes.subarray(0, Math.min(MAX_BINARY_BYTES, Math.floor(this.#room / 4) * 3));
     this.#notes.lostBytes += Math.ceil(((bytes.length - kept.length) * 4) / 3);
+    this.#room -= Math.ceil(kept.length / 3) * 4;
     return kept.toString('base64');
   }
 
   #text(text) {
     let kept = text;
-    if (text.length > MAX_DATA_BYTES) {
+    const limit = Math.min(MAX_DATA_BYTES, this.#room);
+    if (text.length > limit) {
       // cannot fit whole: do not redact megabytes of it
-      kept = beginning(text, MAX_DATA_BYTES);
+      kept = beginning(text, limit);
       this.#notes.lostBytes += Buffer.byteLength(text) - Buffer.byteLength(kept);
     }
+    this.#room -= kept.length;
     return isSafe(kept) ? kept : this.#changed('characters', withoutUnsafe(kept));
   }
 

@@ -186,6 +186,15 @@ test('a small object that unfolds into millions is stopped', () => {
   assert.ok(record.data.includes('"values"'));
 });
 
+test('a list that repeats a long text, or bytes, is no gigabyte', () => {
+  for (const part of ['x'.repeat(262_144), Buffer.alloc(196_608)]) {
+    const { log, framed } = unsent();
+    log.info('m', { list: Array(2_500).fill(part), k: 1 });
+    const [{ data }] = framed();
+    assert.ok(JSON.parse(data).godot.truncated.data > 655_000_000);
+  }
+});
+
 test('a list of lists of holes is not looked through to its end', () => {
   let reads = 0;
   const holes = new Proxy(new Array(99_000), {
