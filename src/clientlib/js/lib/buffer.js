@@ -64,9 +64,14 @@ class Intake {
     if (this.idle) this.wake();
   }
 
-  /** Return the oldest records, at most `n`. */
-  take(n) {
-    const taken = this.#queue.take(n);
+  /** Return the oldest records, at most `n`: one, or as many as `maxBytes` hold. */
+  take(n, maxBytes = Infinity) {
+    let count = 0;
+    for (let room = maxBytes; count < Math.min(n, this.length); count++) {
+      room -= this.#queue.at(count).size;
+      if (room < 0 && count) break;
+    }
+    const taken = this.#queue.take(count);
     for (const { size } of taken) this.#bytes -= size;
     this.taken += taken.length;
     return taken;

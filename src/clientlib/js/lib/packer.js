@@ -8,7 +8,8 @@
 const { performance } = require('node:perf_hooks');
 const { UNREADABLE } = require('./buffer.js');
 
-const CHUNK = 50;
+const CHUNK = 50; // records packed without a look at the clock
+const CHUNK_BYTES = 65_536;
 const PACKING_MS = 2;
 
 class Packer {
@@ -29,7 +30,7 @@ class Packer {
     const parcels = [];
     const endsAt = performance.now() + PACKING_MS;
     while (parcels.length < n && this.#intake.length && performance.now() < endsAt) {
-      const batch = this.#intake.take(CHUNK);
+      const batch = this.#intake.take(CHUNK, CHUNK_BYTES);
       const first = this.#producer.claim(batch.length);
       parcels.push(...this.#framed(batch, this.#producer.number, first));
     }

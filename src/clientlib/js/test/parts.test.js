@@ -127,6 +127,23 @@ test('the last fifth is for warnings, and records come out as they went in', () 
   assert.equal(woken, 1);
 });
 
+test('what is taken at once is bounded in bytes too, and never nothing', () => {
+  const queue = new Intake(100, 1e6, () => {});
+  for (const size of [300, 10, 20, 71, 1]) queue.put(snapshot(20, size));
+  const sizes = Array.from({ length: 4 }, () => queue.take(50, 100).map(({ size }) => size));
+  assert.deepEqual(sizes, [[300], [10, 20], [71, 1], []]);
+});
+
+test('what is packed without a pause is bounded in bytes too', () => {
+  const queue = new Intake(100, 1e7, () => {});
+  const packer = new Packer(queue, new Producer(), new Framer('s', 1_000), new Drops());
+  const source = new Source('api', STANDARD);
+  for (let i = 0; i < 50; i++) {
+    queue.put(snapshotOf(20, 1, source, undefined, null, 'm'.repeat(40_000), '', null, null));
+  }
+  assert.equal(packer.take(1).length, 1);
+});
+
 test('first in, first out, whatever is done', () => {
   for (let seed = 1; seed < 60; seed++) {
     const roll = dice(seed);
