@@ -31,6 +31,7 @@ class Fifo {
   /** Remove and return the oldest items, at most `n`. */
   take(n) {
     const taken = this.#items.slice(this.#head, this.#head + n);
+    this.#items.fill(undefined, this.#head, this.#head + taken.length);
     this.#head += taken.length;
     if (this.#head === this.#items.length) {
       this.#items = [];

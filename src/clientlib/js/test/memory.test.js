@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { setFlagsFromString } = require('node:v8');
 const { runInNewContext } = require('node:vm');
+const { Fifo } = require('../lib/fifo.js');
 const { unsent } = require('./support/unsent.js');
 
 setFlagsFromString('--expose-gc');
@@ -30,3 +31,17 @@ for (const [name, act] of Object.entries(REMEMBERED)) {
     assert.ok(grownMb < 5, `${grownMb} of 20 MB`);
   });
 }
+
+test('a queue keeps nothing of what it gave', () => {
+  const fifo = new Fifo();
+  for (let i = 0; i < 10; i++) fifo.push({ i });
+  const given = [fifo.take(5), [fifo.shift()]].flat().map((item) => new WeakRef(item));
+  return new Promise((resolve) => setImmediate(resolve)).then(() => {
+    gc();
+    assert.deepEqual(
+      given.map((ref) => ref.deref()),
+      Array(6).fill(undefined),
+    );
+    assert.equal(fifo.length, 4);
+  });
+});
