@@ -89,7 +89,7 @@ class Dispatch {
 
   /** Do what is due. */
   *step() {
-    if (this.shipping.outage.lasts || !this.shipping.outbox.large) yield* this.take();
+    if (this.shipping.outage.lasts || !this.shipping.outbox.holds(1)) yield* this.take();
     if (this.marks.size && this.deadline !== null && performance.now() >= this.deadline) {
       yield* this.#giveUp();
     } else if (this.#due()) {

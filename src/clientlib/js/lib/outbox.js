@@ -37,9 +37,11 @@ class Outbox {
     return !this.length && !this.receipts.length;
   }
 
-  /** Say whether there is enough for two batches: no need to take more from the intake. */
-  get large() {
-    return this.length >= MAX_SENT_RECORDS || this.#bytes >= MAX_SENT_BYTES;
+  /** Say whether there is enough for so many batches: no need to take more from the intake. */
+  holds(batches) {
+    return (
+      this.length >= batches * MAX_SENT_RECORDS || this.#bytes >= batches * MAX_SENT_BYTES
+    );
   }
 
   /** The sequence number of the record that waits longest, or null. */

@@ -10,6 +10,7 @@ const { UNREADABLE } = require('./buffer.js');
 
 const CHUNK = 50; // records packed without a look at the clock
 const CHUNK_BYTES = 65_536;
+const TURN_BYTES = 1_048_576;
 const PACKING_MS = 2;
 
 class Packer {
@@ -29,8 +30,10 @@ class Packer {
   take(n) {
     const parcels = [];
     const endsAt = performance.now() + PACKING_MS;
-    while (parcels.length < n && this.#intake.length && performance.now() < endsAt) {
+    let room = TURN_BYTES;
+    while (parcels.length < n && room > 0 && this.#intake.length && performance.now() < endsAt) {
       const batch = this.#intake.take(CHUNK, CHUNK_BYTES);
+      for (const { size } of batch) room -= size;
       const first = this.#producer.claim(batch.length);
       parcels.push(...this.#framed(batch, this.#producer.number, first));
     }

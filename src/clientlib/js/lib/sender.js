@@ -33,7 +33,7 @@ const { Transport } = require('./transport.js');
 const { Watch } = require('./watch.js');
 
 const LINGER_MS = 20;
-const MAX_AHEAD = 2_000; // packed records, those on their way included
+const MAX_AHEAD = 2; // batches packed, the one on its way included
 const LAST_WORDS_MS = 400; // beyond the deadline, to print what was not sent
 const STUMBLE_MS = 100;
 
@@ -235,7 +235,7 @@ class Sender {
     const done = () => (waits = false);
     void answers.then(done, done);
     const { outage, outbox } = this.#dispatch.shipping;
-    while (waits && !outage.lasts && this.intake.length >= MAX_TAKEN && outbox.length < MAX_AHEAD) {
+    while (waits && !outage.lasts && this.intake.length >= MAX_TAKEN && !outbox.holds(MAX_AHEAD)) {
       runNow(this.#dispatch.take(), null); // which waits for nothing when there is no outage
       await timers.setImmediate();
     }

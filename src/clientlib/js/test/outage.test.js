@@ -199,6 +199,24 @@ test('bytes bound what is kept', async (t) => {
   await log.close();
 });
 
+test('no more than two batches are packed while the server takes its time', async (t) => {
+  const { server, proxy, stream } = await proxied(t);
+  const log = logger(proxy.url.replace('0.3', '60'), stream);
+  log.info('before');
+  assert.ok(await log.flush(10_000));
+  proxy.stall = true;
+  for (let i = 0; i < 1_200; i++) {
+    log.info(`${i} ${'x'.repeat(20_000)}`);
+    if (i % 20 === 19) await sleep(1);
+  }
+  const { waiting, queued } = log.stats();
+  assert.ok(waiting <= 150 && waiting + queued === 1_200, `${waiting} of ${queued}`); // of 2 MiB
+  proxy.heal();
+  assert.ok(await log.flush(20_000));
+  assert.deepEqual((await account(server, stream)).records, 1_201);
+  await log.close();
+});
+
 test('a program finds a stack that was started after it', async (t) => {
   const [server, stream] = [await ownServer(t), streamName(), output(t)];
   const folder = fs.mkdtempSync(`${server.folder}-data-`);
