@@ -205,10 +205,9 @@ test('no more than two batches are packed while the server takes its time', asyn
   log.info('before');
   assert.ok(await log.flush(10_000));
   proxy.stall = true;
-  for (let i = 0; i < 1_200; i++) {
-    log.info(`${i} ${'x'.repeat(20_000)}`);
-    if (i % 20 === 19) await sleep(1);
-  }
+  for (let i = 0; i < 1_200; i++) log.info(`${i} ${'x'.repeat(20_000)}`);
+  await until(() => log.stats().waiting > 0);
+  await sleep(200);
   const { waiting, queued } = log.stats();
   assert.ok(waiting <= 150 && waiting + queued === 1_200, `${waiting} of ${queued}`); // of 2 MiB
   proxy.heal();
@@ -235,6 +234,9 @@ test('a program finds a stack that was started after it', async (t) => {
 
 test('a bug in the sender is told without what it was about and loses nothing', async (t) => {
   const [server, stream, out] = [await ownServer(t), streamName(), output(t)];
+  const unhandled = t.mock.fn();
+  process.on('unhandledRejection', unhandled);
+  t.after(() => process.off('unhandledRejection', unhandled));
   const { exchange } = Transport.prototype;
   Transport.prototype.exchange = async () => {
     Transport.prototype.exchange = exchange;
@@ -247,5 +249,6 @@ test('a bug in the sender is told without what it was about and loses nothing', 
   const [line] = out.lines;
   assert.match(line, /goes on after TypeError at \S+outage\.test\.js:\d+ \(this is a bug\)/);
   assert.equal(out.lines.length, 1);
+  assert.equal(unhandled.mock.callCount(), 0);
   await log.close();
 });
