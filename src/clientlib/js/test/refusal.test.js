@@ -144,7 +144,7 @@ test('a master that became a replica is left for the one that its name leads to'
   const out = output(t);
   const proxy = await Proxy.before(server);
   t.after(() => proxy.close());
-  const log = logger(proxy.url, stream);
+  const log = logger(proxy.url.replace('0.3', '30'), stream);
   log.info('before');
   assert.ok(await log.flush(10_000));
   await server.command('REPLICAOF', '127.0.0.1', '1'); // which closes no connection
