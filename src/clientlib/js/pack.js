@@ -12,13 +12,14 @@ const { minify } = require('terser');
 
 // Properties that only the modules of lib see, and neither programs nor Node: a kilobyte of letters.
 const INNER = [
-  ...['bePatient', 'boundWithin', 'claim', 'deadline', 'deliver', 'dropAll', 'droppedBefore'],
-  ...['drops', 'failuresLeft', 'finishNow', 'giveUp', 'greet', 'holds', 'intake', 'lasts'],
-  ...['lostBytes', 'marks', 'memory', 'nextComponent', 'nextToPrint', 'notePrinted', 'oldest'],
-  ...['omittedKeys', 'outage', 'outbox', 'patienceMs', 'printLast', 'printNow', 'printer'],
-  ...['pushedFor', 'pushes', 'putBack', 'receipts', 'redactor', 'refusals', 'settle', 'shipping'],
-  ...['spareNumbers', 'suspects', 'takenBefore', 'totals', 'unprinted', 'untold', 'verdict'],
-  ...['waitMs', 'wakeAt'],
+  ...['bePatient', 'boundWithin', 'broken', 'claim', 'connectTimeoutMs', 'deadline', 'deliver'],
+  ...['dropAll', 'droppedBefore', 'drops', 'endpointKey', 'failuresLeft', 'finishNow'],
+  ...['flushTimeoutMs', 'giveUp', 'greet', 'holds', 'intake', 'lasts', 'lostBytes', 'marks'],
+  ...['memory', 'nextComponent', 'nextToPrint', 'notePrinted', 'oldest', 'omittedKeys', 'outage'],
+  ...['outbox', 'patienceMs', 'printLast', 'printNow', 'printer', 'pushedFor', 'pushes'],
+  ...['putBack', 'receipts', 'redactor', 'redisUrlGiven', 'refusals', 'replies', 'replyTimeoutMs'],
+  ...['settle', 'shipping', 'silent', 'spareNumbers', 'suspects', 'takenBefore', 'totals'],
+  ...['unprinted', 'untold', 'verdict', 'waitMs', 'wakeAt'],
 ];
 const OPTIONS = {
   // no function is constructed, and every file stays strict

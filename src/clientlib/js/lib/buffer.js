@@ -15,19 +15,23 @@ const UNREADABLE = 'unreadable';
 const SHUTDOWN = 'shutdown';
 const MAX_RANGES_KEPT = 1_000;
 
-/** The queue itself. `wake` is called when the first record comes after a rest. */
+/** The queue itself. `wake` is called when `wakeAt` records wait. */
 class Intake {
   #queue = new Fifo();
   #bytes = 0;
   #refused = new Map();
   #maxRecords;
   #maxBytes;
+  #mostRecords; // below WARN
+  #mostBytes;
 
   constructor(maxRecords, maxBytes, wake) {
     this.#maxRecords = maxRecords;
     this.#maxBytes = maxBytes;
+    this.#mostRecords = Math.max(1, Math.floor(maxRecords * 0.8));
+    this.#mostBytes = maxBytes * 0.8;
     this.wake = wake;
-    this.idle = true; // nobody will look unless woken
+    this.wakeAt = 1; // nobody will look unless woken
     this.taken = 0; // records that left the queue
   }
 
@@ -42,26 +46,27 @@ class Intake {
 
   /** Append a record, or refuse it. */
   put(snapshot) {
-    const { size } = snapshot;
-    const share = snapshot.level >= Level.WARN ? 1 : 0.8;
+    const { size, level } = snapshot;
+    const { length } = this.#queue;
+    const isMinor = level < Level.WARN;
     if (size > this.#maxBytes) {
       this.refuse(TOO_LARGE);
     } else if (
-      this.length >= Math.max(1, Math.floor(this.#maxRecords * share)) ||
-      (this.length && this.#bytes + size > this.#maxBytes * share)
+      length >= (isMinor ? this.#mostRecords : this.#maxRecords) ||
+      (length && this.#bytes + size > (isMinor ? this.#mostBytes : this.#maxBytes))
     ) {
       this.refuse(BUFFER_FULL);
     } else {
       this.#queue.push(snapshot);
       this.#bytes += size;
-      if (this.idle) this.wake();
+      if (length + 1 >= this.wakeAt) this.wake();
     }
   }
 
   /** Count a record that did not get in. */
   refuse(reason) {
     this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
-    if (this.idle) this.wake();
+    if (this.length + 1 >= this.wakeAt) this.wake();
   }
 
   /** Return the oldest records, at most `n`: one, or as many as `maxBytes` hold. */

@@ -10,6 +10,7 @@ const { godotRenamed } = require('./cleaning.js');
 const { plainText } = require('./encoding.js');
 const { Notes } = require('./notes.js');
 const { asObject, plain } = require('./plain.js');
+const { isAscii } = require('./text.js');
 
 const storage = new AsyncLocalStorage();
 
@@ -21,6 +22,7 @@ class Bound {
   constructor(fields) {
     this.fields = fields;
     this.text = plainText(fields).slice(1, -1); // the inside of a JSON object
+    this.ascii = isAscii(this.text);
     this.keys = Object.keys(fields).map((key) => `${JSON.stringify(key)}:`);
   }
 

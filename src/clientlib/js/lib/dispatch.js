@@ -156,4 +156,4 @@ class Dispatch {
   }
 }
 
-module.exports = { Dispatch, MAX_TAKEN, FAILURES_AT_EXIT };
+module.exports = { Dispatch, FAILURES_AT_EXIT };

@@ -74,7 +74,8 @@ function objectText(value, levels) {
   for (const key of keysOf(value)) {
     const item = value[key];
     if (item === undefined) continue;
-    text += `${text === '' ? '{' : ','}${keyText(key)}${valueText(item, levels)}`;
+    const known = keyTexts.get(key) ?? keyText(key);
+    text += `${text === '' ? known.first : known.next}${valueText(item, levels)}`;
   }
   return text === '' ? '{}' : `${text}}`;
 }
@@ -95,14 +96,13 @@ function stringText(text) {
   return JSON.stringify(text);
 }
 
+/** Return a key's text, as the first of an object and after another. */
 function keyText(key) {
-  let text = keyTexts.get(key);
-  if (text === undefined) {
-    text = `${stringText(key)}:`;
-    const isUsual = key.length <= MAX_KEY_REMEMBERED && keyTexts.size < MAX_KEYS_REMEMBERED;
-    if (isUsual) keyTexts.set(key, text);
-  }
-  return text;
+  const text = `${stringText(key)}:`;
+  const found = { first: `{${text}`, next: `,${text}` };
+  const isUsual = key.length <= MAX_KEY_REMEMBERED && keyTexts.size < MAX_KEYS_REMEMBERED;
+  if (isUsual) keyTexts.set(key, found);
+  return found;
 }
 
 /** Return the text of what plain.js made: JSON values, and integers of 64 bits as BigInt. */

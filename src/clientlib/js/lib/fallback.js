@@ -9,7 +9,7 @@
 const fs = require('node:fs');
 const { performance } = require('node:perf_hooks');
 const { isMainThread } = require('node:worker_threads');
-const { partsOf } = require('./resp.js');
+const { fieldsOf } = require('./parcel.js');
 const { pause } = require('./tasks.js');
 
 const PIPE_BYTES = 4_096; // PIPE_BUF: a line up to this length is not torn by another writer's
@@ -31,14 +31,6 @@ function say(text) {
   } catch {
     // no stderr, or nobody reads it
   }
-}
-
-/** Return a parcel's fields by name. */
-function fieldsOf(parcel) {
-  const parts = partsOf(parcel.command).slice(6);
-  const found = {};
-  for (let i = 0; i < parts.length; i += 2) found[parts[i]] = parts[i + 1];
-  return found;
 }
 
 /** Return a record as one JSON line: the fields of the stream entry, `data` as an object. */
@@ -191,4 +183,4 @@ class Outage {
   }
 }
 
-module.exports = { say, fieldsOf, Printer, Outage };
+module.exports = { say, Printer, Outage };

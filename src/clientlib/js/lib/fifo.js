@@ -54,10 +54,6 @@ class Fifo {
     return this.#items[this.#head + n];
   }
 
-  *[Symbol.iterator]() {
-    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i];
-  }
-
   #cut() {
     if (this.#head >= WORTH_CUTTING && this.#head * 2 >= this.#items.length) {
       this.#items = this.#items.slice(this.#head);

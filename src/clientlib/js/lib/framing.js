@@ -10,10 +10,11 @@ const clock = require('./clock.js');
 const { dataText } = require('./cleaning.js');
 const { idHead, idTail } = require('./identity.js');
 const { Notes } = require('./notes.js');
+const { parcelsOf } = require('./parcel.js');
 const record = require('./record.js');
 const { MASK } = require('./redaction.js');
 const { asciiBulk, bulk, onePiece } = require('./resp.js');
-const { firstChars, isSafe, textOf } = require('./text.js');
+const { firstChars, isAscii, isSafe, textOf } = require('./text.js');
 
 const MAX_TRACES_REMEMBERED = 1_000;
 const RECEIPT_MESSAGE = 'records dropped';
@@ -74,6 +75,7 @@ function headsOf(component) {
 /** Packs records for one stream. */
 class Framer {
   #adds; // what stands before the id, by the number of fields
+  #ascii; // the stream's name is
   #traces = new Map();
   #tails = [];
   #tailsOf = -1;
@@ -87,6 +89,7 @@ class Framer {
     const limit = bulk(String(maxEntries));
     const add = `$4\r\nXADD\r\n${bulk(stream)}$6\r\nMAXLEN\r\n$1\r\n~\r\n${limit}$1\r\n*\r\n`;
     const id = '$2\r\nid\r\n$36\r\n';
+    this.#ascii = isAscii(stream);
     this.#adds = [5, 6, 7].map((fields) => `*${6 + 2 * fields}\r\n${add}${id}`);
   }
 
@@ -94,17 +97,21 @@ class Framer {
   frame(batch, producer, first) {
     clock.resync();
     const look = lookAt(batch);
-    return batch.map((snapshot, i) => {
+    let allAscii = this.#ascii;
+    const commands = batch.map((snapshot, i) => {
       const { message, trace, data, ascii } = this.#parts(snapshot, look);
+      allAscii &&= ascii;
       return this.#pack(snapshot, producer, first + i, message, trace, data, ascii);
     });
+    return parcelsOf(commands, first, allAscii);
   }
 
   /** Return the record that names dropped ones. */
   receipt(source, at, producer, sequence, notes) {
     const snapshot = snapshotOf(record.Level.WARN, at, source, null, null, '', '', null, null);
     const data = dataPart(JSON.stringify({ godot: notes }));
-    return this.#pack(snapshot, producer, sequence, RECEIPT_MESSAGE, '', data, false);
+    const text = this.#pack(snapshot, producer, sequence, RECEIPT_MESSAGE, '', data, false);
+    return parcelsOf([text], sequence, false)[0];
   }
 
   /** Return message, trace part and data part, the short way when nothing stands in it. */
@@ -121,9 +128,9 @@ class Framer {
     const fields = source.boundWithin(context);
     if (fields !== null && fields.text) {
       if (fields.keys.some((key) => data.includes(key))) return this.#carefulParts(snapshot);
-      const { text } = fields.without(source.redactor);
+      const { text, ascii: fieldsAscii } = fields.without(source.redactor);
       data = data ? `{${text},${data.slice(1)}` : `{${text}}`;
-      allAscii = false; // perhaps: nobody looked
+      allAscii &&= fieldsAscii;
     }
     if (tooLong(message, record.MAX_MESSAGE_BYTES) || tooLong(data, record.MAX_DATA_BYTES)) {
       return this.#carefulParts(snapshot);
@@ -170,11 +177,11 @@ class Framer {
     const thousand = Math.floor(sequence / 1_024);
     if (ms !== this.#ms || thousand !== this.#thousand) this.#begin(ms, thousand);
     const head = this.#heads[(trace ? 1 : 0) + (data ? 1 : 0)];
-    const command =
-      `${head}${this.#tail(sequence, producer)}${this.#timeText}` +
-      `${MICROS[micros % 1_000]}${snapshot.source.heads.get(snapshot.level)}${ascii ? asciiBulk(message) : bulk(message)}` +
-      `${trace}${data}`;
-    return { sequence, command, bytes: ascii ? command.length : Buffer.byteLength(command) };
+    const words = ascii ? asciiBulk(message) : bulk(message);
+    return (
+      `${head}${this.#tail(sequence, producer)}${this.#timeText}${MICROS[micros % 1_000]}` +
+      `${snapshot.source.heads.get(snapshot.level)}${words}${trace}${data}`
+    );
   }
 
   /** Spell what records of one millisecond and 1,024 numbers have in common. */
@@ -234,10 +241,6 @@ function tracePart(text) {
 
 function dataPart(text, ascii = false) {
   return `$4\r\ndata\r\n${ascii ? asciiBulk(text) : bulk(text)}`;
-}
-
-function isAscii(text) {
-  return Buffer.byteLength(text) === text.length;
 }
 
 module.exports = { Source, Framer, snapshotOf };

@@ -27,11 +27,11 @@ class LastWords {
   pause = standStill;
 
   /** Like Transport.exchange, but returns when it is done. */
-  exchange(commands, patienceMs) {
+  exchange(packed, count, patienceMs) {
     try {
       this.#start();
       Atomics.store(this.#answered, 0, 0);
-      this.#port.postMessage({ commands, patienceMs });
+      this.#port.postMessage({ packed, count, patienceMs });
       // connecting and each reply may take the patience; the thread keeps to it, this is its limit
       Atomics.wait(this.#answered, 0, 0, 2 * patienceMs + START_MS);
       const found = receiveMessageOnPort(this.#port);

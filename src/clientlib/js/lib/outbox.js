@@ -7,8 +7,8 @@
 // one count tells them apart.
 
 const { BUFFER_FULL } = require('./buffer.js');
-const { fieldsOf } = require('./fallback.js');
 const { Fifo } = require('./fifo.js');
+const { fieldsOf } = require('./parcel.js');
 
 const MAX_SENT_RECORDS = 1_000;
 const MAX_SENT_BYTES = 1_048_576;
@@ -58,7 +58,7 @@ class Outbox {
   add(parcels) {
     for (const parcel of parcels) {
       this.#waiting.push(parcel);
-      this.#bytes += parcel.bytes;
+      this.#bytes += parcel.to - parcel.from;
     }
   }
 
@@ -93,8 +93,9 @@ class Outbox {
   batch() {
     const parcels = this.receipts.map((receipt) => receipt.parcel);
     let bytes = 0;
-    for (const parcel of this.#waiting) {
-      bytes += parcel.bytes;
+    for (let i = 0; i < this.length; i++) {
+      const parcel = this.#waiting.at(i);
+      bytes += parcel.to - parcel.from;
       const full = parcels.length >= MAX_SENT_RECORDS || bytes > MAX_SENT_BYTES;
       if (parcels.length && full) break;
       parcels.push(parcel);
@@ -124,7 +125,7 @@ class Outbox {
         kept.push(parcel);
         return;
       }
-      this.#bytes -= parcel.bytes;
+      this.#bytes -= parcel.to - parcel.from;
       if (i < printed) this.#printed--;
     });
     this.#waiting.putBack(kept);
@@ -138,7 +139,7 @@ class Outbox {
 
   #dropOldest(reason) {
     const parcel = this.#waiting.shift();
-    this.#bytes -= parcel.bytes;
+    this.#bytes -= parcel.to - parcel.from;
     this.#printed = Math.max(0, this.#printed - 1);
     this.#drops.add(reason, parcel.sequence, parcel.sequence);
   }

@@ -20,24 +20,14 @@ function onePiece(text) {
   return Buffer.from(text).toString();
 }
 
-/** Return commands as bytes; joining them as text first would copy them once more. */
-function bytesOf(commands) {
-  let length = 0;
-  for (const text of commands) length += text.length;
-  const bytes = Buffer.allocUnsafe(3 * length); // UTF-8 takes at most three for one of UTF-16
-  let end = 0;
-  for (const text of commands) end += bytes.write(text, end);
-  return bytes.subarray(0, end);
-}
-
-/** Return a whole command. */
+/** Return a whole command as bytes. */
 function command(parts) {
-  return `*${parts.length}\r\n${parts.map((part) => bulk(String(part).toWellFormed())).join('')}`;
+  const bulks = parts.map((part) => bulk(String(part).toWellFormed()));
+  return Buffer.from(`*${parts.length}\r\n${bulks.join('')}`);
 }
 
 /** Read a packed command's parts back. */
-function partsOf(packed) {
-  const bytes = Buffer.from(packed);
+function partsOf(bytes) {
   const found = [];
   let at = bytes.indexOf(10) + 1;
   while (at < bytes.length) {
@@ -49,4 +39,4 @@ function partsOf(packed) {
   return found;
 }
 
-module.exports = { asciiBulk, bulk, bytesOf, command, onePiece, partsOf };
+module.exports = { asciiBulk, bulk, command, onePiece, partsOf };

@@ -24,7 +24,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { performance } = require('node:perf_hooks');
 const timers = require('node:timers/promises');
 const { Intake } = require('./buffer.js');
-const { Dispatch, FAILURES_AT_EXIT, MAX_TAKEN } = require('./dispatch.js');
+const { Dispatch, FAILURES_AT_EXIT } = require('./dispatch.js');
 const { say } = require('./fallback.js');
 const { LastWords, standStill } = require('./lastwords.js');
 const { Levels } = require('./levels.js');
@@ -33,6 +33,7 @@ const { Transport } = require('./transport.js');
 const { Watch } = require('./watch.js');
 
 const LINGER_MS = 20;
+const GATHERED = 200; // records that need not wait for more: a millisecond's work
 const MAX_AHEAD = 2; // batches packed, the one on its way included
 const LAST_WORDS_MS = 400; // beyond the deadline, to print what was not sent
 const STUMBLE_MS = 100;
@@ -160,7 +161,7 @@ class Sender {
   // -- the loop -------------------------------------------------------------------------------
 
   #wake() {
-    this.intake.idle = false;
+    this.intake.wakeAt = Infinity;
     if (this.#running) {
       this.#ring();
       return;
@@ -175,10 +176,10 @@ class Sender {
     const world = {
       pause: (ms) =>
         ms ? timers.setTimeout(ms, undefined, { ref: false }) : timers.setImmediate(),
-      exchange: (commands, patienceMs) =>
-        this.#packAhead(this.#transport.exchange(commands, patienceMs)),
+      exchange: (packed, count, patienceMs) =>
+        this.#packAhead(this.#transport.exchange(packed, count, patienceMs)),
     };
-    if (!this.#dispatch.marks.size) await this.#pause(LINGER_MS);
+    if (!this.#dispatch.marks.size) await this.#pause(LINGER_MS, GATHERED);
     do {
       try {
         await run(this.#dispatch.step(), world);
@@ -188,7 +189,7 @@ class Sender {
       }
     } while (this.busy);
     this.#running = false;
-    this.intake.idle = true;
+    this.intake.wakeAt = 1;
     if (this.#stopping) this.#transport.close();
   }
 
@@ -196,25 +197,24 @@ class Sender {
   async #rest() {
     const { marks, shipping } = this.#dispatch;
     const { outage } = shipping;
-    if (this.intake.length >= MAX_TAKEN) return;
+    if (this.intake.length >= GATHERED) return;
     if (marks.size) {
       if (outage.lasts && !this.intake.length)
         await this.#pause(Math.min(LINGER_MS, outage.waitMs));
       return;
     }
-    if (outage.lasts && !this.intake.length) {
-      this.intake.idle = true;
-      await this.#pause(outage.waitMs);
-      this.intake.idle = false;
-    }
-    if (this.intake.length && !marks.size && !this.#stopping) await this.#pause(LINGER_MS);
+    if (outage.lasts && !this.intake.length) await this.#pause(outage.waitMs, 1);
+    if (this.intake.length && !marks.size && !this.#stopping) await this.#pause(LINGER_MS, GATHERED);
   }
 
-  #pause(ms) {
+  /** Pause, unless woken: also by the intake when it holds `wakeAt` records. */
+  #pause(ms, wakeAt = Infinity) {
+    this.intake.wakeAt = wakeAt;
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#ring(), ms).unref();
       this.#ring = () => {
         this.#ring = () => {};
+        this.intake.wakeAt = Infinity;
         clearTimeout(timer);
         resolve();
       };
@@ -229,14 +229,14 @@ class Sender {
     await this.#pause(STUMBLE_MS);
   }
 
-  /** Pack what goes next while the server is busy, in turns, when there is a whole batch. */
+  /** Pack what goes next while the server is busy, in turns, when there is enough of it. */
   async #packAhead(answers) {
     let waits = true;
     const done = () => (waits = false);
     void answers.then(done, done);
     const { outage, outbox } = this.#dispatch.shipping;
-    while (waits && !outage.lasts && this.intake.length >= MAX_TAKEN && !outbox.holds(MAX_AHEAD)) {
-      runNow(this.#dispatch.take(), null); // which waits for nothing when there is no outage
+    while (waits && !outage.lasts && this.intake.length >= GATHERED && !outbox.holds(MAX_AHEAD)) {
+      runNow(this.#dispatch.take(GATHERED), null); // waits for nothing when there is no outage
       await timers.setImmediate();
     }
     return answers;

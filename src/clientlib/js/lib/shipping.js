@@ -11,6 +11,7 @@ const { Drops, SHUTDOWN } = require('./buffer.js');
 const { Outage, Printer, say } = require('./fallback.js');
 const { Source } = require('./framing.js');
 const { Outbox } = require('./outbox.js');
+const { buffersOf } = require('./parcel.js');
 const { STANDARD } = require('./redaction.js');
 const { command } = require('./resp.js');
 
@@ -92,7 +93,7 @@ class Shipping {
   *#attempt(component, patienceMs) {
     if (this.outage.lasts) {
       // Ask first: a receipt is only worth a number when someone may take it.
-      const { replies, broken } = yield (world) => world.exchange([PING], patienceMs);
+      const { replies, broken } = yield (world) => world.exchange([PING], 1, patienceMs);
       if (broken || replies[0]) return broken ?? replies[0];
     }
     this.#writeReceipts(component);
@@ -104,8 +105,9 @@ class Shipping {
       component,
       this.drops.total,
     );
-    const commands = [...parcels.map((parcel) => parcel.command), listing];
-    const { replies, broken } = yield (world) => world.exchange(commands, patienceMs);
+    const packed = [...buffersOf(parcels), listing];
+    const count = parcels.length + 1;
+    const { replies, broken } = yield (world) => world.exchange(packed, count, patienceMs);
     this.sent += this.outbox.settle(parcels.length, replies);
     const refused = replies.slice(0, parcels.length).find((reply) => reply !== null);
     if (refused !== undefined) return refused;

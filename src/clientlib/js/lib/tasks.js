@@ -4,7 +4,7 @@
 // still.
 //
 // A task is a generator. What it yields is a function of the world it runs in: `pause(ms)` or
-// `exchange(commands, patienceMs)`; the answer comes back as the value of the `yield`.
+// `exchange(packed, count, patienceMs)`; the answer comes back as the value of the `yield`.
 
 /** Run a task, giving the event loop its turns. */
 async function run(task, world) {

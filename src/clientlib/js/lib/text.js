@@ -15,6 +15,11 @@ function isSafe(text) {
   return text.isWellFormed() && !text.includes('\0');
 }
 
+/** Say whether each character is one byte. */
+function isAscii(text) {
+  return Buffer.byteLength(text) === text.length;
+}
+
 /**
  * Return the beginning of at most `maxBytes` bytes, cut between characters. The copy does not keep
  * the long text alive, as a slice of it would.
@@ -76,6 +81,7 @@ function kindOf(value) {
 module.exports = {
   withoutUnsafe,
   isSafe,
+  isAscii,
   beginning,
   firstChars,
   textOf,

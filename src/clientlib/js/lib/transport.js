@@ -1,13 +1,14 @@
 'use strict';
 // The connection to Redis: the only place that knows node-redis.
 //
-// node-redis brings the socket (TCP, TLS, unix, time limits) and the decoder; of its 480 modules
-// these eight are loaded, and its command queue is not used: it takes 35 µs of CPU a record, packed
-// commands 5. Its own reconnecting is off: only the sender knows that an XADD with the same record
-// id is safe to repeat. These are inner modules of node-redis, so its minor version is pinned.
+// node-redis brings the socket (TCP, TLS, unix, time limits); of its 480 modules these few are
+// loaded, and its command queue is not used: it takes 35 µs of CPU a record, packed commands 5. Its
+// own reconnecting is off: only the sender knows that an XADD with the same record id is safe to
+// repeat. This is an inner module of node-redis, so its minor version is pinned.
 
 const { MASK } = require('./redaction.js');
-const { bytesOf, command } = require('./resp.js');
+const { Replies } = require('./replies.js');
+const { command } = require('./resp.js');
 const { readUrl } = require('./url.js');
 
 const CONNECT_TIMEOUT_MS = 1_000;
@@ -60,8 +61,8 @@ class Transport {
   }
 
   /**
-   * Send packed commands, connecting first if need be, and wait for one reply for each. Never
-   * rejects: `replies` has null for what was taken, else the server's reason; when the connection
+   * Send `count` commands, packed in buffers, connecting first if need be, and wait for one reply for
+   * each. Never rejects: `replies` has null for what was taken, else the server's reason; when the connection
    * broke, `broken` says why and replies are missing at the end: those commands may have been taken
    * or not. `silent` says that it broke because the time for an answer was over.
    *
@@ -69,11 +70,11 @@ class Transport {
    * sent again: XADD with the same ids, HSET and PING are safe to repeat. `patienceMs` shortens the
    * wait for each step, for a program that is about to end.
    */
-  async exchange(commands, patienceMs = Infinity) {
+  async exchange(packed, count, patienceMs = Infinity) {
     const kept = this.connected;
-    const answers = await this.#exchange(commands, patienceMs);
+    const answers = await this.#exchange(packed, count, patienceMs);
     if (kept && answers.broken && !answers.replies.length && !answers.silent) {
-      return this.#exchange(commands, patienceMs);
+      return this.#exchange(packed, count, patienceMs);
     }
     return answers;
   }
@@ -90,7 +91,7 @@ class Transport {
 
   /** Send one command on the open connection; return its value, or throw. */
   async ask(parts) {
-    const { replies, broken } = await this.#send(command(parts), 1);
+    const { replies, broken } = await this.#send([command(parts)], 1);
     if (broken) throw new Error(broken);
     if (replies[0] instanceof Error) throw replies[0];
     return replies[0];
@@ -107,14 +108,14 @@ class Transport {
     this.#broken(this.#socket, 'closed', true);
   }
 
-  async #exchange(commands, patienceMs) {
+  async #exchange(packed, count, patienceMs) {
     this.#limitMs = patienceMs;
     try {
       await this.#connected(patienceMs);
     } catch (error) {
       return { replies: [], broken: this.#reason(error), silent: error.message === SILENT };
     }
-    const { replies: found, broken } = await this.#send(bytesOf(commands), commands.length);
+    const { replies: found, broken } = await this.#send(packed, count);
     const replies = found.map((reply) => (reply instanceof Error ? this.#reason(reply) : null));
     // another server may be the master by now: its name is asked for anew
     if (replies.some((reason) => reason?.startsWith('READONLY'))) this.close();
@@ -133,7 +134,7 @@ class Transport {
       }
       this.#expected.push({ count, replies: [], resolve });
       this.#arm();
-      this.#socket.write([[packed]]);
+      this.#socket.write([packed]);
     });
   }
 
@@ -151,13 +152,10 @@ class Transport {
       this.#server = readUrl(url);
     }
     const { default: RedisSocket } = require('@redis/client/dist/lib/client/socket.js');
-    const { Decoder } = require('@redis/client/dist/lib/RESP/decoder.js');
-    const decoder = new Decoder({
-      onReply: (reply) => this.#replied(socket, reply),
-      onErrorReply: (error) => this.#replied(socket, error),
-      onPush: (push) => this.#pushed(socket, push),
-      getTypeMapping: () => ({}),
-    });
+    const found = new Replies(
+      (reply) => this.#replied(socket, reply),
+      (push) => this.#pushed(socket, push),
+    );
     const connectTimeout = Math.min(
       this.#server.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       patienceMs,
@@ -169,8 +167,10 @@ class Transport {
     });
     socket.on('data', (bytes) => {
       try {
-        decoder.write(bytes);
-        if (socket === this.#socket) this.#arm();
+        found.take(bytes);
+        if (socket !== this.#socket) return;
+        if (this.#expected.length) this.#timer?.refresh();
+        else clearTimeout(this.#timer);
       } catch (error) {
         this.#broken(socket, `not RESP: ${error.message}`);
       }
@@ -211,7 +211,7 @@ class Transport {
   /** A subscription is confirmed by a push, in place of its reply. */
   #pushed(socket, push) {
     if (socket !== this.#socket) return;
-    const [kind, channel] = push.map(String);
+    const [kind, channel] = push;
     if (kind === 'subscribe') this.#replied(socket, channel);
     else this.#onPush(kind, channel);
   }

@@ -77,8 +77,7 @@ class Watch {
 
   #readAll() {
     return this.#tried(['HGETALL', this.#key], (found) => {
-      const entries = Array.isArray(found) ? pairs(found) : Object.entries(found ?? {});
-      this.#levels.push(entries.map(([component, text]) => [component, String(text)]));
+      this.#levels.push(pairs(found));
     });
   }
 
@@ -97,7 +96,7 @@ class Watch {
   }
 }
 
-/** Return the entries of RESP2's flat list. */
+/** Return the entries of a flat list. */
 function pairs(list) {
   return list.filter((_, i) => i % 2 === 0).map((name, i) => [name, list[2 * i + 1]]);
 }

@@ -17,7 +17,7 @@ const REMEMBERED = {
   'trace ids and much around': [30, (log, i) => log.info('m', null, long(i, ' '))],
 };
 
-// what the engine itself may hold for a while, MB, of twice and more that the client would
+// MB that the engine itself may hold for a while: less than a client that keeps them would
 for (const [name, [mostMb, act]] of Object.entries(REMEMBERED)) {
   test(`nothing is left behind of ${name}`, () => {
     const { log, framed } = unsent();

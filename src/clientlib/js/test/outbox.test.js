@@ -5,7 +5,6 @@ const { test } = require('node:test');
 const { BUFFER_FULL, Drops, merged } = require('../lib/buffer.js');
 const { Marks } = require('../lib/flush.js');
 const { Outbox } = require('../lib/outbox.js');
-const { command } = require('../lib/resp.js');
 const { dice } = require('./support/dice.js');
 
 test('merged ranges are the same numbers', () => {
@@ -50,8 +49,9 @@ test('a million drops one by one take no room', () => {
   ]);
 });
 
+const parcel = (sequence, bytes) => ({ sequence, memory: Buffer.alloc(0), from: 0, to: bytes });
 const parcels = (first, last, bytes = 10) =>
-  Array.from({ length: last - first + 1 }, (_, i) => ({ sequence: first + i, command: '', bytes }));
+  Array.from({ length: last - first + 1 }, (_, i) => parcel(first + i, bytes));
 const numbersOf = (list) => list.map(({ sequence }) => sequence);
 
 test('the newest are kept within both bounds, and the oldest named', () => {
@@ -80,7 +80,7 @@ test('receipts go first; refused they come apart, unanswered they stay', () => {
   const drops = new Drops();
   const box = new Outbox(10, 10_000, drops);
   box.add(parcels(1, 2));
-  box.receipts.push({ parcel: { sequence: 9, bytes: 1 }, reason: 'full', ranges: [[3, 8]] });
+  box.receipts.push({ parcel: parcel(9, 1), reason: 'full', ranges: [[3, 8]] });
   assert.deepEqual(numbersOf(box.batch()), [9, 1, 2]);
   assert.equal(box.settle(3, []), 0);
   assert.deepEqual(numbersOf(box.batch()), [9, 1, 2]);

@@ -3,9 +3,9 @@
 // its parts, in the same turn of the event loop.
 
 const { ICCMLogger } = require('../../index.js');
-const { fieldsOf } = require('../../lib/fallback.js');
 const { Framer } = require('../../lib/framing.js');
 const { senderFor } = require('../../lib/lifecycle.js');
+const { fieldsOf } = require('../../lib/parcel.js');
 const { load } = require('../../lib/settings.js');
 
 const PRODUCER = 0x2a;
