@@ -6,8 +6,9 @@ const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises'
 const { ICCMLogger } = require('../index.js');
 const pino = require('pino');
 const { dataOf, fixedRoundNs, TRACE } = require('./calls.js');
+const { ceiling } = require('./ceiling.js');
 
-const SUSTAINED = 300_000;
+const SUSTAINED = Number(process.env.SUSTAINED ?? 300_000);
 const SLICE = 50;
 const PACED_PER_S = 20_000;
 const PACED_S = 10;
@@ -110,7 +111,7 @@ async function outage() {
 
 if (require.main === module) {
   const [name, url] = process.argv.slice(2);
-  void { sustained, delay, outage }
+  void { sustained, ceiling, delay, outage }
     [name](url)
     .then((found) => process.send(found, () => process.disconnect()));
 }
