@@ -29,9 +29,13 @@ class OwnTime {
   }
 }
 
-/** Return microseconds since 1970 for a reading of performance.now(), or for an OwnTime. */
+/**
+ * Return microseconds since 1970 for a reading of performance.now(), or for an OwnTime. Clocks that
+ * were set or replaced may show anything: the time nearest to it that a record can bear counts.
+ */
 function wallMicros(at) {
-  return typeof at === 'number' ? Math.floor((originMs + at) * 1_000) : at.micros;
+  const micros = typeof at === 'number' ? Math.floor((originMs + at) * 1_000) : at.micros;
+  return Math.min(Math.max(micros, 0) || 0, LAST_MS * 1_000);
 }
 
 module.exports = { isTime, resync, wallMicros, OwnTime };

@@ -58,6 +58,19 @@ test('a record made of parts has its own id and time, over every boundary', () =
   }
 });
 
+test('whatever a clock shows, a record has a time', () => {
+  const source = new Source('api', STANDARD);
+  const batch = [-1e13, -1e13 - 0.5, 1e15, 1e18, NaN].map((at) =>
+    snapshotOf(20, at, source, undefined, null, 'm', '', null, null),
+  );
+  const found = new Framer('s', 1_000).frame(batch, PRODUCER, 1).map(fieldsOf);
+  const [first, last] = ['1970-01-01T00:00:00.000000Z', '9999-12-31T00:00:00.000000Z'];
+  assert.deepEqual(
+    found.map((fields) => fields.created_at),
+    [first, first, last, last, first],
+  );
+});
+
 test('the command is one XADD with a limit, its fields in wire order', () => {
   const source = new Source('api', STANDARD);
   const one = snapshotOf(20, 1, source, undefined, 't', 'm\u00e9', '{"a":1}', null, null);
