@@ -6,7 +6,8 @@
 // - `process.exit` and an uncaught exception end the event loop: what was not sent yet is sent by a
 //   thread while this one stands still (lastwords.js), or printed.
 // - SIGTERM kills at once unless a handler was asked for (`flushOnSigterm`).
-// - SIGKILL, `process.abort` and `worker.terminate()` end everything: what was not sent is lost.
+// - SIGKILL, `process.abort` and `worker.terminate()` end everything: what was not sent is lost. So
+//   does `process.exit` of the main thread for its worker threads.
 // - Each worker thread and each cluster worker is a producer of its own.
 
 const { Sender } = require('./sender.js');
