@@ -46,19 +46,14 @@ export interface ClientStats {
   queued: number;
   waiting: number;
   sent: number;
-  /** Records printed on stdout during outages. */
+  /** On stdout, during outages. */
   printed: number;
   redacted: number;
   outages: number;
   dropped: Record<string, number>;
 }
 
-/**
- * Logs for one component; all loggers of a thread share one sender.
- *
- * Throws ConfigError for a wrong option. After construction nothing throws or rejects, and the
- * logging methods may be taken off the logger and called alone.
- */
+/** Throws ConfigError for a wrong option, afterwards nothing; its methods may be called alone. */
 export declare class ICCMLogger {
   constructor(options?: LoggerOptions | string);
   readonly component: string;
@@ -79,14 +74,14 @@ export declare class ICCMLogger {
   isEnabled(level: LevelLike): boolean;
   /** For this logger and its children; a level set from outside wins. */
   setLevel(level: LevelLike): void;
-  /** A child whose records all carry these fields; a record's own data wins. */
+  /** A child with fields for all its records; a record's own data wins. */
   bind(fields: object): ICCMLogger;
   /** True once everything logged so far is in Redis, false when it is not in time. */
   flush(timeoutMs?: number): Promise<boolean>;
-  /** Flush, and disconnect unless other loggers are open; logging afterwards connects again. */
+  /** Flush, and disconnect with the last open logger; a later record connects again. */
   close(): Promise<void>;
   stats(): ClientStats;
-  /** Whether the queue is more than half full: a hint to whoever could log less. */
+  /** The queue is more than half full: log less. */
   readonly pressed: boolean;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -96,16 +91,16 @@ export declare class ConfigError extends ClientError {}
 
 export declare const DEFAULT_FIELDS: readonly string[];
 
-/** The rules by which secrets are masked before anything leaves the process. */
+/** How secrets are masked. */
 export declare class Redactor {
   constructor(fields?: Iterable<string>, values?: boolean);
   readonly fields: readonly string[];
-  /** A copy of plain data without its secrets. */
+  /** A copy without secrets. */
   data(value: unknown): unknown;
   text(text: string): string;
 }
 
-/** Call `fn`; every record logged inside, also later by what it starts, carries these fields. */
+/** Every record logged in `fn`, also by what it starts, carries these fields. */
 export declare function bind<T>(fields: object, fn: () => T): T;
 export declare function traceContext<T>(traceId: string | null | undefined, fn: () => T): T;
 export declare function currentTraceId(): string | null;
@@ -114,7 +109,7 @@ type Carrier = object | Iterable<[string, unknown]> | null | undefined;
 
 /** The trace id of a request's `traceparent` or `X-Trace-ID`, or null. */
 export declare function traceIdFrom(carrier: Carrier): string | null;
-/** Headers that carry the trace id in force to another program. */
+/** Headers that carry the trace id in force onwards. */
 export declare function traceHeaders(): { 'X-Trace-ID'?: string; traceparent?: string };
 export declare function traceMiddleware(): (
   request: IncomingMessage,
@@ -128,7 +123,7 @@ export interface CaptureOptions {
   print?: boolean;
   console?: Console;
 }
-/** Log what the program prints with console.*; returns a function that ends it. */
+/** Log what console.* prints; returns a function that ends it. */
 export declare function captureConsole(logger: ICCMLogger, options?: CaptureOptions): () => void;
 
 export interface RecordId {

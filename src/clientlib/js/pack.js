@@ -12,14 +12,15 @@ const { minify } = require('terser');
 
 // Properties that only the modules of lib see, and neither programs nor Node: a kilobyte of letters.
 const INNER = [
-  ...['bePatient', 'boundWithin', 'broken', 'claim', 'connectTimeoutMs', 'deadline', 'deliver'],
-  ...['dropAll', 'droppedBefore', 'drops', 'endpointKey', 'failuresLeft', 'finishNow'],
-  ...['flushTimeoutMs', 'giveUp', 'greet', 'holds', 'intake', 'lasts', 'lostBytes', 'marks'],
-  ...['memory', 'nextComponent', 'nextToPrint', 'notePrinted', 'oldest', 'omittedKeys', 'outage'],
-  ...['outbox', 'patienceMs', 'printLast', 'printNow', 'printer', 'pushedFor', 'pushes'],
-  ...['putBack', 'receipts', 'redactor', 'redisUrlGiven', 'refusals', 'replies', 'replyTimeoutMs'],
-  ...['settle', 'shipping', 'silent', 'spareNumbers', 'suspects', 'takenBefore', 'totals'],
-  ...['unprinted', 'untold', 'verdict', 'waitMs', 'wakeAt'],
+  ...['begun', 'bePatient', 'bound', 'boundWithin', 'broken', 'claim', 'connectTimeoutMs'],
+  ...['container', 'deadline', 'deliver', 'dropAll', 'droppedBefore', 'drops', 'endpointKey'],
+  ...['failuresLeft', 'finishNow', 'flushTimeoutMs', 'forgo', 'giveUp', 'greet', 'holds', 'hurry'],
+  ...['intake', 'lasts', 'lostBytes', 'mapping', 'marks', 'maxFailures', 'memory'],
+  ...['nextComponent', 'nextToPrint', 'notePrinted', 'oldest', 'omittedKeys', 'outage', 'outbox'],
+  ...['patienceMs', 'printer', 'printLast', 'printNow', 'pushedFor', 'pushes', 'putBack'],
+  ...['receipt', 'receipts', 'redactor', 'redisUrlGiven', 'refusals', 'refuse', 'replies'],
+  ...['replyTimeoutMs', 'settle', 'shipping', 'silent', 'spareNumbers', 'suspects', 'taken'],
+  ...['takenBefore', 'totals', 'unprinted', 'untold', 'verdict', 'waitMs', 'wakeAt'],
 ];
 const OPTIONS = {
   // no function is constructed, and every file stays strict

@@ -1,13 +1,15 @@
 'use strict';
-// The server's replies out of the bytes in which they come (RESP2 and RESP3).
+// The server's replies out of the bytes in which they come: what of RESP2 and RESP3 it answers to the
+// commands that are sent here.
 //
 // Nearly all are ids of new stream entries, and nobody wants their text: a reply that is one string
 // counts as null, and is passed over without being made into a text.
 
-const NOT_WHOLE = Symbol('not whole');
+const NOT_WHOLE = Symbol();
 const TEXT = 36; // $
 const PUSH = 62; // >
-const LINES = '+:_#,(';
+const LINES = '+:_#'; // of types that are one line
+const OTHERS = '-$*~>%';
 
 class Replies {
   #onReply;
@@ -53,7 +55,7 @@ class Replies {
     if (this.#at === this.#bytes.length) throw NOT_WHOLE;
     const type = String.fromCharCode(this.#bytes[this.#at]);
     const isLine = LINES.includes(type);
-    if (!isLine && !'-$=!*~>%'.includes(type)) throw new Error(`it begins with ${type}`);
+    if (!isLine && !OTHERS.includes(type)) throw new Error(`it begins with ${type}`);
     const end = this.#bytes.indexOf('\r\n', this.#at);
     if (end === -1) throw NOT_WHOLE;
     const line = this.#bytes.toString('utf8', this.#at + 1, end);
@@ -62,13 +64,12 @@ class Replies {
     if (type === '-') return new Error(line);
     const length = Number(line);
     if (length < 0) return null;
-    if ('*~>%'.includes(type)) {
+    if (type !== '$') {
       return Array.from({ length: type === '%' ? 2 * length : length }, () => this.#value());
     }
     this.#at += length + 2;
     if (this.#at > this.#bytes.length) throw NOT_WHOLE;
-    const text = this.#bytes.toString('utf8', end + 2, end + 2 + length);
-    return type === '!' ? new Error(text) : text;
+    return this.#bytes.toString('utf8', end + 2, end + 2 + length);
   }
 }
 

@@ -14,13 +14,11 @@ const REPLIES = [
   [':42\r\n', '42'],
   ['_\r\n', ''],
   ['-OOM command not allowed\r\n', new Error('OOM command not allowed')],
-  ['!9\r\nSYNTAX \r\n\r\n', new Error('SYNTAX \r\n')],
   ['*2\r\n$4\r\nshop\r\n$5\r\nTRACE\r\n', ['shop', 'TRACE']],
   ['*0\r\n', []],
   ['*-1\r\n', null],
   ['%2\r\n+proto\r\n:3\r\n$2\r\né\r\n*1\r\n%1\r\n+a\r\n#t\r\n', ['proto', '3', 'é', [['a', 't']]]],
   ['>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n', { push: ['message', 'c', 'x'] }],
-  ['=6\r\ntxt:ab\r\n', 'txt:ab'],
 ];
 
 /** Return what comes out of pieces of bytes. */
