@@ -107,6 +107,20 @@ LEFT JOIN (pg_index x JOIN pg_class c ON c.oid = x.indexrelid)
 WHERE x.indisvalid IS NOT TRUE
 ORDER BY p.low, d.low, i.name;
 
+-- name: trigram_indexes_to_build
+-- Where pg_trgm is an extension of the database: the index for substrings of each partition that is over and has
+-- none. See indexes_to_build.
+SELECT p.name, built.name, format('USING gin (message %%I.gin_trgm_ops)', n.nspname), x.indexrelid IS NOT NULL
+FROM pg_extension e
+JOIN pg_namespace n ON n.oid = e.extnamespace
+CROSS JOIN dewey_partitions() p
+CROSS JOIN LATERAL (SELECT p.name || '_trgm' AS name) built
+LEFT JOIN (pg_index x JOIN pg_class c ON c.oid = x.indexrelid)
+       ON x.indrelid = p.part AND c.relname = built.name::name
+WHERE e.extname = 'pg_trgm' AND NOT p.pending AND p.high < now() - %(over_s)s * interval '1 second'
+  AND pg_relation_size(p.part) > 0 AND x.indisvalid IS NOT TRUE
+ORDER BY p.low;
+
 -- name: indexes_to_pack
 -- A partition's indexes that fill at many places at once, unless it was vacuumed to its end: then they were built
 -- anew already, whatever the statistics have forgotten in a crash.
@@ -394,6 +408,12 @@ SELECT low, high, false FROM dewey_partitions() WHERE NOT pending AND pg_relatio
 -- name: search_stretches
 -- Oldest first.
 SELECT low, high, indexed FROM dewey_stretches() WHERE pg_relation_size(part) > 0 ORDER BY low;
+
+-- name: trigram_stretches
+-- Oldest first; indexed are those with an index for substrings.
+SELECT low, high, EXISTS (SELECT FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+                          WHERE x.indrelid = part AND x.indisvalid AND c.relname = (name || '_trgm')::name)
+FROM dewey_partitions() WHERE NOT pending AND pg_relation_size(part) > 0 ORDER BY low;
 
 -- name: set_locally
 SELECT set_config(name, value, true) FROM unnest(%(names)s::text[], %(values)s::text[]) s(name, value);

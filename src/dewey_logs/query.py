@@ -22,9 +22,10 @@ from dewey_logs.database import Connection
 from dewey_logs.errors import BadFilter
 from dewey_logs.filters import Conditions, LogFilter, bounds, check_paging, conditions
 from dewey_logs.rows import Page
-from dewey_logs.search import Search
+from dewey_logs.search import WORDS_AND_DATA, Index, Search
 from dewey_logs.sizes import fitting
 from dewey_logs.statements import statement
+from dewey_logs.substring import trigrams_sql
 from dewey_logs.times import rfc3339
 from dewey_logs.walks import walked
 from dewey_logs.words import required_words
@@ -62,7 +63,7 @@ def page(connection: Connection, wanted: LogFilter, now: datetime | None = None)
                 matching,
                 following,
                 cursor.at if cursor else None,
-                indexable=_indexable(connection, wanted),
+                _index(connection, wanted),
                 quick=wanted.search is None or bool(required_words(wanted.search)),
             ).run()
         else:
@@ -113,8 +114,8 @@ def _try(connection: Connection, regex: str) -> None:
         ) from exc
 
 
-def _indexable(connection: Connection, wanted: LogFilter) -> bool:
-    """Say whether an index can narrow a search down; raises BadFilter for one without a word."""
+def _index(connection: Connection, wanted: LogFilter) -> Index | None:
+    """Return what narrows a search down, None for nothing; raises BadFilter without a word."""
     by_words = False
     if wanted.search is not None:
         row = connection.execute(statement("has_words"), {"search": wanted.search}).fetchone()
@@ -122,7 +123,10 @@ def _indexable(connection: Connection, wanted: LogFilter) -> bool:
         none, by_words = row
         if none:
             raise BadFilter(f"search={wanted.search!r:.60} contains no word")
-    return by_words or bool(wanted.data) or any(map(indexable, wanted.where))
+    if by_words or wanted.data or any(map(indexable, wanted.where)):
+        return WORDS_AND_DATA
+    trigrams = None if wanted.contains is None else trigrams_sql(wanted.contains, "contains")
+    return None if trigrams is None else Index("trigram_stretches", trigrams)
 
 
 def _before(reached: datetime, order: str) -> tuple[datetime, bytes]:

@@ -6,7 +6,8 @@ over: indexes CONCURRENTLY, which holds no writer up, then VACUUM. Those by trac
 filled in no order and are half empty, so they are built anew, too. One that grows beyond what a
 query can read in a second is sealed in parts meanwhile: indexes of a stretch of time that ends a
 little before the newest record, so that only what comes late is sorted into them. When it is over,
-the rest gets its own; nothing is indexed twice. What parts there are the catalog alone says.
+the rest gets its own; nothing is indexed twice. What parts there are the catalog alone says. Where
+somebody made pg_trgm an extension of the database, what is over gets an index for substrings, too.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def _index(connection: Connection) -> list[tuple[str, str]]:
         "over_s": OVER_S,
     }
     due = connection.execute(statement("indexes_to_build"), parameters).fetchall()
+    due += connection.execute(statement("trigram_indexes_to_build"), {"over_s": OVER_S}).fetchall()
     for part, name, definition, broken in due:
         index = sql.Identifier(name)
         create = sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} {}")

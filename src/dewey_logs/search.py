@@ -61,11 +61,24 @@ class _Stretch(NamedTuple):
     indexed: bool
 
 
+class Index(NamedTuple):
+    """What can narrow a search down: the statement that says where it is, and what it answers.
+
+    `also` is a condition that holds wherever the others do, but for an index.
+    """
+
+    stretches: LiteralString
+    also: LiteralString = "true"
+
+
+WORDS_AND_DATA = Index("search_stretches")
+
+
 class Search:
     """One page of a search; `start` is where a cursor goes on, None at the beginning.
 
-    `indexable` says that an index can narrow it down, `quick` that hardly a message has to be taken
-    apart that does not match.
+    `index` can narrow it down, None: nothing can. `quick` says that hardly a message has to be
+    taken apart that does not match.
     """
 
     def __init__(
@@ -76,8 +89,8 @@ class Search:
         matching: Conditions,
         following: Conditions,
         start: datetime | None,
+        index: Index | None,
         *,
-        indexable: bool,
         quick: bool,
     ) -> None:
         self._connection = connection
@@ -87,7 +100,7 @@ class Search:
         self._where = matching.where, following.where
         self._values = {**matching.values, **following.values}
         self._start = start
-        self._indexable = indexable
+        self._index = index
         self._max_hits = MAX_HITS // QUICKER if quick else MAX_HITS
         self._deadline = time.monotonic() + BUDGET_S
         self._rows: list[Row] = []
@@ -100,7 +113,7 @@ class Search:
         matched, capped = 0, False
         reached = None
         for stretch in self._stretches():
-            by_index = self._indexable and stretch.indexed
+            by_index = self._index is not None and stretch.indexed
             if self._is_full():
                 # how many more there are is worth a look into an index only, and a cursor knows it
                 if not by_index or matched > MAX_MATCHED or self._start is not None:
@@ -147,8 +160,8 @@ class Search:
             until = following if until is None else min(until, following)
         elif self._start is not None:
             since = self._start if since is None else max(since, self._start)
-        all_of_them = statement("search_stretches" if self._indexable else "search_partitions")
-        found = [_Stretch(*row) for row in self._connection.execute(all_of_them)]
+        all_of_them = self._index.stretches if self._index else "search_partitions"
+        found = [_Stretch(*row) for row in self._connection.execute(statement(all_of_them))]
         for stretch in reversed(found) if self._newest_first else found:
             low = stretch.low if since is None else max(stretch.low, since)
             high = stretch.high if until is None else min(stretch.high, until)
@@ -281,6 +294,8 @@ class Search:
         """Run one statement, without what the planner had better not think of."""
         give_up_if_cancelled()
         matching, following = self._where
+        if self._index and without is BITMAPS_ONLY:
+            matching = f"{self._index.also} AND {matching}"
         query = filled_in(
             statement(name),
             matching=matching,

@@ -6,7 +6,8 @@ bytes, is quick, and finds the same wherever no other character folds to what is
 and i have such others (the Kelvin sign, the dotted İ; and a Turkish locale folds I to ı), so it is
 done for the longest piece without them. Where that is no piece to speak of, as in `disk`, it is
 done for the longest piece of ASCII, and messages with any other character are looked at all the
-same. ILIKE decides about the few records that are left.
+same. ILIKE decides about the few records that are left. An index of trigrams (pg_trgm) answers
+nothing but ILIKE.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ MIN_ASCII_CHARS = 2
 
 _CERTAIN = re.compile(r"[^\x80-\U0010ffffiIkK]+")
 _ASCII = re.compile(r"[^\x80-\U0010ffff]+")
+_TRIGRAM = re.compile(r"[A-Za-z0-9]{3}")
 _PIECE: LiteralString = 'strpos(lower(message COLLATE "C"), %({0}_piece)s) > 0'
 _OTHERS: LiteralString = "octet_length(message) > length(message)"
 _WHOLE: LiteralString = "message ILIKE %({0})s"
@@ -40,6 +42,14 @@ def substring_sql(text: str, name: LiteralString) -> tuple[LiteralString, dict[s
         if len(piece) < MIN_ASCII_CHARS:
             return _WHOLE.format(name), values
     return clause.format(name), {**values, f"{name}_piece": piece}
+
+
+def trigrams_sql(text: str, name: LiteralString) -> LiteralString | None:
+    """Return the same condition for an index of trigrams, None where the text has none.
+
+    It binds what `substring_sql` does.
+    """
+    return _WHOLE.format(name) if _TRIGRAM.search(text) else None
 
 
 def _longest(pieces: re.Pattern[str], text: str) -> str:
