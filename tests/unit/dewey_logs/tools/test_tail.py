@@ -31,7 +31,8 @@ def test_many_who_wait_look_no_oftener_than_a_few():
             return NOTHING
 
         with waiting:
-            await arrived(ask, LogFilter(), Shape(), 3 * LOOK_EVERY_S, waiting)  # type: ignore[arg-type]
+            wait_s = 3 * LOOK_EVERY_S
+            await arrived(ask, LogFilter(), Shape(), wait_s, waiting)  # type: ignore[arg-type]  # no store here
 
     async def all_of_them(callers: int) -> None:
         waiting = Waiting()
