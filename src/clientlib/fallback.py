@@ -17,6 +17,7 @@ from collections.abc import Callable
 import msgspec
 
 from clientlib.resp import fields_of
+from clientlib.turns import Turn
 
 PIPE_BYTES = 4_096  # PIPE_BUF: a line up to this length is not torn by another writer's
 STDOUT_PATIENCE_MS = 250
@@ -59,6 +60,7 @@ class Printer:
     def print(self, commands: list[bytes]) -> int:
         """Print the records as JSON lines; return how many of them, the first ones, it took."""
         before = self.printed
+        turn = Turn()
         chunk: list[bytes] = []
         size = 0
         for command in commands:
@@ -67,6 +69,7 @@ class Printer:
                 if not self._write(chunk):
                     return self.printed - before
                 chunk, size = [], 0
+                turn.share()
             chunk.append(line)
             size += len(line)
         if chunk:

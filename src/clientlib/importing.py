@@ -1,7 +1,7 @@
 """Importing redis at the worst moments: in a thread, during a fork, at the end of the program.
 
 The import takes 0.2 to 0.4 s of CPU, so the sender's thread does it when the first record is sent.
-Two things can happen meanwhile:
+Three things can happen meanwhile:
 
 - The program forks. Import locks held by our thread would stay held in the child for ever, so
   whoever forks waits for the import to end. The hook that waits must run before those of `logging`
@@ -11,6 +11,7 @@ Two things can happen meanwhile:
   connects is imported with it.
 - The program ends, and its exit hook waits for us to send what it logged. By then
   `concurrent.futures.thread`, which redis needs, could not be imported any more.
+- The program goes on, and wants the interpreter: turns.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import os
 import threading
 from importlib import import_module
 from types import ModuleType
+
+from clientlib.turns import SharedImport
 
 FORK_PATIENCE_S = 5.0
 FIRST = ("logging", "json", "traceback", "urllib.parse", "concurrent.futures.thread")
@@ -51,7 +54,7 @@ def prepare() -> bool:
 
 def redis() -> ModuleType:
     """Return the redis package, imported now if it was not; raise ImportError without it."""
-    with _lock:
+    with _lock, SharedImport():
         for name in (*WITH_REDIS, *ON_CONNECTING):
             import_module(name)
         return import_module("redis")

@@ -67,7 +67,10 @@ def sequence_of(command: bytes) -> int:
 
 def fields_of(command: bytes) -> dict[bytes, bytes]:
     """Read a record's fields back out of its command; the fallback prints them."""
-    found: list[bytes] = []
+    found = command.split(b"\r\n")
+    if len(found) == 2 * int(found[0][1:]) + 2:  # no line ends within: a fourth of the time
+        return dict(zip(found[14::4], found[16::4], strict=True))
+    found = []
     at = command.index(b"\n") + 1
     while at < len(command):
         line_end = command.index(b"\r", at)

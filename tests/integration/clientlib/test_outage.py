@@ -163,6 +163,27 @@ def test_nothing_listening_is_an_outage_with_its_reason(stream_name, output, log
     assert output.messages == [f"m{i}" for i in range(100)]
 
 
+def test_a_program_logs_on_while_what_waits_is_printed(run):
+    """Half a buffer makes each call give way to the sender: it comes back while that prints.
+
+    Without turns being shared one call lasted until 2,000 to 5,500 records had been printed.
+    """
+    done = run(
+        """
+        import sys
+        from clientlib import ICCMLogger
+        log = ICCMLogger("api", "redis://127.0.0.1:1/0")
+        seen = [0]
+        while seen[-1] < 20_000:
+            log.info("m", {"i": len(seen)})
+            seen.append(log.stats().printed)
+        print(max(now - before for before, now in zip(seen, seen[1:])), file=sys.stderr)
+        """
+    )
+    most = int(done.stderr.splitlines()[-1])
+    assert most < 1_500, done.stderr
+
+
 def test_a_name_that_does_not_resolve_is_an_outage(stream_name, output, logger):
     log = logger("redis://no-such-host.invalid:6379/0", stream_name)
     log.info("m")
