@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from itertools import islice
 
 from clientlib.fallback import say
 from clientlib.logger import ICCMLogger
@@ -23,15 +22,16 @@ from clientlib.settings import level_of_number
 _IGNORED = ("redis", "clientlib", "push_response")
 _ORDINARY = frozenset(("DEBUG", "INFO", "WARNING", "ERROR", "TRACE", "WARN"))
 _MARK = "_godot_seen"
+_Record = logging.LogRecord
 LAST_S = 253_402_300_800.0  # the end of the year 9999
 
 _LEVELS = {number: int(level_of_number(number)) for number in (5, 10, 20, 30, 40, 50)}
 
 _BLANK = tuple(vars(logging.LogRecord("", 0, "", 0, "", None, None)))
-_LAST, _BEFORE_IT = _BLANK[-1], len(_BLANK) - 1
+_LAST, _STANDARD_NAMES = _BLANK[-1], len(_BLANK)
 _STANDARD = frozenset((*_BLANK, "message", "asctime", "taskName", _MARK))
 MAX_NAMES_REMEMBERED = 1_000
-_others: set[str] = set()  # names of loggers that are not ours
+_others: set[object] = set()  # names of loggers that are not ours
 
 
 class GodotHandler(logging.Handler):
@@ -66,7 +66,10 @@ class GodotHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter and emit without the handler's lock: appending needs none."""
-        found: object = self.filter(record) if self.filters else True
+        if not self.filters:
+            self.emit(record)
+            return True
+        found: object = self.filter(record)
         if found:  # since Python 3.12 a filter may return another record
             self.emit(found if isinstance(found, logging.LogRecord) else record)
         return bool(found)
@@ -75,16 +78,27 @@ class GodotHandler(logging.Handler):
         """Hand the record over; never raises, also when `%` formatting or an attribute fails."""
         try:
             values = record.__dict__
-            if _MARK in values or _is_ours(record):
+            name = record.name
+            if (
+                _MARK in values
+                or record.thread in sender_threads
+                or (name not in _others and _is_ours(name))
+            ):
                 return
-            values[_MARK] = True  # a second handler above must not send it again
             level = _LEVELS.get(record.levelno) or int(level_of_number(record.levelno))
             godot = self._godot
             if not godot.passes(level):
                 return
             data = _data_of(record, values)
+            values[_MARK] = True  # a second handler above must not send it again
             trace_id = data.pop("trace_id", None)
-            message, at_ns = _message_of(record), _time_ns(record.created)
+            message, created = record.msg, record.created
+            if record.args or type(message) is not str or type(record) is not _Record:
+                message = _message_of(record)
+            if type(created) is float and 0.0 < created < LAST_S:
+                at_ns = int(created * 1e6) * 1_000
+            else:
+                at_ns = _time_ns(created)
             if record.levelname in _ORDINARY:
                 godot.emit(level, message, data, trace_id, at_ns)
             else:
@@ -104,19 +118,16 @@ class GodotHandler(logging.Handler):
         super().close()
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    name = record.name
-    if name not in _others:
-        if text_of(name).partition(".")[0] in _IGNORED:
-            return True
-        if len(_others) < MAX_NAMES_REMEMBERED:
-            _others.add(name)
-    return record.thread in sender_threads
+def _is_ours(name: object) -> bool:
+    """Say whether a logger is one of those to ignore; remembers those that are not."""
+    if text_of(name).partition(".")[0] in _IGNORED:
+        return True
+    if len(_others) < MAX_NAMES_REMEMBERED:
+        _others.add(name)
+    return False
 
 
 def _message_of(record: logging.LogRecord) -> str:
-    if not record.args and type(record.msg) is str and type(record) is logging.LogRecord:
-        return record.msg
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001  # a wrong number of % arguments, a hostile __str__
@@ -135,10 +146,14 @@ def _time_ns(created: object) -> int:
 def _data_of(record: logging.LogRecord, values: dict[str, object]) -> dict[str, object]:
     """Return what `extra` brought: what stands behind the last of what every record has."""
     found: dict[str, object] = {"logger": record.name}
-    names = list(islice(values, _BEFORE_IT, None))
-    if names[:1] != [_LAST]:  # somebody made or changed the record in a way of their own
-        names = list(values)
-    for name in names:
+    names = []
+    for name in reversed(values):  # from the end: there are twenty before them
+        if name == _LAST:
+            break
+        names.append(name)
+    if len(names) != len(values) - _STANDARD_NAMES:  # made or changed in somebody's own way
+        names = list(reversed(values))
+    for name in reversed(names):
         if name not in _STANDARD:
             found[name] = values[name]
     if record.exc_info is not None or record.exc_text:

@@ -193,23 +193,37 @@ def godot_under_logging() -> Peer:
     return _stdlib(GodotHandler(logger=log), lambda: wait(log))
 
 
-def godot_under_structlog() -> Peer:
+def _structlog(last: Any, settle: Callable[[], object] = lambda: None) -> Peer:
     import structlog
 
-    from clientlib import GodotProcessor
-
-    ours = _ours()
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, GodotProcessor(logger=ours)],
+        processors=[structlog.contextvars.merge_contextvars, last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
     log = structlog.get_logger()
     return Peer(
-        lambda data: log.info("order accepted", trace_id=TRACE, **data),
-        lambda data: log.debug("order accepted", trace_id=TRACE, **data),
-        lambda: wait(ours),
+        lambda data: log.info("order accepted", data=data, trace_id=TRACE),
+        lambda data: log.debug("order accepted", data=data, trace_id=TRACE),
+        settle,
     )
+
+
+def structlog_nothing() -> Peer:
+    """What structlog itself takes, before a last processor does anything."""
+    from structlog import DropEvent
+
+    def drop(logger: Any, method_name: str, event_dict: Any) -> Any:
+        raise DropEvent
+
+    return _structlog(drop)
+
+
+def godot_under_structlog() -> Peer:
+    from clientlib import GodotProcessor
+
+    log = _ours()
+    return _structlog(GodotProcessor(logger=log), lambda: wait(log))
 
 
 PEERS: dict[str, Callable[[], Peer]] = {
@@ -222,6 +236,7 @@ PEERS: dict[str, Callable[[], Peer]] = {
     "redis-py, synchronous": redis_py,
     "logging, no handler": stdlib_nothing,
     "logging + GodotHandler": godot_under_logging,
+    "structlog, no output": structlog_nothing,
     "structlog + GodotProcessor": godot_under_structlog,
 }
 
