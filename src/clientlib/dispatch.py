@@ -14,6 +14,7 @@ from clientlib.framing import Framer
 from clientlib.identity import Producer
 from clientlib.settings import Destination
 from clientlib.shipping import Shipping
+from clientlib.turns import Turn
 
 MAX_TAKEN = 500
 LEAST_PATIENCE_S = 0.2  # for the last words of a process
@@ -29,12 +30,15 @@ class Dispatch:
         self._hurried = False  # one attempt at once for a caller who waits
         self.producer = Producer()
         self.framer = Framer(destination.stream, destination.maxlen)
-        self.shipping = Shipping(destination, self.producer, self.framer)
         self.marks = Marks()
+        self.shipping = Shipping(destination, self.producer, self.framer, Turn(self._is_awaited))
         self.deadline: float | None = None  # what is not sent by then is given up
 
     def __bool__(self) -> bool:
         return bool(self._intake.queue or self.shipping or self.marks)
+
+    def _is_awaited(self) -> bool:
+        return bool(self.marks) or self.deadline is not None
 
     def step(self) -> None:
         """Do what is due."""

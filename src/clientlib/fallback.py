@@ -47,8 +47,9 @@ def line_of(command: bytes) -> bytes:
 class Printer:
     """Prints records on stdout; never waits long for it."""
 
-    def __init__(self, descriptor: int = 1) -> None:
+    def __init__(self, descriptor: int = 1, turn: Turn | None = None) -> None:
         self._descriptor = descriptor
+        self._turn = turn or Turn()
         self._patience_ms = STDOUT_PATIENCE_MS
         self._torn = False  # the last line was cut short: a new one has to begin
         self.printed = 0
@@ -60,7 +61,6 @@ class Printer:
     def print(self, commands: list[bytes]) -> int:
         """Print the records as JSON lines; return how many of them, the first ones, it took."""
         before = self.printed
-        turn = Turn()
         chunk: list[bytes] = []
         size = 0
         for command in commands:
@@ -69,7 +69,7 @@ class Printer:
                 if not self._write(chunk):
                     return self.printed - before
                 chunk, size = [], 0
-                turn.share()
+                self._turn.share()
             chunk.append(line)
             size += len(line)
         if chunk:

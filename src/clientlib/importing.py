@@ -21,7 +21,7 @@ import threading
 from importlib import import_module
 from types import ModuleType
 
-from clientlib.turns import SharedImport
+from clientlib.turns import SharedImport, Turn
 
 FORK_PATIENCE_S = 5.0
 FIRST = ("logging", "json", "traceback", "urllib.parse", "concurrent.futures.thread")
@@ -52,9 +52,9 @@ def prepare() -> bool:
     return True
 
 
-def redis() -> ModuleType:
+def redis(turn: Turn) -> ModuleType:
     """Return the redis package, imported now if it was not; raise ImportError without it."""
-    with _lock, SharedImport():
+    with _lock, SharedImport(turn):
         for name in (*WITH_REDIS, *ON_CONNECTING):
             import_module(name)
         return import_module("redis")

@@ -21,6 +21,7 @@ from clientlib.redaction import STANDARD
 from clientlib.resp import sequence_of
 from clientlib.settings import Destination, found_redis_url
 from clientlib.transport import Transport
+from clientlib.turns import Turn
 
 PRINTING_S = 0.4  # for the other thread, at the end, when two have something to print
 MAX_RANGES = 500  # in one receipt: about 12 KB
@@ -32,16 +33,18 @@ _PING = b"*1\r\n$4\r\nPING\r\n"
 class Shipping:
     """The outbox and the way from it to the stream."""
 
-    def __init__(self, destination: Destination, producer: Producer, framer: Framer) -> None:
+    def __init__(
+        self, destination: Destination, producer: Producer, framer: Framer, turn: Turn
+    ) -> None:
         self._producer = producer
         self._framer = framer
         self.drops = Drops()
         self.outbox = Outbox(destination.buffer_records, destination.buffer_bytes, self.drops)
         self.outage = Outage()
-        self.printer = Printer()
+        self.printer = Printer(turn=turn)
         self._printing = threading.Lock()
         self.transport = Transport(
-            destination.redis_url, None if destination.given else found_redis_url
+            destination.redis_url, None if destination.given else found_redis_url, turn
         )
         self._announcement = Announcement(destination.stream)
         self._unlisted = False  # the producers hash is refused, and that was told

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clientlib import importing
 from clientlib.keyrules import MASK
 from clientlib.resp import bulk
+from clientlib.turns import Turn
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -41,8 +42,11 @@ class Answers(NamedTuple):
 class Transport:
     """One connection, made when it is needed and dropped at the first sign of trouble."""
 
-    def __init__(self, url: str, look_up: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self, url: str, look_up: Callable[[], str] | None = None, turn: Turn | None = None
+    ) -> None:
         self.url = url
+        self._turn = turn or Turn()
         self._look_up = look_up  # asked before each connection, when nobody gave the URL
         self._connection: ConnectionInterface | None = None
         self._pool: Any = None
@@ -231,7 +235,7 @@ class Transport:
         return self._connection
 
     def _make_pool(self) -> Any:
-        redis = importing.redis()
+        redis = importing.redis(self._turn)
         self._reply_error, self._timeout_error = redis.ResponseError, redis.TimeoutError
         self._not_enough = redis._parsers.hiredis.NOT_ENOUGH_DATA
         return redis.ConnectionPool.from_url(

@@ -34,8 +34,19 @@ def test_a_turn_is_shared_when_it_was_long_enough(pauses, clock):
     assert pauses == [turns.PAUSE_S]
 
 
+def test_a_turn_is_not_shared_while_the_program_waits(pauses, clock):
+    awaited = True
+    turn = Turn(lambda: awaited)
+    clock[0] += turns.TURN_S
+    turn.share()
+    assert pauses == []
+    awaited = False
+    turn.share()
+    assert pauses == [turns.PAUSE_S]
+
+
 def test_an_import_is_shared_by_the_thread_that_makes_it_alone(pauses, clock):
-    with SharedImport() as shared:
+    with SharedImport(Turn()) as shared:
         assert sys.meta_path[0] is shared
         clock[0] += turns.TURN_S
         other = threading.Thread(target=shared.find_spec, args=("json",))
@@ -50,13 +61,13 @@ def test_an_import_is_shared_by_the_thread_that_makes_it_alone(pauses, clock):
 @pytest.mark.parametrize("found", [None, []])
 def test_an_import_that_ends_after_somebody_took_the_finders_away_ends(found, monkeypatch):
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    with SharedImport():
+    with SharedImport(Turn()):
         sys.meta_path = found
 
 
 def test_redis_is_imported_in_turns(monkeypatch):
     seen = []
     monkeypatch.setattr(importing, "import_module", lambda name: seen.append(sys.meta_path[0]))
-    importing.redis()
+    importing.redis(Turn())
     assert {type(finder) for finder in seen} == {SharedImport}
     assert sys.meta_path[0] not in seen
