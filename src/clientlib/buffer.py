@@ -98,8 +98,10 @@ class Intake:
             time.sleep(0)
 
     def refuse(self, reason: str) -> None:
-        """Count a record that did not get in."""
+        """Count a record that did not get in; its receipt may be all that there is to send."""
         self._tallies[reason].add()
+        if self.idle:
+            self.wake()
 
     def take(self, max_slots: int) -> list[Snapshot]:
         """Return the oldest records, at most `max_slots` of them and as many slots' bytes."""

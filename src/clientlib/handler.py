@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from clientlib.fallback import say
 from clientlib.logger import ICCMLogger
 from clientlib.plain import Notes, exception_text, text_of
 from clientlib.sender import threads as sender_threads
@@ -63,6 +62,7 @@ class GodotHandler(logging.Handler):
             stream=stream,
             flush_timeout_s=flush_timeout_s,
         )
+        self._gate = self._godot.gate
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter and emit without the handler's lock: appending needs none."""
@@ -86,8 +86,7 @@ class GodotHandler(logging.Handler):
             ):
                 return
             level = _LEVELS.get(record.levelno) or int(level_of_number(record.levelno))
-            godot = self._godot
-            if not godot.passes(level):
+            if self._gate.level > level:
                 return
             data = _data_of(record, values)
             values[_MARK] = True  # a second handler above must not send it again
@@ -100,14 +99,14 @@ class GodotHandler(logging.Handler):
             else:
                 at_ns = _time_ns(created)
             if record.levelname in _ORDINARY:
-                godot.emit(level, message, data, trace_id, at_ns)
+                self._godot.emit(level, message, data, trace_id, at_ns)
             else:
                 notes = Notes({"level": record.levelname})
-                godot.emit_at(at_ns, level, message, data, trace_id, notes)
+                self._godot.emit_at(at_ns, level, message, data, trace_id, notes)
         except Exception as exc:  # noqa: BLE001  # a log call must not fail
             # not handleError: it prints the message and its arguments, secrets and all
             name, kind = text_of(record.name)[:80], type(exc).__name__
-            say(f"a record of the logger {name} could not be taken: {kind}")
+            self._godot.refuse(f"records of the logger {name} could not be taken: {kind}")
 
     def flush(self) -> None:
         """Do nothing: `logging` asks at exit, and the client flushes itself then."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from clientlib.buffer import UNREADABLE
 from clientlib.cleaning import as_object
 from clientlib.context import Bound, current
 from clientlib.detour import encode, put_carefully, put_hostile
@@ -31,6 +32,7 @@ _TRACE, _DEBUG, _INFO, _WARN, _ERROR = (int(level) for level in Level)
 _now_ns = time.time_ns
 _context = current.get
 _complained: set[str] = set()
+MAX_COMPLAINTS = 1_000
 
 
 class ICCMLogger:
@@ -43,12 +45,12 @@ class ICCMLogger:
     __slots__ = (
         "__weakref__",
         "_flush_timeout_s",
-        "_gate",
         "_given",
         "_intake",
         "_sender",
         "_source",
         "component",
+        "gate",
     )
 
     def __init__(
@@ -82,7 +84,7 @@ class ICCMLogger:
         self.component = settings.component
         self._flush_timeout_s = settings.flush_timeout_s
         sender = sender_for(settings.destination, settings.flush_timeout_s)
-        self._gate = sender.levels.gate(settings.component, settings.level, settings.enabled)
+        self.gate = sender.levels.gate(settings.component, settings.level, settings.enabled)
         self._source = Source(settings.component, _redactor(settings, redact_values))
         if redact_fields is not None:
             given["redact_fields"] = settings.redact_fields
@@ -98,29 +100,29 @@ class ICCMLogger:
 
     def trace(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what only someone reading the code wants to know."""
-        if self._gate.level <= _TRACE:
+        if self.gate.level <= _TRACE:
             self.emit(_TRACE, message, data, trace_id)
 
     def debug(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what helps to find a fault."""
-        if self._gate.level <= _DEBUG:
+        if self.gate.level <= _DEBUG:
             self.emit(_DEBUG, message, data, trace_id)
 
     def info(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what happened as it should."""
-        if self._gate.level <= _INFO:
+        if self.gate.level <= _INFO:
             self.emit(_INFO, message, data, trace_id)
 
     def warn(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what should not happen but was dealt with."""
-        if self._gate.level <= _WARN:
+        if self.gate.level <= _WARN:
             self.emit(_WARN, message, data, trace_id)
 
     warning = warn
 
     def error(self, message: object, data: object = None, trace_id: str | None = None) -> None:
         """Log what failed."""
-        if self._gate.level <= _ERROR:
+        if self.gate.level <= _ERROR:
             self.emit(_ERROR, message, data, trace_id)
 
     def exception(self, message: object, data: object = None, trace_id: str | None = None) -> None:
@@ -128,7 +130,7 @@ class ICCMLogger:
 
         The traceback's text, without local variables, which may hold anything.
         """
-        if self._gate.level > _ERROR:
+        if self.gate.level > _ERROR:
             return
         exc = sys.exception()
         if exc is None:
@@ -154,19 +156,15 @@ class ICCMLogger:
                 notes = Notes({"level": original})
         except Exception:  # noqa: BLE001  # a level may be as hostile as any data
             number = _INFO
-        if self._gate.level <= number:
+        if self.gate.level <= number:
             self.emit_at(_now_ns(), number, message, data, trace_id, notes)
 
     def is_enabled(self, level: str | int) -> bool:
         """Say whether a record of this level would be made: for data that is costly to gather."""
         try:
-            return self._gate.level <= read_level(level)
+            return self.gate.level <= read_level(level)
         except Exception:  # noqa: BLE001  # a level may be as hostile as any data
             return False
-
-    def passes(self, level: int) -> bool:
-        """Say the same of the number of one of our own levels: for handlers of other libraries."""
-        return self._gate.level <= level
 
     def set_level(self, level: str | int) -> None:
         """Change the lowest level that is logged, for this logger and its children.
@@ -174,7 +172,7 @@ class ICCMLogger:
         An unknown level changes nothing and is one line on stderr.
         """
         try:
-            self._gate.set(read_level(level))
+            self.gate.set(read_level(level))
         except Exception:  # noqa: BLE001  # a level may be as hostile as any data
             shown = text_of(level)[:80]
             say(f"level {shown!r} is unknown: allowed are {', '.join(Level.__members__)}")
@@ -184,7 +182,7 @@ class ICCMLogger:
         child = object.__new__(type(self))
         child.component = self.component
         child._flush_timeout_s = self._flush_timeout_s
-        child._gate = self._gate
+        child.gate = self.gate
         child._given = self._given
         try:
             outer = self._source.bound
@@ -223,7 +221,7 @@ class ICCMLogger:
         By the arguments given here, an URL among them; for the rest by the settings found there.
         """
         bound = self._source.bound
-        return _made_again, (type(self), self._given, self._gate.own, bound and bound.fields)
+        return _made_again, (type(self), self._given, self.gate.own, bound and bound.fields)
 
     def __enter__(self) -> ICCMLogger:
         return self
@@ -234,7 +232,7 @@ class ICCMLogger:
     def emit(
         self, level: int, message: object, data: object, trace_id: object, now_ns: int = 0
     ) -> None:
-        """Log at a level that was compared already; `now_ns` 0 is now."""
+        """Log at a level that was compared with the gate's already; `now_ns` 0 is now."""
         try:
             payload = b"" if data is None else encode(data)
         except Exception:  # noqa: BLE001  # hostile data must not reach the program
@@ -265,6 +263,11 @@ class ICCMLogger:
                     intake.wake()
                 return
         put_carefully(intake, self._source, level, message, data, payload, trace_id, now_ns)
+
+    def refuse(self, why: str) -> None:
+        """Count a record that nothing can be made of, for a receipt to name, and say why, once."""
+        self._intake.refuse(UNREADABLE)
+        _complain(why)
 
     def emit_at(
         self,
@@ -305,8 +308,8 @@ def _redactor(settings: ClientSettings, values: bool) -> Redactor:
 
 
 def _complain(line: str) -> None:
-    """Say what is wrong with the environment, once per process."""
-    if line not in _complained:
+    """Say what is wrong, once per process."""
+    if line not in _complained and len(_complained) < MAX_COMPLAINTS:
         _complained.add(line)
         say(line)
 

@@ -53,6 +53,7 @@ class GodotProcessor:
         **more: Any,
     ) -> None:
         self._godot = logger or ICCMLogger(component, redis_url, level, redact_fields, **more)
+        self._gate = self._godot.gate
         self._pass_on = pass_on
         from structlog import DropEvent  # here, so that every name of clientlib imports without it
 
@@ -62,21 +63,23 @@ class GodotProcessor:
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
     ) -> Mapping[str, Any]:
         level, original = _LEVELS.get(method_name, _OTHERS)
-        godot = self._godot
-        if godot.passes(level):
-            data = dict(event_dict) if self._pass_on else event_dict
-            message, trace_id = data.pop("event", ""), data.pop("trace_id", None)
-            if "timestamp" in data:
-                del data["timestamp"]
-            if "level" in data and _is_level(data["level"]):
-                del data["level"]
-            if "exc_info" in data and (exc_info := data.pop("exc_info")):
-                data["exception"] = _exception(exc_info)
-            if original is None:
-                godot.emit(level, message, data or None, trace_id)
-            else:
-                notes = Notes({"level": original})
-                godot.emit_at(0, level, message, data or None, trace_id, notes)
+        if self._gate.level <= level:
+            try:
+                data = dict(event_dict) if self._pass_on else event_dict
+                message, trace_id = data.pop("event", ""), data.pop("trace_id", None)
+                if "timestamp" in data:
+                    del data["timestamp"]
+                if "level" in data and _is_level(data["level"]):
+                    del data["level"]
+                if "exc_info" in data and (exc_info := data.pop("exc_info")):
+                    data["exception"] = _exception(exc_info)
+                if original is None:
+                    self._godot.emit(level, message, data or None, trace_id)
+                else:
+                    notes = Notes({"level": original})
+                    self._godot.emit_at(0, level, message, data or None, trace_id, notes)
+            except Exception as exc:  # noqa: BLE001  # a log call must not fail
+                self._godot.refuse(f"events of structlog could not be taken: {type(exc).__name__}")
         if self._pass_on:
             return event_dict
         raise self._drop

@@ -99,6 +99,22 @@ def test_records_too_large_for_the_buffer_are_named_as_such(make_logger, redis_u
     account(redis_url, stream_name).assert_balanced()
 
 
+def test_a_program_whose_only_record_cannot_be_read_names_it(run, redis_url, stream_name):
+    done = run(
+        """
+        import logging
+        from clientlib import GodotHandler
+        GodotHandler().emit(logging.makeLogRecord({"name": "shop", "levelno": None}))
+        """
+    )
+    assert done.stderr == "godot: records of the logger shop could not be taken: TypeError\n"
+    (receipt,) = read(redis_url, stream_name)
+    assert json.loads(receipt["data"])["godot"]["reason"] == "unreadable"
+    there = account(redis_url, stream_name)
+    there.assert_balanced()
+    assert (there.records, there.lost) == (0, 1)
+
+
 def test_loggers_of_one_process_share_a_producer(make_logger, redis_url, stream_name):
     first, second = make_logger("one"), make_logger("two")
     first.info("a")

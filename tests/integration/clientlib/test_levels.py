@@ -27,7 +27,7 @@ def tell(client: redis.Redis, stream: str, component: str, text: str) -> None:
 
 
 def until_level(log: ICCMLogger, level: Level) -> None:
-    until(lambda: log._gate.level == level, 10)
+    until(lambda: log.gate.level == level, 10)
 
 
 def test_a_program_that_logs_nothing_hears_of_a_change_and_of_its_end(
@@ -37,10 +37,10 @@ def test_a_program_that_logs_nothing_hears_of_a_change_and_of_its_end(
     other = make_logger("other", level="INFO")
     tell(admin, stream_name, "svc", "DEBUG")
     until_level(log, Level.DEBUG)
-    assert other._gate.level == Level.INFO
+    assert other.gate.level == Level.INFO
     tell(admin, stream_name, "*", "ERROR")
     until_level(other, Level.ERROR)
-    assert log._gate.level == Level.DEBUG
+    assert log.gate.level == Level.DEBUG
     admin.hdel(f"{stream_name}:levels", "svc")
     admin.publish(f"{stream_name}:levels", "svc")
     until_level(log, Level.ERROR)

@@ -224,9 +224,11 @@ def test_a_record_that_cannot_be_taken_is_told_without_what_it_says(log, godot, 
     made = {**ORDINARY, "msg": "password=%s", "args": ("hunter2",), "levelno": None}
     record = logging.makeLogRecord(made)
     log.handlers[0].emit(record)
+    log.handlers[0].emit(logging.makeLogRecord(made))
     assert framed(godot) == []
     said = capfd.readouterr().err
-    assert said == "godot: a record of the logger shop could not be taken: TypeError\n"
+    assert said == "godot: records of the logger shop could not be taken: TypeError\n"
+    assert godot._intake.refusals() == [("unreadable", 2)]
 
 
 @pytest.mark.parametrize("exc_info", [True, (None, None, None), KeyError("x"), "text"])

@@ -52,6 +52,19 @@ def test_the_event_is_the_message_and_everything_else_data(godot):
     assert json.loads(record["data"]) == {"user": 5, "order": 17, "password": "[REDACTED]"}
 
 
+def test_an_event_that_cannot_be_taken_is_counted_and_reaches_no_program(godot, capfd):
+    class Hostile:
+        def __bool__(self) -> bool:
+            raise RuntimeError("hunter2")
+
+    log = wrapped(GodotProcessor(logger=godot))
+    for _ in range(2):
+        log.info("m", exc_info=Hostile())
+    assert godot._intake.refusals() == [("unreadable", 2)]
+    said = capfd.readouterr().err
+    assert said == "godot: events of structlog could not be taken: RuntimeError\n"
+
+
 @pytest.mark.parametrize("level", [5, "high", ["a"], None])
 def test_a_level_that_is_no_name_of_one_is_data(godot, level):
     wrapped(GodotProcessor(logger=godot)).info("tank", level=level)
