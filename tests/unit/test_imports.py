@@ -32,6 +32,7 @@ def printed(program: str) -> str:
 
 def test_a_look_at_the_pipeline_imports_neither_a_sender_nor_what_searches_and_writes():
     spare = {
+        "redis",
         "clientlib.sender",
         "clientlib.record",
         "dewey_logs.filters",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -26,10 +26,8 @@ from godot.errors import (
     StreamUnavailable,
 )
 from godot.settings import Settings
+from godot.stream.direct import ANSWER_TIMEOUT_S, LOST, Command
 
-Command: TypeAlias = tuple[str | bytes | int, ...]
-
-ANSWER_TIMEOUT_S = 5.0
 RAW_REPLIES = ("XREADGROUP", "XREAD", "XAUTOCLAIM", "XRANGE", "XREVRANGE", "XCLAIM", "XPENDING")
 # redis-py strips the code from the message of the errors that have a class of their own
 AWAY = (
@@ -42,7 +40,6 @@ AWAY = (
     redis.exceptions.TryAgainError,
     OSError,
 )
-LOST = ("NOGROUP", "UNBLOCKED", "no such key")
 NOT_NOW = ("BUSY ", "MISCONF", "READONLY", "LOADING", "NOREPLICAS")
 
 
@@ -123,16 +120,6 @@ def ask_together(client: redis.Redis, *commands: Command) -> list[Any]:
         pipe.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's own
     with translated(client):
         return [_reply(found) for found in pipe.execute(raise_on_error=False)]
-
-
-def insisted(client: redis.Redis, told: Any, *command: str | bytes | int) -> Any:
-    """Return one of the replies to `ask_together`; what was refused is asked alone, and says why.
-
-    Raises StreamLost where that stands in place of a reply.
-    """
-    if isinstance(told, StreamLost):
-        raise told
-    return ask(client, *command) if told is None else told
 
 
 def _reply(found: Any) -> Any:

@@ -12,11 +12,11 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-import redis
 
 from godot.errors import StreamLost
+from godot.stream.asking import Client, ask_together, insisted
 from godot.stream.behaviour import State
-from godot.stream.connection import Command, ask_together, insisted
+from godot.stream.direct import Command
 from godot.stream.ids import END, StreamID
 from godot.stream.outline import Counters, entry_ids, ids_of, listing_ids
 
@@ -80,7 +80,7 @@ def listing(stream: str) -> Command:
 
 
 def read(
-    client: redis.Redis, key: str, stream: Counters, told: Any, now_ms: int, reclaim_idle_ms: int
+    client: Client, key: str, stream: Counters, told: Any, now_ms: int, reclaim_idle_ms: int
 ) -> Iterator[Group]:
     """Yield the groups of a stream, all asked at once; one that goes away meanwhile is not there.
 
@@ -110,7 +110,7 @@ def _questions(key: str, told_of: dict[bytes, Any]) -> tuple[Command, Command, C
 
 
 def _group(
-    client: redis.Redis,
+    client: Client,
     key: str,
     stream: Counters,
     told_of: dict[bytes, Any],
@@ -143,7 +143,7 @@ def _group(
 
 
 def not_made_yet(
-    client: redis.Redis, key: str, name: str, stream: Counters | None, now_ms: int
+    client: Client, key: str, name: str, stream: Counters | None, now_ms: int
 ) -> Group:
     """Return our group as it will be once a worker makes it: everything waits for it."""
     since_ms = None if stream is None else _first_after(client, key, None)
@@ -174,7 +174,7 @@ def _consumer(told_of: dict[bytes, Any], patient_ms: int) -> ConsumerInfo:
     )
 
 
-def _first_after(client: redis.Redis, key: str, delivered: StreamID | None) -> int | None:
+def _first_after(client: Client, key: str, delivered: StreamID | None) -> int | None:
     start = f"({delivered}" if delivered else "-"
     return _time_of(entry_ids(client, "XRANGE", key, start, "+", 1))
 

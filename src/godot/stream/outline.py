@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import redis
-
 from godot.errors import StreamLost
-from godot.stream.connection import Command, ask, ask_if_allowed
+from godot.stream.asking import Client, ask, ask_if_allowed
+from godot.stream.direct import Command
 from godot.stream.ids import END, StreamID
-from godot.stream.replies import entries
 
 PAGE = 200  # entries that a script looks at; the server does nothing else meanwhile
 PAGE_BYTES = 8 << 20  # after so many it ends
@@ -105,7 +103,7 @@ class Counters(NamedTuple):
     last: StreamID | None
 
 
-def counters(client: redis.Redis, stream: str) -> Counters | None:
+def counters(client: Client, stream: str) -> Counters | None:
     """Return a stream's counters, None without a stream."""
     try:
         told = ask_if_allowed(client, *counting(stream))
@@ -131,7 +129,7 @@ def counters_of(told: Sequence[Any]) -> Counters:
 
 
 def entry_ids(
-    client: redis.Redis, command: str, stream: str, start: str, end: str, count: int = PAGE
+    client: Client, command: str, stream: str, start: str, end: str, count: int = PAGE
 ) -> list[StreamID]:
     """Return the ids that XRANGE or XREVRANGE would send entries of; fewer where they are large."""
     if start == BEHIND_ALL:
@@ -153,7 +151,7 @@ def ids_of(told: Sequence[bytes]) -> list[StreamID]:
     return [StreamID.parse(text) for text in told]
 
 
-def present(client: redis.Redis, stream: str, wanted: Sequence[StreamID]) -> set[StreamID]:
+def present(client: Client, stream: str, wanted: Sequence[StreamID]) -> set[StreamID]:
     """Return those of the entries that the stream still holds; the others were trimmed."""
     there: set[StreamID] = set()
     for at in range(0, len(wanted), PRESENT_PAGE):
@@ -166,7 +164,7 @@ def present(client: redis.Redis, stream: str, wanted: Sequence[StreamID]) -> set
 
 
 def records(
-    client: redis.Redis, stream: str, start: str, end: str
+    client: Client, stream: str, start: str, end: str
 ) -> list[tuple[StreamID, bytes | None]]:
     """Return a page of entries by their ids, each with the one that its record was given.
 
@@ -177,6 +175,7 @@ def records(
     found = ask_if_allowed(client, "EVAL", RECORDS, 1, stream, start, end, PAGE)
     if found is None:
         from godot.identity import given_id  # here, because a look at counters needs no records
+        from godot.stream.replies import entries
 
         page = entries(ask(client, "XRANGE", stream, start, end, "COUNT", PAGE))
         return [(entry.id, given_id(entry)) for entry in page]

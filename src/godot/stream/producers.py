@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
-import redis
 
-from godot.stream.connection import Command, ask
+from godot.stream.asking import Client, ask
+from godot.stream.direct import Command
 from godot.stream.keys import producers_key
 
 # Anyone may write into the hash. Numbers that no record id can hold are no announcement: one of 400
@@ -53,7 +53,7 @@ def is_named(field: str, text: str) -> bool:
     return field.startswith(wanted) or (wanted.isdecimal() and int(wanted) == int(field, 16))
 
 
-def read(client: redis.Redis, stream: str) -> tuple[list[ProducerInfo], int]:
+def read(client: Client, stream: str) -> tuple[list[ProducerInfo], int]:
     """Return the announcements, and how many could not be understood."""
     return understood(ask(client, *reading(stream)))
 
@@ -74,7 +74,7 @@ def understood(raw: Mapping[bytes, bytes]) -> tuple[list[ProducerInfo], int]:
     return found, odd
 
 
-def announce(client: redis.Redis, stream: str, info: ProducerInfo) -> None:
+def announce(client: Client, stream: str, info: ProducerInfo) -> None:
     """Say what a producer has handed over, in the client's own form; safe to repeat."""
     ask(client, "HSET", producers_key(stream), info.field, _value(info))
 
@@ -97,7 +97,7 @@ def _value(info: ProducerInfo) -> str:
     )
 
 
-def forget(client: redis.Redis, stream: str, infos: Iterable[ProducerInfo]) -> int:
+def forget(client: Client, stream: str, infos: Iterable[ProducerInfo]) -> int:
     """Remove announcements that still say what was read; return how many.
 
     Comparing and removing are one step on the server: who logs again meanwhile stays.

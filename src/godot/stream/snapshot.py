@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import redis
 
 from godot.errors import StreamLost
 from godot.settings import Settings
 from godot.stream import groups, producers
+from godot.stream.asking import Client, ask_together, insisted
 from godot.stream.behaviour import Mark
-from godot.stream.connection import ask_together, close, connect, insisted
+from godot.stream.direct import Direct, Unusual, address
 from godot.stream.groups import Group
 from godot.stream.ids import StreamID
 from godot.stream.keys import stream_key
 from godot.stream.outline import Counters, counters, counters_of, counting
 from godot.stream.producers import ProducerInfo
 from godot.stream.rate import Reading
+
+if TYPE_CHECKING:
+    import redis
 
 
 class StreamSnapshot(msgspec.Struct, frozen=True):
@@ -90,22 +93,49 @@ class StreamSnapshot(msgspec.Struct, frozen=True):
         )
 
 
-def take(
-    settings: Settings,
-    client: redis.Redis | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> StreamSnapshot:
-    """Ask the server, in a few round trips; raise StreamUnavailable when it is away."""
-    own = client is None
-    client = client or connect(settings)
-    try:
-        return _take(settings, client, clock)
-    finally:
-        if own:
-            close(client)
+class Looks:
+    """Looks over one connection, for whoever takes more than one."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        server = address(settings.redis_url)
+        self._direct = None if server is None else Direct(server)
+        self._client: redis.Redis | None = None
+
+    def __enter__(self) -> Looks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._direct is not None:
+            self._direct.close()
+        if self._client is not None:
+            from godot.stream.connection import close
+
+            close(self._client)
+
+    def take(self) -> StreamSnapshot:
+        """Ask the server, in a few round trips; raise StreamUnavailable when it is away."""
+        if self._direct is not None:
+            try:
+                return _take(self._settings, self._direct, self._clock)
+            except Unusual:
+                self._direct.close()
+                self._direct = None
+        if self._client is None:
+            from godot.stream.connection import connect
+
+            self._client = connect(self._settings)
+        return _take(self._settings, self._client, self._clock)
 
 
-def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -> StreamSnapshot:
+def take(settings: Settings) -> StreamSnapshot:
+    """Take a single look; raise StreamUnavailable when the server is away."""
+    with Looks(settings) as looks:
+        return looks.take()
+
+
+def _take(settings: Settings, client: Client, clock: Callable[[], float]) -> StreamSnapshot:
     key = stream_key(settings.stream)
     time_told, server, memory, told, listed, size, announced = ask_together(
         client,
@@ -148,7 +178,7 @@ def _take(settings: Settings, client: redis.Redis, clock: Callable[[], float]) -
     )
 
 
-def _counters(client: redis.Redis, key: str, told: Any) -> Counters | None:
+def _counters(client: Client, key: str, told: Any) -> Counters | None:
     """Read what was told of the stream; ask in the other way where no script may be run."""
     if told is None:
         return counters(client, key)

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hiredis
 import msgspec
 import psycopg
 import pytest
@@ -39,6 +40,7 @@ from godot.embedded.valkey import Valkey
 from godot.settings import Settings, load
 from godot.stream import snapshot
 from godot.stream.connection import connect
+from godot.stream.direct import Direct
 from godot.stream.follow import Follower
 from godot.stream.ids import ZERO
 from godot.stream.pending import payloads, pending
@@ -208,12 +210,17 @@ def database(postgres_server: Postgres) -> str:
 @pytest.fixture(scope="module")
 def life(server: Valkey, admin: redis.Redis, database: str, server_folder: Path) -> Life:
     sent: defaultdict[str, set[Command]] = defaultdict(set)
-    untouched = AbstractConnection.send_packed_command
+    untouched, directly = AbstractConnection.send_packed_command, Direct.answers
 
     def noting(self: Any, command: Any, check_health: bool = True) -> None:
         data = command if isinstance(command, bytes) else b"".join(command)
         sent[self.username or "default"].update(commands_in(data))
         untouched(self, command, check_health)
+
+    def asked(self: Any, *commands: Any) -> Any:
+        packed = b"".join(hiredis.pack_command(command) for command in commands)
+        sent[self._server.username].update(commands_in(packed))
+        return directly(self, *commands)
 
     def settings(user: str) -> Settings:
         return load(
@@ -231,6 +238,7 @@ def life(server: Valkey, admin: redis.Redis, database: str, server_folder: Path)
     admin.acl_log_reset()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AbstractConnection, "send_packed_command", noting)
+        patch.setattr(Direct, "answers", asked)
         with Delivery(settings("tools")) as delivery:
             delivery.send([delivery.make("tools", f"message {i}") for i in range(5)])
         admin.xgroup_create(STREAM, "dewey", "0")
