@@ -8,17 +8,19 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
-from dewey_logs import DeweyError, LogFilter, Store
+from dewey_logs import DeweyError
 from godot import snapshot
-from godot.delivery import Delivery
 from godot.errors import GodotError
 from godot.findings import SOON_S
 from godot.settings import Settings
 from godot.wording import age, count
+
+if TYPE_CHECKING:
+    from dewey_logs import Store
 
 Level: TypeAlias = Literal["ok", "warning", "critical", "unknown"]
 
@@ -132,6 +134,9 @@ def heartbeat(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Verdict:
     """Send a record and wait until it is stored: the whole path, as a program's records go it."""
+    from dewey_logs import LogFilter  # here, because no other check needs what they bring along
+    from godot.delivery import Delivery
+
     trace_id = f"heartbeat-{secrets.token_hex(8)}"
     began = clock()
     try:

@@ -12,6 +12,7 @@ import clientlib
 import dewey_logs
 
 STATUS = "from godot import findings, snapshot, status; from dewey_logs import store_totals"
+CHECKS = "from godot import checks; from godot.stream import direct"
 
 
 @pytest.mark.parametrize("package", [clientlib, dewey_logs])
@@ -42,6 +43,11 @@ def test_a_look_at_the_pipeline_imports_neither_a_sender_nor_what_searches_and_w
         "rich",
     }
     assert printed(f"import sys; {STATUS}; print(*sorted({spare} & set(sys.modules)))") == "\n"
+
+
+def test_a_check_of_the_stream_imports_no_driver_at_all():
+    heavy = {"redis", "psycopg", "asyncio"}
+    assert printed(f"import sys; {CHECKS}; print(*sorted({heavy} & set(sys.modules)))") == "\n"
 
 
 def test_a_command_s_name_is_completed_without_importing_any_command():
