@@ -2,7 +2,7 @@
 
 For the author of one::
 
-    now = snapshot.take(settings)               # a fifth of a second; all that can be known
+    now = snapshot.take(settings)               # a sixth of a second; all that can be known
     now = snapshot.take(settings, before=now)   # later: at once, with rates and states since then
 
 Everything is in `Snapshot`: `stream` and its `groups` (None: Redis is away, `problems` says why),
@@ -29,7 +29,7 @@ from dewey_logs import BadAddress, DeweyError, StoreTotals
 from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream import snapshot as look
-from godot.stream.behaviour import Mark, State, extended, judge
+from godot.stream.behaviour import ENOUGH_S, Mark, State, extended, judge
 from godot.stream.groups import Group
 from godot.stream.rate import Rate, buffer_seconds, loss_in_seconds, rate
 from godot.stream.snapshot import StreamSnapshot
@@ -37,8 +37,8 @@ from godot.stream.snapshot import StreamSnapshot
 if TYPE_CHECKING:
     from dewey_logs import Store
 
-GLANCE_S = 0.2
-LONGEST = 12  # looks: more than enough to say that a group does not move
+GLANCE_S = 0.15
+LONGEST = round(ENOUGH_S / GLANCE_S) + 3  # looks: enough to say that a group does not move
 
 Trails = Mapping[str, tuple[Mark, ...]]
 
