@@ -364,12 +364,12 @@ SELECT days.*,
        (SELECT dewey_text(created_at) FROM logs ORDER BY created_at LIMIT 1),
        (SELECT dewey_text(created_at) FROM logs ORDER BY created_at DESC LIMIT 1)
 FROM (
-    SELECT coalesce(sum(greatest(c.reltuples, s.n_live_tup, 0)), 0)::bigint AS estimate,
+    SELECT coalesce(sum(greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)), 0)::bigint
+             AS estimate,
            coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS bytes,
            count(*) AS partitions
     FROM pg_inherits i
     JOIN pg_class c ON c.oid = i.inhrelid
-    LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
     WHERE i.inhparent = 'logs'::regclass) days;
 
 -- name: measures

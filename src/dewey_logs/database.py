@@ -23,7 +23,7 @@ from dewey_logs.sqlstates import translated, translated_connect
 
 OLDEST_SERVER = 150_000  # PostgreSQL 15
 
-_QUOTED = re.compile(r'(?<!parameter: )".*"', re.DOTALL)
+_QUOTED = r'(?s)(?<!parameter: )".*"'
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -60,7 +60,7 @@ def conninfo(url: str, application_name: str) -> str:
         given = conninfo_to_dict(url)
     except psycopg.Error as exc:
         # libpq quotes what it cannot read, and that may be the password
-        said = _QUOTED.sub("(hidden)", str(exc).strip())
+        said = re.sub(_QUOTED, "(hidden)", str(exc).strip())
         raise BadAddress(f"the store's URL cannot be read: {said}") from exc
     defaults = {**_DEFAULTS, "application_name": application_name}
     return make_conninfo(url, **{k: v for k, v in defaults.items() if k not in given})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_PLAIN = re.compile("[a-z_][a-z0-9_]*")  # what SQL takes without quotes
+_PLAIN = "[a-z_][a-z0-9_]*"  # what SQL takes without quotes
 
 
 class Login(NamedTuple):
@@ -19,7 +19,7 @@ class Login(NamedTuple):
 
     def lacks(self, user: str, said: str) -> str:
         """Return the line about a right that is missing; `said` is what PostgreSQL says."""
-        name = user if _PLAIN.fullmatch(user) else '"{}"'.format(user.replace('"', '""'))
+        name = user if re.fullmatch(_PLAIN, user) else '"{}"'.format(user.replace('"', '""'))
         remedy = self.remedy.format(user=name)
         return f"{user}, who logs in by {self.setting}, lacks a right: {said} [42501]; {remedy}"
 

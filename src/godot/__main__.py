@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 INTERRUPTED = 130
-YOUNG_OBJECTS = 20_000  # imports leave no garbage: looking for it took a twelfth of their time
+YOUNG_OBJECTS = 100_000  # imports leave no garbage: looking for it took an eighth of their time
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from godot.cli._filters import with_zone
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 MOST_S = 100 * 365 * 86_400.0  # more is no number that a server or a timer takes
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
+_PART = r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)"
+_WHOLE = r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+"
 
 
 class Span(click.ParamType[int]):
@@ -25,8 +25,8 @@ class Span(click.ParamType[int]):
         if isinstance(value, int):
             return value
         text = f"{value}s" if re.fullmatch(r"\d+(?:\.\d+)?", str(value)) else str(value)
-        seconds = sum(float(n) * SECONDS[unit] for n, unit in _PART.findall(text))
-        if not _WHOLE.fullmatch(text) or seconds > MOST_S:
+        seconds = sum(float(n) * SECONDS[unit] for n, unit in re.findall(_PART, text))
+        if not re.fullmatch(_WHOLE, text) or seconds > MOST_S:
             self.fail(f"{value!r} is not a duration: write 30s, 5m, 1h30m or 2d", param, ctx)
         return round(seconds * 1000)
 

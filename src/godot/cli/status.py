@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -159,6 +158,8 @@ def headline(title: str, wrong: tuple[Finding, ...]) -> str:
 
 def finding_lines(one: Finding) -> Iterator[str]:
     """Yield what is wrong and what to do about it, as many lines as the screen makes of it."""
+    from textwrap import wrap
+
     critical = one.severity == "critical"
     mark = style("✗", fg="red", bold=True) if critical else style("!", fg="yellow")
     text = f"{one.code} {sanitise(one.text)}"
