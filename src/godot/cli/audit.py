@@ -197,7 +197,7 @@ def _entries_line(entries: EntriesAudit, narrowed: bool) -> str:
     if entries.lost_while_pending:
         pending = f", {entries.lost_while_pending:,} trimmed while pending"
     return (
-        f"stream{whose}, read before the store: {entries.added:,} entries added"
+        f"stream{whose}, read first: {entries.added:,} entries added"
         f" = {entries.settled:,} settled"
         f" + {entries.waiting:,} waiting + {entries.lost:,} lost{pending}"
     )
