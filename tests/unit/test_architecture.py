@@ -10,7 +10,10 @@ import pytest
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 STDLIB = sys.stdlib_module_names
-SERVER = {"mcp", "anyio", "starlette", "uvicorn", "prometheus_client", "pydantic", "opentelemetry"}
+SERVER = {
+    *("mcp", "anyio", "starlette", "uvicorn"),
+    *("mcp_types", "prometheus_client", "pydantic", "opentelemetry"),
+}
 
 ALLOWED = {
     "clientlib": {"redis", "hiredis", "msgspec"},

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp
 from dewey_logs.errors import CannotListen
 from dewey_logs.tools.caller import tag_log_lines
 from dewey_logs.tools.connection import BACKLOG, Connection, make_room
+from dewey_logs.tools.direct import Direct
 from dewey_logs.tools.gate import Access, Gate
 from dewey_logs.tools.hosts import BadHost, is_any, is_loopback
 from dewey_logs.tools.requests import Counted
@@ -107,7 +108,8 @@ def application(server: StrictServer, checks: Checks, access: Access) -> ASGIApp
         # the gate does it, on every address and before a body is read
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return Counted(Gate(app, access, server.metrics), server.metrics)
+    direct = Direct(app, server, PATH)
+    return Counted(Gate(direct, access, server.metrics), server.metrics)
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:

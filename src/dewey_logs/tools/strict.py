@@ -17,7 +17,7 @@ from typing import Any
 
 import anyio
 from mcp import MCPError
-from mcp.server import MCPServer
+from mcp.server import MCPServer, Server
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ToolError, UnexpectedToolError
@@ -83,6 +83,11 @@ class StrictServer(MCPServer[Any]):
         self._scopes: dict[str, tuple[str, ...]] = {}
         self._unlisted: set[str] = set()
         self._in_hand = 0
+
+    @property
+    def lowlevel(self) -> Server[Any]:
+        """The SDK's server beneath, which `serve_one` asks for."""
+        return self._lowlevel_server
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
