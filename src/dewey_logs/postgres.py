@@ -107,9 +107,9 @@ class PostgresStore:
         """Return counts by level over time; see Store.histogram."""
         return self._readers.histogram(filter, interval)
 
-    def summary(self, filter: LogFilter) -> Summary:
+    def summary(self, filter: LogFilter, disk: bool = True) -> Summary:
         """Return counts by component, level and day; see Store.summary."""
-        return self._readers.summary(filter)
+        return self._readers.summary(filter, disk)
 
     def patterns(self, filter: LogFilter) -> PatternTable:
         """Return the most frequent kinds of messages; see Store.patterns."""

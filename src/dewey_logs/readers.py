@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 import psycopg
+from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from dewey_logs import accounts as ledger_accounts
@@ -125,9 +128,9 @@ class Readers:
         """Return counts over time; see Store.histogram."""
         return self._read(lambda c: histogram.histogram(c, filter, interval))
 
-    def summary(self, filter: LogFilter) -> Summary:
+    def summary(self, filter: LogFilter, disk: bool = True) -> Summary:
         """Return how much there is of what; see Store.summary."""
-        return self._read(lambda c: summaries.summary(c, filter))
+        return self._read(lambda c: summaries.summary(c, filter, disk=disk))
 
     def patterns(self, filter: LogFilter) -> PatternTable:
         """Return the most frequent patterns; see Store.patterns."""
@@ -274,6 +277,7 @@ class Readers:
 
     def _configure(self, connection: PatientConnection) -> None:
         connection.patience_s = beyond(LONGEST_MS)
+        set_json_loads(_decoded, connection)
         apply_settings(connection, self._settings)
 
     def _opened(self) -> ConnectionPool[PatientConnection]:
@@ -295,3 +299,11 @@ class Readers:
                     name="dewey-readers",
                 )
             return self._pool
+
+
+def _decoded(data: str | bytes) -> Any:
+    """Decode what jsonb holds, in a quarter of the time of json, which takes what is left."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return json.loads(data)

@@ -72,8 +72,11 @@ class Store(Protocol):
         """Return counts by level over time; quick for time, component and level alone."""
         ...
 
-    def summary(self, filter: LogFilter) -> Summary:
-        """Return counts by component, level and day; the filter can speak of nothing else."""
+    def summary(self, filter: LogFilter, disk: bool = True) -> Summary:
+        """Return counts by component, level and day; the filter can speak of nothing else.
+
+        Without `disk`, what the days take on disk is not looked up and stands as 0.
+        """
         ...
 
     def patterns(self, filter: LogFilter) -> PatternTable:

@@ -36,7 +36,7 @@ async def when_empty(ask: Ask, names: Names, wanted: LogFilter) -> list[str]:
     """Return what to try when nothing matches; may be cut short, and never fails."""
     hints: list[str] = []
     with suppress(DeweyError), anyio.move_on_after(PATIENCE_S):
-        known = await ask(lambda store: store.summary(LogFilter(limit=NAMES_KNOWN)))
+        known = await ask(lambda store: store.summary(LogFilter(limit=NAMES_KNOWN), disk=False))
         hints += _reach(known)
         hints += _near(known, wanted)
         if known.matched:

@@ -55,7 +55,7 @@ async def counted(ask: Ask, wanted: LogFilter, interval: str) -> Payload:
     """Return the counts as a payload; both questions go to one thread: going there costs CPU."""
     if only_counts(wanted):
         histogram, summary = await ask(
-            lambda store: (store.histogram(wanted, interval), store.summary(wanted))
+            lambda store: (store.histogram(wanted, interval), store.summary(wanted, disk=False))
         )
         head, components = _of_summary(summary), _by_component(summary)
     else:

@@ -297,6 +297,10 @@ def test_a_summary_says_how_much_there_is_of_what(filled, more, bounded):
         text(row.created_at_us)[:10] for row in there
     )
     assert found.disk_bytes >= sum(day.disk_bytes for day in found.days) > 0
+    asked = LogFilter(since=times[0], until=times[1], **more)
+    without = store.summary(asked, disk=False)
+    assert without.disk_bytes == sum(day.disk_bytes for day in without.days) == 0
+    assert (without.levels, without.components) == (found.levels, found.components)
 
 
 def test_the_oldest_record_is_found_where_a_clear_emptied_its_minute(store, database, maker):
