@@ -30,7 +30,10 @@ class Authority:
         folder.mkdir()
         self.ca = folder / "ca.pem"
         self._key = folder / "ca.key"
-        _openssl(*KEY, "-keyout", self._key, "-out", self.ca, "-subj", f"/CN={folder.name}")
+        _openssl(
+            *(*KEY, "-keyout", self._key, "-out", self.ca, "-subj", f"/CN={folder.name}"),
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),  # Python 3.13 asks for it
+        )
 
     def vouch(self, *names: str) -> Certificate:
         """Return a certificate for host names."""
