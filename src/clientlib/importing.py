@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 
@@ -42,8 +43,11 @@ def prepare() -> bool:
     if _prepared:
         return False
     _prepared = True
-    for name in FIRST:
-        import_module(name)
+    # once the main thread has ended `concurrent.futures.thread` cannot be imported any more, nor
+    # can redis: then what is logged is printed
+    with suppress(RuntimeError):
+        for name in FIRST:
+            import_module(name)
     os.register_at_fork(
         before=_before_fork,
         after_in_parent=_after_fork_in_parent,

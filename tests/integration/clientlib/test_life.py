@@ -356,12 +356,12 @@ def test_what_later_exit_hooks_log_without_a_server_is_printed_too(run):
         import atexit, threading, time
 
         def late():  # registered before the client's own: runs after it
-            threads = [threading.Thread(target=log_25, args=(n,)) for n in range(4)]
-            [thread.start() for thread in threads]
+            ending.set()
             [thread.join() for thread in threads]
             log.info("last", {"threads": threading.active_count()})
 
         def log_25(n):
+            ending.wait()
             for i in range(25):
                 log.info(f"late {n}-{i}")
 
@@ -369,6 +369,10 @@ def test_what_later_exit_hooks_log_without_a_server_is_printed_too(run):
         from clientlib import ICCMLogger
         log = ICCMLogger()
         log.info("main")
+        ending = threading.Event()
+        # begun here: Python 3.12.1 lets exit hooks start none
+        threads = [threading.Thread(target=log_25, args=(n,), daemon=True) for n in range(4)]
+        [thread.start() for thread in threads]
         """,
         GODOT_REDIS_URL="redis://127.0.0.1:1/0",
     )
@@ -377,6 +381,19 @@ def test_what_later_exit_hooks_log_without_a_server_is_printed_too(run):
     assert (printed[0], printed[-1]) == ("main", "last")
     assert sorted(printed[1:-1]) == sorted(f"late {n}-{i}" for n in range(4) for i in range(25))
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_logger_that_is_made_too_late_to_import_redis_prints(run):
+    done = run(
+        """
+        import atexit
+        from clientlib import ICCMLogger
+        atexit.register(lambda: ICCMLogger().info("late"))
+        """
+    )
+    assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["late"]
+    (told,) = done.stderr.splitlines()
+    assert "does not take records" in told
 
 
 def test_a_program_with_a_silent_server_ends_in_time_and_prints_everything(run):
