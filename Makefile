@@ -28,7 +28,7 @@ NO_NODE := NOT TESTED: the JavaScript client, because Node >= 20 is missing
 # They take minutes, and what they are about changes seldom: `make ops-test`.
 OPS_TESTS := $(patsubst %,tests/integration/ops/test_%.py,upgrade backup tls)
 
-.PHONY: help up down test ops-test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress prometheus-test dashboards image-test ops-lint supply bandit secret-scan licences sbom audit-deps clean
+.PHONY: help up down test test-python ops-test node lint types format lock conformance tap-public bench bench-store bench-query bench-client bench-client-js chaos chaos-test soak stress prometheus-test dashboards image-test ops-lint supply bandit secret-scan licences sbom audit-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test: $(VENV)/.dev $(JS_DEV) ## run every test that CI runs, on real servers; AR
 ifeq ($(ARGS),)
 	@$(if $(NODE),npm --prefix $(JS) --silent test,echo "$(NO_NODE)")
 endif
+
+test-python: ## the same with another Python, in an environment of its own; PYTHON=python3.13
+	@$(MAKE) test VENV=.venv-$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 ops-test: $(VENV)/.dev ## upgrades under load, backup and restore, TLS on every way; not part of CI
 	$(BIN)/python -m pytest $(OPS_TESTS)
@@ -142,7 +145,7 @@ lock: $(UV) ## resolve the dependencies again, into names, versions and hashes
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(CONFORMANCE)/servers.in -o $(CONFORMANCE)/servers.lock
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) $(TOOLS) $(JS)/node_modules $(CONFORMANCE)/node_modules $(CONFORMANCE)/.servers $(PROMETHEUS) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-* $(TOOLS) $(JS)/node_modules $(CONFORMANCE)/node_modules $(CONFORMANCE)/.servers $(PROMETHEUS) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .tools/bin/uv:
 	@echo "fetching uv, which sets up $(VENV) ..." >&2
