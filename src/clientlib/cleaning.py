@@ -20,7 +20,15 @@ import msgspec
 
 from clientlib.errors import RecordError
 from clientlib.pattern import Pattern
-from clientlib.plain import MAX_DATA_BYTES, MAX_DEPTH, TOO_DEEP, Notes, foreign, plain, text_within
+from clientlib.plain import (
+    MAX_DATA_BYTES,
+    MAX_DEPTH,
+    TOO_DEEP,
+    Notes,
+    fields_of,
+    plain,
+    text_within,
+)
 
 if TYPE_CHECKING:
     from clientlib.redaction import Redactor
@@ -172,17 +180,19 @@ def payload_within(data: object, payload: bytes, notes: Notes) -> bytes:
 
 
 def as_object(data: object) -> Mapping[str, object]:
-    """Return data as an object: mappings and dataclasses as they are, the rest as `value`."""
-    if isinstance(data, Mapping):
-        return data
-    if hasattr(type(data), "__struct_fields__") or hasattr(type(data), "__dataclass_fields__"):
+    """Return data as an object: mappings and what has fields as they are, the rest as `value`."""
+    try:
+        if isinstance(data, Mapping):
+            return data
+        found = msgspec.to_builtins(data, str_keys=True)
+    except Exception:  # noqa: BLE001  # it holds what msgspec does not know
+        found = None
+    if found is None:
         try:
-            found = msgspec.to_builtins(data, str_keys=True, enc_hook=foreign)
+            found = fields_of(data)
         except Exception:  # noqa: BLE001  # a property of the user's object may raise anything
             found = None
-        if isinstance(found, dict):
-            return found
-    return {"value": data}
+    return found if isinstance(found, dict) else {"value": data}
 
 
 def _cut_depth(text: str, notes: Notes) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from clientlib.cleaning import godot_renamed
-from clientlib.plain import Notes, plain
+from clientlib.plain import Notes, plain, text_of
 from clientlib.redaction import Redactor
 
 _encode = msgspec.json.Encoder().encode
@@ -88,7 +88,8 @@ def bind(**fields: object) -> Scope:
 def trace_context(trace_id: str | None) -> Scope:
     """Give every record logged inside the `with` block this trace id; None takes it away."""
     outer = current.get() or Context(None, None)
-    return Scope(Context(trace_id or None, outer.bound))
+    text = None if trace_id is None else text_of(trace_id)  # now: an object may be another later
+    return Scope(Context(text or None, outer.bound))
 
 
 def current_trace_id() -> str | None:

@@ -15,12 +15,14 @@ from clientlib.buffer import UNREADABLE, Intake
 from clientlib.cleaning import MAX_PAYLOAD_BYTES, as_object, payload_within
 from clientlib.context import current
 from clientlib.framing import Snapshot, Source
-from clientlib.plain import Notes, foreign, is_finite, plain, text_of, utf8_size
+from clientlib.plain import Notes, is_finite, plain, text_of, utf8_size
 from clientlib.record import MAX_MESSAGE_BYTES
 
 MAX_MESSAGE_CHARS = 2 * MAX_MESSAGE_BYTES  # what is kept for the sender to redact and then cut
 
-encode = msgspec.json.Encoder(enc_hook=foreign).encode
+# No hook for what it does not know: a hook is Python, which lets other threads run, and asks the
+# program's own objects. When either changes a list that is being encoded, msgspec 0.22 crashes.
+encode = msgspec.json.Encoder().encode
 
 
 def put_carefully(
@@ -92,8 +94,8 @@ def _snapshot(
     if len(payload) > MAX_PAYLOAD_BYTES:
         notes = notes or Notes()
         payload = payload_within(data, payload, notes)
-    context = current.get()
-    return level, now_ns or time.time_ns(), source, context, trace_id, text, payload, notes
+    trace = None if trace_id is None else text_of(trace_id)
+    return level, now_ns or time.time_ns(), source, current.get(), trace, text, payload, notes
 
 
 def _put(intake: Intake, snapshot: Snapshot) -> None:

@@ -22,7 +22,7 @@ from clientlib.redaction import Redactor
 from clientlib.resp import Heads, Lengths, bulk
 
 # level, time in ns, where from, context, trace id, message, data as JSON, what was changed already
-Snapshot = tuple[int, int, "Source", Context | None, object, str, bytes, Notes | None]
+Snapshot = tuple[int, int, "Source", Context | None, str | None, str, bytes, Notes | None]
 
 MAX_TRACES_REMEMBERED = 1_000
 _SHORT_CHARS = MAX_MESSAGE_BYTES // 4  # are within the limit in any alphabet
@@ -70,7 +70,7 @@ class Framer:
         self._heads = [
             b"*%d\r\n" % (6 + 2 * fields) + add % (bulk(key), bulk(limit)) for fields in (7, 6, 5)
         ]
-        self._traces: dict[object, bytes] = {None: b""}
+        self._traces: dict[str | None, bytes] = {None: b""}
         self._data_lengths = Lengths(b"\r\n$4\r\ndata\r\n$%d\r\n")
         self._data_lengths[0] = b""
         self._producer = self._second = -1
@@ -98,10 +98,7 @@ class Framer:
             level, at_ns, source, context, trace_id, text, data, notes = snapshot
             if context is not None and trace_id is None:
                 trace_id = context.trace_id
-            try:
-                trace = traces.get(trace_id)
-            except Exception:  # noqa: BLE001  # an id that cannot be hashed
-                trace = None
+            trace = traces.get(trace_id)
             data_length = len(data)
             if (
                 careful
@@ -195,7 +192,7 @@ class Framer:
         try:
             head = source.heads[level].of(text)
             trace = self._trace_part(trace_id, context)
-        except Exception:  # noqa: BLE001  # a lone surrogate; an id with a mind of its own
+        except UnicodeEncodeError:  # a lone surrogate
             return self._careful_parts(snapshot)
         if notes is not None or trace is None:
             return self._careful_parts(snapshot)
@@ -236,7 +233,7 @@ class Framer:
         head = source.heads[level].before(message)
         return head, b"" if data == b"{}" else data, _trace_part(trace)
 
-    def _trace_part(self, trace_id: object, context: Context | None) -> bytes | None:
+    def _trace_part(self, trace_id: str | None, context: Context | None) -> bytes | None:
         """Return the field as it is sent, or None when it has to be cut; remembers recent ones."""
         if trace_id is None:
             if context is None or context.trace_id is None:

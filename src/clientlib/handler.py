@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterable
 
 from clientlib.logger import ICCMLogger
-from clientlib.plain import Notes, exception_text, text_of
+from clientlib.plain import Notes, exception_text, text_of, text_within
 from clientlib.sender import threads as sender_threads
 from clientlib.settings import level_of_number
 
@@ -22,6 +22,7 @@ _IGNORED = ("redis", "clientlib", "push_response")
 _ORDINARY = frozenset(("DEBUG", "INFO", "WARNING", "ERROR", "TRACE", "WARN"))
 _MARK = "_godot_seen"
 _Record = logging.LogRecord
+MAX_LEVEL_BYTES = 128
 LAST_S = 253_402_300_800.0  # the end of the year 9999
 
 _LEVELS = {number: int(level_of_number(number)) for number in (5, 10, 20, 30, 40, 50)}
@@ -76,6 +77,7 @@ class GodotHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the record over; never raises, also when `%` formatting or an attribute fails."""
+        name: object = "?"
         try:
             values = record.__dict__
             name = record.name
@@ -101,12 +103,13 @@ class GodotHandler(logging.Handler):
             if record.levelname in _ORDINARY:
                 self._godot.emit(level, message, data, trace_id, at_ns)
             else:
-                notes = Notes({"level": record.levelname})
+                levelname = text_within(text_of(record.levelname), MAX_LEVEL_BYTES)[0]
+                notes = Notes({"level": levelname})
                 self._godot.emit_at(at_ns, level, message, data, trace_id, notes)
         except Exception as exc:  # noqa: BLE001  # a log call must not fail
             # not handleError: it prints the message and its arguments, secrets and all
-            name, kind = text_of(record.name)[:80], type(exc).__name__
-            self._godot.refuse(f"records of the logger {name} could not be taken: {kind}")
+            shown, kind = text_of(name)[:80], type(exc).__name__
+            self._godot.refuse(f"records of the logger {shown} could not be taken: {kind}")
 
     def flush(self) -> None:
         """Do nothing: `logging` asks at exit, and the client flushes itself then."""

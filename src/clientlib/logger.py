@@ -198,7 +198,13 @@ class ICCMLogger:
 
         Without a timeout the flush deadline of the settings holds.
         """
-        return self._sender.flush(self._flush_timeout_s if timeout is None else max(0.0, timeout))
+        timeout_s = self._flush_timeout_s
+        if timeout is not None:
+            try:
+                timeout_s = max(0.0, float(timeout))
+            except Exception:  # noqa: BLE001  # as hostile as any data
+                _complain(f"flush was given no number of seconds; it waits {timeout_s:g} s")
+        return self._sender.flush(timeout_s)
 
     def close(self) -> None:
         """Flush, and let the sender rest unless other loggers are open; a later record wakes it."""
@@ -239,7 +245,7 @@ class ICCMLogger:
             put_hostile(self._intake, self._source, level, message, data, trace_id, now_ns)
             return
         intake = self._intake
-        if type(message) is str:
+        if type(message) is str and (trace_id is None or type(trace_id) is str):
             size = len(message) + len(payload)
             if (
                 size < intake.slot_bytes

@@ -31,6 +31,9 @@ codecs.lookup("utf-16-le")  # imported now: not in one thread while another one 
 _UNSAFE = Pattern("[\x00\ud800-\udfff]")
 _encode = msgspec.json.Encoder().encode
 _inside_str = threading.local()
+_NESTED = (dict, list, tuple, Mapping, Set)
+_name_of_class = type.__dict__["__name__"].__get__  # a metaclass may have an answer of its own
+_BYTES = (bytes, bytearray, memoryview)
 
 
 class Notes:
@@ -132,28 +135,25 @@ def text_of(value: object) -> str:
     if type(value) is str:
         return value
     if getattr(_inside_str, "active", False):
-        return f"<{type(value).__name__}>"
+        return f"<{_name_of_class(type(value))}>"
     _inside_str.active = True
     try:
         if isinstance(value, bytes | bytearray):
             return value.decode("utf-8", "replace")
         if isinstance(value, BaseException):
-            return f"{type(value).__name__}: {value}"[:MAX_REPR_CHARS]
+            return f"{_name_of_class(type(value))}: {value}"[:MAX_REPR_CHARS]
         return str.__str__(str(value))
     except Exception:  # noqa: BLE001  # the user's own code may raise anything
-        return f"<unprintable {type(value).__name__}>"
+        return f"<unprintable {_name_of_class(type(value))}>"
     finally:
         _inside_str.active = False
 
 
 def foreign(value: object) -> object:
-    """Convert what msgspec does not know; its `enc_hook`. Never raises."""
+    """Convert what msgspec does not know, and has no fields: a number or a text. Never raises."""
     try:
-        if isinstance(value, Mapping):
-            return dict(value)
         if isinstance(value, float):
-            value = float(value)
-            return value if math.isfinite(value) else _name_of(value)
+            return float(value)
         if isinstance(value, str):
             return str.__str__(value)
         if hasattr(type(value), "__index__"):  # numpy's integers and the like
@@ -161,6 +161,25 @@ def foreign(value: object) -> object:
     except Exception:  # noqa: BLE001  # the user's own code may raise anything
         return text_of(value)[:MAX_REPR_CHARS]
     return text_of(value)[:MAX_REPR_CHARS]
+
+
+def fields_of(value: object) -> dict[str, object] | None:
+    """Return the fields of a dataclass's, a Struct's or an attrs class's object; else None.
+
+    Raises what a property of the user's raises.
+    """
+    kind = type(value)
+    if hasattr(kind, "__struct_fields__"):
+        names = kind.__struct_fields__
+    elif hasattr(kind, "__dataclass_fields__"):
+        from dataclasses import fields  # there since somebody used it
+
+        names = tuple(field.name for field in fields(value))  # type: ignore[arg-type]  # it is one
+    elif hasattr(kind, "__attrs_attrs__"):
+        names = tuple(field.name for field in kind.__attrs_attrs__)
+    else:
+        return None
+    return {name: getattr(value, name) for name in names}
 
 
 def plain(value: Mapping[str, object], notes: Notes) -> dict[str, object]:
@@ -215,7 +234,13 @@ class _Walk:
         return found
 
     def key(self, key: object) -> str:
-        return self.text(key if type(key) is str else text_of(key))
+        if type(key) is str:
+            return self.text(key)
+        try:
+            (found,) = msgspec.to_builtins({key: None}, str_keys=True)
+        except Exception:  # noqa: BLE001  # the user's own code may raise anything
+            found = text_of(key)
+        return self.text(found)
 
     def text(self, text: str) -> str:
         if len(text) > MAX_DATA_BYTES:  # cannot fit whole: do not redact megabytes of it
@@ -253,8 +278,13 @@ class _Walk:
         return _name_of(value)
 
     def container(self, value: object, depth: int) -> object:
-        if not isinstance(value, Mapping | list | tuple | Set):
-            return self.other(value, depth)
+        try:
+            nested = isinstance(value, _NESTED)
+        except Exception:  # noqa: BLE001  # a proxy of nothing has not even a class
+            nested = False
+        return self.within(value, depth) if nested else self.other(value, depth)
+
+    def within(self, value: Any, depth: int) -> object:
         if depth >= MAX_DEPTH or id(value) in self.path:
             self.notes.cleaned.add("depth")
             return TOO_DEEP
@@ -269,18 +299,25 @@ class _Walk:
         finally:
             self.path.discard(id(value))
 
-    def other(self, value: object, depth: int) -> object:
+    def other(self, value: Any, depth: int) -> object:
         """Dataclasses, Structs, dates, UUIDs and enums as msgspec writes them; the rest as text."""
-        if isinstance(value, bytes | bytearray | memoryview):
+        if issubclass(type(value), _BYTES):  # what it says of its class may raise
             return binascii.b2a_base64(value, newline=False).decode()
         try:
-            simple = msgspec.to_builtins(value, str_keys=True, enc_hook=foreign)
-        except Exception:  # noqa: BLE001  # RecursionError, or a property of the user's that raises
-            self.notes.cleaned.add("values")
-            return self.text(text_of(value)[:MAX_REPR_CHARS])
+            simple: object = msgspec.to_builtins(value, str_keys=True)
+        except Exception:  # noqa: BLE001  # it knows no such thing; the user's own code may raise
+            simple = self.unknown(value)
         if type(simple) in (str, int, float, bool, dict, list, type(None)):
             return self.value(simple, depth)
         return self.text(text_of(simple)[:MAX_REPR_CHARS])
+
+    def unknown(self, value: object) -> object:
+        try:
+            found = fields_of(value)
+        except Exception:  # noqa: BLE001  # a property of the user's
+            self.notes.cleaned.add("values")
+            found = None
+        return foreign(value) if found is None else found
 
 
 def _name_of(value: float) -> str:
@@ -288,9 +325,12 @@ def _name_of(value: float) -> str:
 
 
 def _digits(value: int) -> str:
-    if value.bit_length() > 14_000:  # str() of more than 4,300 digits raises
-        return f"{value:#x}"[:MAX_REPR_CHARS]
-    return str(value)
+    if value.bit_length() <= 14_000:  # str() takes quadratic time
+        try:
+            return str(value)
+        except ValueError:  # more digits than the program allows
+            pass
+    return f"{value:#x}"[:MAX_REPR_CHARS]
 
 
 def exception_text(exc: BaseException) -> str:

@@ -54,7 +54,7 @@ def trace_headers() -> dict[str, str]:
     given = current_trace_id()
     if given is None:
         return {}
-    trace_id = normal_trace_id(str(given))
+    trace_id = normal_trace_id(given)
     headers = {TRACE_HEADER: trace_id} if _may_be_header(trace_id) else {}
     if _UUID.fullmatch(trace_id):
         digits = trace_id.replace("-", "")

@@ -231,6 +231,28 @@ def test_a_record_that_cannot_be_taken_is_told_without_what_it_says(log, godot, 
     assert godot._intake.refusals() == [("unreadable", 2)]
 
 
+class Nameless(logging.LogRecord):
+    @property
+    def name(self):
+        raise RuntimeError
+
+    @name.setter
+    def name(self, name): ...
+
+
+@pytest.mark.parametrize("record", [None, object(), Nameless("n", 20, "", 0, "m", None, None)])
+def test_a_record_without_a_name_is_counted_and_reaches_no_program(log, godot, record):
+    log.handlers[0].emit(record)
+    assert godot._intake.refusals() == [("unreadable", 1)]
+
+
+@pytest.mark.parametrize(("name", "shown"), [("\ud800", "\ufffd"), (object, "<class 'object'>")])
+def test_a_levels_name_that_is_no_text_spoils_no_record(log, godot, name, shown):
+    log.handle(logging.makeLogRecord({**ORDINARY, "levelname": name}))
+    (record,) = framed(godot)
+    assert data_of(record)["godot"] == {"level": shown}
+
+
 @pytest.mark.parametrize("exc_info", [True, (None, None, None), KeyError("x"), "text"])
 def test_exc_info_that_logging_would_not_make_spoils_no_record(log, godot, exc_info):
     log.handle(logging.makeLogRecord({**ORDINARY, "exc_info": exc_info}))

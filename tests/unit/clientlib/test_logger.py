@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import datetime
 import functools
 import json
 import math
 import pickle
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from clientlib import ConfigError, ICCMLogger
+from clientlib import ConfigError, ICCMLogger, Level, trace_context
 from clientlib.plain import utf8_size
 from tests.unit.clientlib.unsent import framed, idle_logger, shipped
 
@@ -197,6 +200,25 @@ class Hostile:
     __repr__ = __str__
 
 
+class ProxyOfNothing:
+    """As those of web frameworks are outside of a request."""
+
+    @property  # type: ignore[misc]  # mypy knows no proxies
+    def __class__(self):
+        raise RuntimeError
+
+
+class BadName(type):
+    @property
+    def __name__(cls):  # type: ignore[override]  # that is the point
+        raise RuntimeError
+
+
+class Nameless(metaclass=BadName):
+    def __str__(self):
+        raise RuntimeError
+
+
 class BadText(str):
     def __len__(self):
         raise RuntimeError
@@ -222,6 +244,8 @@ HOSTILE: dict[str, Callable[[], object]] = {
     "an object": lambda: {"o": object()},
     "an object without attributes": lambda: {"o": Hostile()},
     "only such an object": Hostile,
+    "a proxy of nothing": lambda: {"p": ProxyOfNothing(), "n": math.nan},
+    "an object of a class without a name": lambda: {"o": Nameless()},
     "a key without attributes": lambda: {Hostile(): 1},
     "a class as key": lambda: {Hostile: 1},
     "a text that is none": lambda: {"k": BadText("x")},
@@ -270,6 +294,76 @@ def test_a_text_with_a_mind_of_its_own_is_read_as_text():
 
 def test_a_message_whose_text_cannot_be_had_is_named_by_its_type():
     assert shipped(lambda log: log.info(Hostile()))[0]["message"] == "<unprintable Hostile>"
+
+
+def test_a_list_that_changes_while_it_is_encoded_hurts_nothing():
+    program = """
+    from tests.unit.clientlib.unsent import framed, idle_logger
+
+    class Clears:
+        def __str__(self):
+            jobs.clear()
+            return "cleared"
+
+    jobs = [Clears(), *(object() for _ in range(1_000))]
+    log = idle_logger()
+    log.info("list", {"jobs": jobs})
+    print(framed(log)[0]["data"][:17])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, '{"jobs":["cleared\n')
+
+
+@dataclasses.dataclass
+class Order:
+    number: int
+    _note: object = None
+
+
+@pytest.mark.parametrize("data", [Order(1, object), {"order": Order(1, object)}])
+def test_fields_beside_an_unknown_object_stay_fields(data):
+    (record,) = shipped(lambda log: log.info("m", data))
+    found = json.loads(record["data"])
+    assert found.get("order", found) == {"number": 1, "_note": "<class 'object'>"}
+
+
+def test_a_key_beside_an_unknown_object_is_spelled_as_ever():
+    data = {1: object, 1.5: 1, datetime.date(2026, 1, 2): 1, Level.INFO: 1}
+    (record,) = shipped(lambda log: log.info("m", data))
+    assert list(json.loads(record["data"])) == ["1", "1.5", "2026-01-02", "20"]
+
+
+def test_a_number_with_more_digits_than_the_program_allows_spoils_no_record():
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        (record,) = shipped(lambda log: log.info("m", {"n": 10**1_000, "o": object()}))
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert json.loads(record["data"])["n"] == f"{10**1_000:#x}"
+
+
+def test_a_flush_that_is_given_no_number_raises_nothing():
+    for timeout in ("soon", datetime.timedelta(1), Hostile()):
+        assert idle_logger().flush(timeout)  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_trace_id_is_read_when_it_is_logged():
+    class Lazy:
+        now = "first"
+
+        def __str__(self):
+            return self.now
+
+    def log(logger):
+        logger.info("argument", trace_id=Lazy())
+        with trace_context(Lazy()):  # type: ignore[arg-type]  # that is the point
+            logger.info("context")
+        Lazy.now = "later"
+
+    assert [record["trace_id"] for record in shipped(log)] == ["first", "first"]
 
 
 class BadHash:
