@@ -15,9 +15,9 @@ waits for nothing: when the sender's thread is waiting itself, the call goes on 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
-from itertools import count
+from itertools import count, repeat, starmap
 from threading import Lock
 
 from clientlib.framing import Snapshot
@@ -105,9 +105,13 @@ class Intake:
 
     def take(self, max_slots: int) -> list[Snapshot]:
         """Return the oldest records, at most `max_slots` of them and as many slots' bytes."""
-        pop = self.queue.popleft
-        taken = [pop() for _ in range(min(len(self.queue), max_slots))]
-        self.taken += len(taken)
+        n = min(len(self.queue), max_slots)
+        self.taken += n  # first: a flush that asks meanwhile waits for too much, not for too little
+        taken: list[Snapshot | None] = []
+        try:
+            taken.extend(starmap(self.queue.popleft, repeat((), n)))
+        except IndexError:  # at the end of a process another thread may be at it, too
+            self.taken += len(taken) - n
         return [snapshot for snapshot in taken if snapshot is not None]
 
     def refusals(self) -> list[tuple[str, int]]:
@@ -123,7 +127,11 @@ class Intake:
     def wake(self) -> None:
         """Make the sender look; called only when it sleeps or was never started."""
         self.idle = False
-        self._start()
+        try:
+            self._start()
+        except BaseException:  # a signal's handler, or no stack: the next record has to do it
+            self.idle = True
+            raise
         self.ring()
 
     def ring(self) -> None:
@@ -176,6 +184,10 @@ class Drops:
         if len(ranges) > MAX_RANGES_KEPT:
             ranges[:] = merged(ranges)
 
+    def untold(self) -> Counter[str]:
+        """Return how many numbers of each reason are to be told still."""
+        return Counter({reason: count_of(ranges) for reason, ranges in self._ranges.items()})
+
     def take(self, max_ranges: int) -> tuple[str, list[tuple[int, int]]] | None:
         """Remove and return one receipt's worth, oldest numbers first; None when all is told."""
         for reason in list(self._ranges):
@@ -184,6 +196,11 @@ class Drops:
                 self._ranges[reason] = ranges[max_ranges:]
             return reason, ranges[:max_ranges]
         return None
+
+
+def count_of(ranges: list[tuple[int, int]]) -> int:
+    """Return how many numbers are in ranges that do not overlap."""
+    return sum(last - first + 1 for first, last in ranges)
 
 
 def merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -12,11 +12,13 @@ from clientlib.buffer import UNREADABLE, Intake
 from clientlib.flush import Marks
 from clientlib.framing import Framer
 from clientlib.identity import Producer
+from clientlib.outbox import MAX_SENT_BYTES
 from clientlib.settings import Destination
 from clientlib.shipping import Shipping
 from clientlib.turns import Turn
 
 MAX_TAKEN = 500
+PACKING_S = 0.4  # for the other thread, at the end, to be done with what it has in hand
 LEAST_PATIENCE_S = 0.2  # for the last words of a process
 UNNAMED = "-"
 
@@ -26,6 +28,9 @@ class Dispatch:
 
     def __init__(self, destination: Destination, intake: Intake, component: str = UNNAMED) -> None:
         self._intake = intake
+        # what is in hand is in no queue: not so much of it that the end of a process comes between
+        self._max_slots = max(1, min(MAX_TAKEN, 2 * MAX_SENT_BYTES // intake.slot_bytes))
+        self._in_hand = 0
         self.component = component  # the first one that logs names this producer
         self._hurried = False  # one attempt at once for a caller who waits
         self.producer = Producer()
@@ -54,24 +59,31 @@ class Dispatch:
         """Print what was not sent, and everything that is still queued: the process ends."""
         while self._intake.queue:
             self._take()
-        self.shipping.print_rest()
+        if not self.shipping.ended:
+            until = time.monotonic() + PACKING_S
+            while self._in_hand and time.monotonic() < until:
+                time.sleep(0.001)
+        self.shipping.print_rest(self._in_hand)
 
     def _take(self) -> None:
         shipping = self.shipping
-        batch = self._intake.take(MAX_TAKEN)
+        batch = self._intake.take(self._max_slots)
+        self._in_hand += len(batch)
         refused = self._intake.refusals()
         wanted = len(batch) + sum(n for _, n in refused)
         if not wanted:
             return
         producer, first = self.producer.claim(wanted)
         commands, unreadable = self.framer.frame_whole(batch, producer, first)
-        shipping.add(commands)
         for sequence in unreadable:
             shipping.drops.add(UNREADABLE, sequence, sequence)
+        shipping.outbox.add(commands)
+        self._in_hand -= len(batch)
         first += len(batch)
         for reason, n in refused:
             shipping.drops.add(reason, first, first + n - 1)
             first += n
+        shipping.added()
 
     def _take_whole(self) -> None:
         """Pack the next batch while the server works on this one, if there is a whole one.

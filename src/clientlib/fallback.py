@@ -27,13 +27,20 @@ _encode = msgspec.json.Encoder().encode
 
 
 def say(text: str) -> None:
-    """Write one line about ourselves to stderr; silently nothing when there is no stderr."""
+    """Write one line about ourselves to stderr; nothing where there is none, or it is full."""
     line = f"godot: {' '.join(text.split())}\n"
     try:
-        if sys.__stderr__ is not None and not sys.__stderr__.closed:
+        if sys.__stderr__ is not None and not sys.__stderr__.closed and _takes(2, 0):
             os.write(2, line.encode("utf-8", "replace")[:PIPE_BYTES])
     except (OSError, ValueError):
         return
+
+
+def _takes(descriptor: int, patience_ms: int) -> bool:
+    """Say whether it takes PIPE_BYTES without blocking, by then at the latest."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLOUT)
+    return bool(poller.poll(patience_ms))
 
 
 def line_of(command: bytes) -> bytes:
@@ -82,10 +89,8 @@ class Printer:
         try:
             if sys.__stdout__ is None or sys.__stdout__.closed:
                 raise OSError("this program has no stdout")
-            poller = select.poll()
-            poller.register(self._descriptor, select.POLLOUT)
             while rest:
-                if not poller.poll(self._patience_ms):
+                if not _takes(self._descriptor, self._patience_ms):
                     raise TimeoutError("stdout does not take anything")
                 rest = rest[os.write(self._descriptor, rest[:PIPE_BYTES]) :]
                 self._torn = bool(rest)
@@ -122,7 +127,9 @@ class Outage:
     @property
     def wait_s(self) -> float:
         """Return how long to wait before the next attempt."""
-        return max(0.0, self._retry_at - self._clock())
+        left_s = self._retry_at - self._clock()
+        # more is a clock that was set back, as those are that stand still in a program's tests
+        return left_s if 0.0 < left_s < 2 * LAST_RETRY_S else 0.0
 
     def failed(self, place: str, reason: str, *, hurried: bool = False) -> None:
         """Note a failed attempt; the first one is told."""

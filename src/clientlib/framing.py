@@ -264,7 +264,8 @@ class Framer:
             moment = datetime.datetime.fromtimestamp(self._second, datetime.UTC)
             self._second_text = moment.strftime("%Y-%m-%dT%H:%M:%S.").encode()
         high, low = thousand >> 14, thousand & 0x3FFF
-        id_text = b"%08x-%04x-8%03x-%04x" % (ms >> 16, ms & 0xFFFF, high, 0x8000 | low)
+        id_ms = max(ms, 0)  # a clock that was replaced may show a time before 1970
+        id_text = b"%08x-%04x-8%03x-%04x" % (id_ms >> 16, id_ms & 0xFFFF, high, 0x8000 | low)
         return [head + id_text for head in self._heads], self._second_text + b"%03d" % (ms % 1_000)
 
 

@@ -137,6 +137,11 @@ class Sender:
                 if self._late:
                     self._start_thread()
             return delivered
+        except BaseException:  # a second Ctrl-C: nobody waits any longer
+            if last:
+                self._ended = self._late = True
+                self._dispatch.print_rest()
+            raise
         finally:
             self._dispatch.deadline = None
 
@@ -265,10 +270,21 @@ class Sender:
             self._start_thread()
 
     def _work_until(self, deadline: float, mark: Mark) -> None:
-        while not mark.done.is_set() and time.monotonic() < deadline:
-            self._cycle()
-            if self._dispatch.shipping.outage:
-                time.sleep(STUMBLE_S)
+        """Do the thread's work, unless another caller does; no thread is started meanwhile."""
+        if not self._starting.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return
+        try:
+            while not (mark.done.is_set() or self._running) and time.monotonic() < deadline:
+                self._cycle()
+                if self._dispatch.shipping.outage:
+                    time.sleep(STUMBLE_S)
+        except Exception as exc:  # noqa: BLE001  # as in the thread
+            self._stumble(exc)
+        finally:
+            self._starting.release()
+            self.intake.idle = True
+        if self.intake.queue:
+            self._start_thread()
 
     def _cycle(self) -> None:
         self._dispatch.step()

@@ -167,6 +167,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("GODOT_FLUSH_TIMEOUT_S", "flush_timeout_s", _seconds, 2.0, "0 to 3600 seconds"),
 )
 _REDACT_FIELDS = next(setting for setting in TABLE if setting.field == "redact_fields")
+_REDIS_URL = next(setting for setting in TABLE if setting.field == "redis_url")
 
 
 def load(
@@ -192,8 +193,7 @@ def load(
         if value is None and setting.endpoint_key:
             if endpoint is None:
                 endpoint = read_endpoint(env.get("GODOT_DATA_DIR") or default_data_path())
-            found = endpoint.get(setting.endpoint_key)
-            value = found if isinstance(found, str) and found else None
+            value = _told(setting, endpoint)
         values[setting.field] = setting.default if value is None else value
     values.setdefault("redis_url_given", True)
     if values["component"] is None:
@@ -207,8 +207,16 @@ def found_redis_url(environ: Mapping[str, str] | None = None) -> str:
     """Return the URL for a program that was given none: a running stack's, else the default."""
     env = os.environ if environ is None else environ
     endpoint = read_endpoint(env.get("GODOT_DATA_DIR") or default_data_path())
-    found = endpoint.get("redis_url")
-    return found if isinstance(found, str) and found else DEFAULT_REDIS_URL
+    return str(_told(_REDIS_URL, endpoint) or DEFAULT_REDIS_URL)
+
+
+def _told(setting: Setting, endpoint: Mapping[str, object]) -> Any:
+    """Return what a running stack says of itself; None where it is damaged."""
+    found = endpoint.get(setting.endpoint_key or "")
+    try:
+        return setting.read(found) if isinstance(found, str) and found else None
+    except ValueError:
+        return None
 
 
 def configured_redactor(

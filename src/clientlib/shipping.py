@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from clientlib.announce import Announcement
-from clientlib.buffer import SHUTDOWN, Drops
+from clientlib.buffer import SHUTDOWN, Drops, count_of
 from clientlib.fallback import Outage, Printer, say
 from clientlib.framing import Framer, Source
 from clientlib.identity import Producer
@@ -27,6 +27,8 @@ PRINTING_S = 0.4  # for the other thread, at the end, when two have something to
 MAX_RANGES = 500  # in one receipt: about 12 KB
 _UNSENT = "ended with {} records not sent in time; they are on stdout"
 _LOST = "ended with {} records neither sent nor printed: stdout does not take them"
+_HELD = "ended with {} records neither sent nor printed: packing them takes too long"
+_UNTOLD = "ended with records that were dropped ({}), and no receipt tells so: some are on stdout"
 _PING = b"*1\r\n$4\r\nPING\r\n"
 
 
@@ -55,9 +57,8 @@ class Shipping:
     def __bool__(self) -> bool:
         return bool(self.outbox or self.drops)
 
-    def add(self, commands: list[bytes]) -> None:
-        """Take records over; during an outage they are printed at once."""
-        self.outbox.add(commands)
+    def added(self) -> None:
+        """Print what was added to the outbox, at once, if there is an outage."""
         if self.outage:
             self._print_and_trim()
 
@@ -95,10 +96,11 @@ class Shipping:
                 say(_UNSENT.format(undelivered))
             self.deliver(component, patience_s=patience_s, hurried=True)
 
-    def print_rest(self) -> None:
+    def print_rest(self, held: int) -> None:
         """End with the process where nothing can be sent at all: from another thread than usual.
 
-        What is logged afterwards is only printed, where stdout takes it at once.
+        That one still has `held` records in hand. What is logged afterwards is only printed, where
+        stdout takes it at once.
         """
         if self.ended:
             self._print()
@@ -108,6 +110,21 @@ class Shipping:
         self._print_last()
         if undelivered:
             say(_UNSENT.format(undelivered))
+        if held:
+            say(_HELD.format(held))
+        if untold := self._untold():
+            say(_UNTOLD.format(", ".join(f"{reason}: {n}" for reason, n in untold.items())))
+
+    def _untold(self) -> dict[str, int]:
+        """Return how many were dropped for each reason, and are named in no receipt that arrived.
+
+        Without those that the end itself drops: they are printed, or that they are not was told.
+        """
+        untold = self.drops.untold()
+        for receipt in self.outbox.receipts:
+            untold[receipt.reason] += count_of(receipt.ranges)
+        del untold[SHUTDOWN]
+        return untold
 
     def close(self) -> None:
         self.transport.close()
@@ -151,7 +168,7 @@ class Shipping:
             else:
                 number, sequence = self._producer.claim()
             notes = {
-                "dropped": sum(last - first + 1 for first, last in ranges),
+                "dropped": count_of(ranges),
                 "ranges": ranges,
                 "reason": reason,
             }

@@ -465,6 +465,99 @@ def test_a_stdout_that_nobody_reads_does_not_hold_the_program_up(run):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_stderr_that_nobody_reads_does_not_hold_the_program_up(run):
+    done = run(
+        """
+        import os, subprocess, sys
+        program = '; '.join((
+            "from clientlib import ICCMLogger",
+            "log = ICCMLogger(flush_timeout_s=1)",
+            "log.set_level('nonsense')",
+            "log.info('m')",
+        ))
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        try:
+            while os.write(writer, bytes(4096)):
+                pass
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        child = subprocess.Popen([sys.executable, "-c", program], stderr=writer)
+        sys.exit(child.wait(30))
+        """,
+        GODOT_REDIS_URL="redis://127.0.0.1:1/0",
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_what_no_receipt_can_name_any_more_is_told(run):
+    done = run(
+        """
+        from clientlib import ICCMLogger
+        log = ICCMLogger(buffer_records=10)
+        for i in range(10):
+            log.info("m", {"large": "x" * 4_000_000})
+        """,
+        GODOT_REDIS_URL="redis://127.0.0.1:1/0",
+        GODOT_BUFFER_BYTES="65536",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "dropped (too_large: 10), and no receipt tells so" in done.stderr
+
+
+def test_who_interrupts_the_end_of_a_program_has_everything_printed(run):
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        done = run(
+            """
+            import os, signal, threading, time
+            from clientlib import ICCMLogger
+
+            def interrupt():
+                while not log._sender._dispatch.marks:
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGINT)
+
+            log = ICCMLogger()
+            for i in range(10):
+                log.info("m")
+            threading.Thread(target=interrupt, daemon=True).start()
+            """,
+            GODOT_REDIS_URL=f"redis://127.0.0.1:{listener.getsockname()[1]}/0",
+            GODOT_FLUSH_TIMEOUT_S="30",
+        )
+    assert len(done.stdout.splitlines()) == 10
+    assert "KeyboardInterrupt" in done.stderr
+
+
+def test_where_no_thread_can_be_had_those_who_flush_take_turns(run, redis_url, stream_name):
+    done = run(
+        """
+        import threading
+        import clientlib.sender
+        from clientlib import ICCMLogger
+
+        def start_new_thread(*_):
+            raise RuntimeError("can't start new thread")
+
+        def work():
+            for i in range(200):
+                log.info("m")
+                log.flush(20)
+
+        clientlib.sender.start_new_thread = start_new_thread
+        log = ICCMLogger()
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        """
+    )
+    assert done.stderr == ""
+    assert messages(redis_url, stream_name) == ["m"] * 1_200
+    account(redis_url, stream_name).assert_balanced()
+
+
 def test_a_program_whose_stdout_is_closed_logs_all_the_same(run, redis_url, stream_name):
     done = run("import os, sys\nos.close(1)\nos.close(2)\n" + LOG_500)
     assert done.returncode == 0

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +29,44 @@ def test_records_come_out_in_the_order_they_went_in():
         queue.put(snapshot(message=text), 1)
     assert [taken[5] for taken in queue.take(2)] == ["a", "b"]
     assert [taken[5] for taken in queue.take(2)] == ["c"]
+
+
+def test_who_counts_what_is_queued_while_it_is_taken_counts_too_much_not_too_little():
+    queue = intake()
+    counted = []
+
+    class Watched(deque[Snapshot | None]):
+        def popleft(self):
+            counted.append(len(self) + queue.taken)
+            return super().popleft()
+
+    queue.queue = Watched(snapshot() for _ in range(4))
+    assert len(queue.take(4)) == 4
+    assert min(counted) >= 4
+
+
+def test_what_another_thread_takes_meanwhile_takes_nothing_along():
+    queue = intake()
+
+    class Shared(deque[Snapshot | None]):
+        def popleft(self):
+            found = super().popleft()
+            self.clear()
+            return found
+
+    queue.queue = Shared(snapshot() for _ in range(4))
+    assert len(queue.take(4)) == 1
+    assert queue.taken == 1
+
+
+def test_a_start_that_is_interrupted_is_made_up_for_by_the_next_record():
+    def start() -> None:
+        raise KeyboardInterrupt
+
+    queue = Intake(10, 1_000, start)
+    with pytest.raises(KeyboardInterrupt):
+        queue.wake()
+    assert queue.idle
 
 
 def test_the_last_fifth_is_for_warnings_and_errors():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -13,6 +14,29 @@ from clientlib.outbox import MAX_SENT_BYTES
 from clientlib.redaction import STANDARD
 from clientlib.transport import Answers
 from tests.unit.clientlib.unsent import destination
+
+
+def test_what_another_thread_has_in_hand_at_the_end_is_told(monkeypatch, capfd):
+    monkeypatch.setattr("clientlib.dispatch.PACKING_S", 0.01)
+    intake = Intake(10_000, 33_554_432, lambda: None)
+    dispatch = Dispatch(destination(), intake)
+    begun, end = threading.Event(), threading.Event()
+
+    def frame_whole(batch, producer, first) -> tuple[list[bytes], list[int]]:
+        begun.set()
+        end.wait()
+        return [], []
+
+    monkeypatch.setattr(dispatch.framer, "frame_whole", frame_whole)
+    for _ in range(3):
+        intake.put((20, 1, Source("c", STANDARD), None, None, "m", b"", None), 1)
+    thread = threading.Thread(target=dispatch._take)
+    thread.start()
+    begun.wait()
+    dispatch.print_rest()
+    end.set()
+    thread.join()
+    assert "3 records neither sent nor printed" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("size", [10, 3_000])

@@ -124,6 +124,14 @@ def test_waiting_times_double_up_to_a_limit_and_begin_anew_after_success():
     assert outage.wait_s == pytest.approx(0.1)
 
 
+def test_a_clock_that_is_set_back_ends_no_attempts():
+    clock = Clock()
+    outage = Outage(clock)
+    outage.failed("p", "r")
+    clock.now_s = 1.0
+    assert outage.wait_s == 0.0
+
+
 def test_jitter_halves_a_waiting_time_at_most():
     clock = Clock()
     outage = Outage(clock, lambda: 0.0)

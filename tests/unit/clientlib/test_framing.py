@@ -49,6 +49,14 @@ def test_messages_are_remembered_up_to_a_limit_and_right_beyond_it():
     assert len(remembered) == MAX_MESSAGES_REMEMBERED
 
 
+def test_a_clock_before_1970_spoils_no_id():
+    snapshot: Snapshot = (20, -5_000_123_000, Source("api", STANDARD), None, None, "m", b"", None)
+    (command,) = Framer("s", 100_000).frame([snapshot], PRODUCER, 7)
+    found = fields_of(command)
+    assert parse_record_id(found[b"id"]) == (0, 7, PRODUCER)
+    assert found[b"created_at"] == b"1969-12-31T23:59:54.999877Z"
+
+
 @given(st.one_of(TEXT, HINTS), DATA, st.one_of(st.none(), TEXT))
 def test_a_logger_and_make_record_agree_on_every_record(message, data, trace_id):
     (found,) = shipped(lambda log: log.info(message, data, trace_id))

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from clientlib import DEFAULT_FIELDS, ConfigError, Level, configured_redactor
-from clientlib.settings import DEFAULT_REDIS_URL, ClientSettings, level_of_number, load
+from clientlib.settings import (
+    DEFAULT_REDIS_URL,
+    ClientSettings,
+    found_redis_url,
+    level_of_number,
+    load,
+)
 
 
 def read(environ: dict[str, str], **arguments: Any) -> tuple[ClientSettings, list[str]]:
@@ -72,10 +78,14 @@ def test_a_running_stack_is_found_by_its_endpoint_file(tmp_path: Path):
     assert found.redis_url == "redis://h:1"
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"redis_url": 5}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1]", '{"redis_url": 5}', '{"redis_url": "redis://h:x"}']
+)
 def test_a_damaged_endpoint_file_is_as_good_as_none(tmp_path: Path, content: str):
     (tmp_path / "endpoint.json").write_text(content)
-    assert read({"GODOT_DATA_DIR": str(tmp_path)})[0].redis_url == DEFAULT_REDIS_URL
+    environ = {"GODOT_DATA_DIR": str(tmp_path)}
+    assert read(environ)[0].redis_url == DEFAULT_REDIS_URL
+    assert found_redis_url(environ) == DEFAULT_REDIS_URL
 
 
 @pytest.mark.parametrize(
