@@ -252,12 +252,15 @@ class Sender:
     def _run(self) -> None:
         self.thread_id = get_ident()
         threads.add(self.thread_id)
-        while not self._ended and (not self._stopping or self._dispatch):
+        own = self._dispatch
+        while self._dispatch is own and not self._ended and (not self._stopping or own):
             try:
                 self._cycle()
                 self._rest()
             except Exception as exc:  # noqa: BLE001  # the outermost loop: a bug here must not end it
                 self._stumble(exc)
+        if self._dispatch is not own:  # a greenlet that goes on in a child, which has another
+            return
         self._watch.stop()
         self._dispatch.shipping.close()
         threads.discard(self.thread_id)

@@ -90,6 +90,30 @@ def test_a_forked_child_is_a_producer_of_its_own(run, redis_url, stream_name):
     assert [m for m in found if m.startswith("child")] == [f"child {i}" for i in range(300, 600)]
 
 
+def test_a_greenlet_that_goes_on_in_a_forked_child_ends(run, redis_url, stream_name):
+    """A fork copies what runs as a greenlet; here a thread goes on after what a child does."""
+    done = run(
+        """
+        import os, time
+        from clientlib import ICCMLogger, lifecycle
+        log = ICCMLogger()
+        log.info("parent")
+        log.flush(20)
+        lifecycle._after_fork_in_child()
+        log.info("child")
+        log.flush(20)
+        until = time.monotonic() + 20
+        while len(os.listdir("/proc/self/task")) > 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        log.info("end", {"threads": len(os.listdir("/proc/self/task"))})
+        """
+    )
+    assert done.stderr == ""
+    parent, child, end = read(redis_url, stream_name)
+    assert (parent["message"], child["message"]) == ("parent", "child")
+    assert json.loads(end["data"]) == {"threads": 2}
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_multiprocessing_child_loses_nothing(run, redis_url, stream_name, tmp_path, method):
     program = tmp_path / "program.py"
