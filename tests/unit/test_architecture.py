@@ -24,6 +24,7 @@ ALLOWED = {
 ALSO = {
     "dewey_logs/server.py": SERVER,
     "dewey_logs/tools/": SERVER,
+    "dewey_logs/tools/direct.py": {"pydantic_core"},
     "dewey_logs/exposition.py": {"prometheus_client"},
     "dewey_logs/cli.py": {"click"},
     "dewey_logs/__main__.py": {"click"},

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
-import msgspec
+import pydantic_core
 from mcp.server.connection import Connection
 from mcp.server.runner import modern_error_data, serve_one
 from mcp.server.streamable_http import check_accept_headers
@@ -132,15 +132,18 @@ def _is_plain(request: Request) -> bool:
 
 
 def _call(message: Message) -> dict[str, Any] | None:
-    """Return the call in a body, None where there is anything else."""
+    """Return the call in a body, None where there is anything else.
+
+    It is read as the SDK reads it, which refuses what is nested deeper than 200 levels.
+    """
     if message["type"] != "http.request" or message.get("more_body", False):
         return None
     try:
-        found = msgspec.json.decode(message["body"])
+        found = pydantic_core.from_json(message["body"])
         if not isinstance(found, dict) or found.keys() != _PARTS or found["method"] != METHOD:
             return None
         JSONRPCRequest.model_validate(found, by_name=False)
-    except (ValueError, RecursionError):  # of msgspec and pydantic, too
+    except ValueError:  # pydantic's, too
         return None
     return found
 

@@ -132,6 +132,10 @@ def call(version: str | None, arguments: Any, name: str = "echo", **more: Any) -
     return json.dumps(message).encode()
 
 
+def nested(version: str | None, levels: int) -> bytes:
+    return call(version, {"text": "x"}).replace(b'"x"', b"[" * levels + b"]" * levels)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("arguments", "name", "more"),
@@ -186,6 +190,7 @@ ODD: dict[str, Callable[[str], tuple[bytes, Mapping[str, str]]]] = {
     "params of a list": lambda v: (call(v, {}, params=[]), {}),
     "no json": lambda _: (b"{", {}),
     "no utf-8": lambda v: (call(v, {"text": "x"}).replace(b'"x"', b'"\xff"'), {}),
+    "a depth without end": lambda v: (nested(v, 250), {}),
     "half a character": lambda v: (call(v, {"text": "x"}).replace(b'"x"', b'"\\ud800"'), {}),
     "nothing": lambda _: (b"", {}),
     "another type": lambda v: (call(v, {}), {"content_type": "text/plain"}),
