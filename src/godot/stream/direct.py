@@ -69,7 +69,7 @@ class Direct:
     def __init__(self, server: Address) -> None:
         self._server = server
         self._socket: socket.socket | None = None
-        self._reader = hiredis.Reader(notEnoughData=NOT_YET)
+        self._reader = _reader()
 
     def close(self) -> None:
         """Give the socket back."""
@@ -87,14 +87,15 @@ class Direct:
         asked = [_packed(command) for command in (*greeting, *commands)]
         try:
             if self._socket is None:
-                self._socket = self._connected()
+                self._socket, self._reader = self._connected(), _reader()
             self._socket.sendall(b"".join(asked))
             replies = [self._reply(self._socket) for _ in asked]
-        except TimeoutError as exc:
-            at = "connecting to server" if self._socket is None else "reading from socket"
-            raise StreamUnavailable(f"Redis cannot be used: Timeout {at}") from exc
         except (OSError, hiredis.HiredisError) as exc:
-            raise Unusual from exc
+            at = "connecting to server" if self._socket is None else "reading from socket"
+            self.close()  # what still arrives would be taken for replies to the next questions
+            if not isinstance(exc, TimeoutError):
+                raise Unusual from exc
+            raise StreamUnavailable(f"Redis cannot be used: Timeout {at}") from exc
         if any(isinstance(reply, hiredis.ReplyError) for reply in replies[: len(greeting)]):
             raise Unusual
         return list(map(_understood, commands, replies[len(greeting) :]))
@@ -119,12 +120,19 @@ class Direct:
         return made
 
     def _reply(self, connected: socket.socket) -> Any:
-        while (reply := self._reader.gets()) is NOT_YET:
-            received = connected.recv(CHUNK)
-            if not received:
-                raise ConnectionError("closed by the server")
-            self._reader.feed(received)
-        return reply
+        while True:
+            reply = self._reader.gets()
+            if reply is NOT_YET:
+                received = connected.recv(CHUNK)
+                if not received:
+                    raise ConnectionError("closed by the server")
+                self._reader.feed(received)
+            elif not isinstance(reply, hiredis.PushNotification):  # which answers nothing
+                return reply
+
+
+def _reader() -> hiredis.Reader:
+    return hiredis.Reader(notEnoughData=NOT_YET)
 
 
 def _packed(command: Command) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +19,7 @@ from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
 from godot.stream.producers import ProducerInfo, announce
 from tests.integration.worker.conftest import Bench
+from tests.proxy import Proxy
 
 SECRET = "s@cr?t/"
 
@@ -163,3 +165,29 @@ def test_a_server_that_never_answers_is_away_after_one_wait(
         with pytest.raises(StreamUnavailable) as ours:
             snapshot.take(stuck)
     assert str(ours.value) == str(theirs.value)
+
+
+def test_answers_that_come_too_late_are_no_answers_to_the_next_look(
+    bench: Bench, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(direct, "ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(connection, "connect", lambda _: pytest.fail("handed on to redis-py"))
+    with Proxy(Path(urlsplit(settings.redis_url).path)) as proxy:
+        distant = msgspec.structs.replace(settings, redis_url=f"redis://127.0.0.1:{proxy.port}/0")
+        with snapshot.Looks(distant) as looks:
+            assert not looks.take().exists
+            proxy.reply_delay_s = 1.3
+            with pytest.raises(StreamUnavailable, match="Timeout reading"):
+                looks.take()
+            bench.append(bench.records(3))
+            proxy.heal()
+            assert looks.take().entries == 3
+
+
+def test_what_a_server_says_unasked_is_no_answer(bench: Bench, settings: Settings):
+    server = direct.address(settings.redis_url)
+    assert server is not None
+    with closing(direct.Direct(server)) as asking:
+        asking.answers(("CLIENT", "TRACKING", "ON", "BCAST"))
+        bench.redis.set(settings.stream, "changed")  # of which the server tells whoever tracks keys
+        assert asking.answers(("ECHO", "a"), ("GET", settings.stream)) == [b"a", b"changed"]
