@@ -95,7 +95,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _redis_url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
+    if not text.startswith(("redis://", "rediss://", "unix://")):  # as redis-py wants it written
+        raise ValueError(text)
+    if not (parts.hostname or parts.path):
         raise ValueError(text)
     if parts.scheme == "unix" and parts.hostname:  # two slashes, or a password with an @ and a /
         raise ValueError(text)

@@ -27,6 +27,8 @@ def test_defaults_need_no_variable(tmp_path: Path):
         ("GODOT_REDIS_URL", "redis://localhost:abc"),
         ("GODOT_REDIS_URL", "redis://localhost:70000"),
         ("GODOT_REDIS_URL", "redis://localhost/first"),
+        ("GODOT_REDIS_URL", "REDIS://localhost"),
+        ("GODOT_REDIS_URL", "unix:/run/redis.sock"),
         ("GODOT_REDIS_URL", "unix:///run/redis.sock?db=abc"),
         ("GODOT_REDIS_URL", "unix://run/redis.sock"),
         ("GODOT_REDIS_URL", "unix://:hu@sh/hush@/run/redis.sock"),
