@@ -26,8 +26,10 @@ def main() -> None:
         sys.exit("only the client is installed here: pip install 'godot-logs[server]'")
     if sys.stdout is None:  # closed by the caller, who wants no data
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # lives as long as we
+    if sys.stderr is None:  # or no word
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as we, too
     if sys.stdin is None:
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # as long as we, too
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # and this
     try:
         godot(prog_name="godot")
     except SystemExit as exc:

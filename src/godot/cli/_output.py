@@ -27,7 +27,8 @@ emit_document(document, lines, *, output, schema) -> None
     for a single answer (status, version): `lines` on a terminal, the mapping in every other form
     (plain: dotted key, tab, value).
 write_line(text) -> None       one line to stdout (text is data: pass it through sanitise first)
-write_lines(lines) -> None     the same for many: a call a line costs more than most lines do
+write_lines(lines) -> None     the same for many: a call a line costs more than most lines do;
+                               with `exact` even what looks like a colour stays
 sanitise(text) -> str          control and format characters as \\x1b, \\u202e; tabs stay
 cell(value) -> str             one value as plain text: sanitised, tabs escaped, None is empty
 json_text(value, indent=None)  JSON that is safe on a terminal and equal to the value
@@ -42,6 +43,7 @@ Exit codes: OK FAILURE USAGE UNREACHABLE FOUND UNCONFIRMED INTERRUPTED.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -101,10 +103,13 @@ HELD_S = 0.1
 
 
 def note(message: str) -> None:
-    """Tell a person something that is not data."""
+    """Tell a person something that is not data; where stderr takes nothing, go on without."""
     context = click.get_current_context(silent=True)
     if context is None or not (context.find_root().params.get("quiet")):
-        click.echo(message, err=True)
+        try:
+            click.echo(message, err=True)
+        except OSError:  # what was asked for succeeds or fails by itself
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # to the end
 
 
 def write_line(text: str) -> None:
@@ -112,8 +117,12 @@ def write_line(text: str) -> None:
     click.echo(text)
 
 
-def write_lines(lines: Iterable[str]) -> None:
-    """Write lines to stdout as they come, those that come quickly with one call."""
+def write_lines(lines: Iterable[str], *, exact: bool = False) -> None:
+    """Write lines to stdout as they come, those that come quickly with one call.
+
+    Nothing is taken out of `exact` ones: what looks like a colour there is data.
+    """
+    colour = True if exact else None
     held: list[str] = []
     due = time.monotonic() + HELD_S
     try:
@@ -121,11 +130,11 @@ def write_lines(lines: Iterable[str]) -> None:
             held.append(line)
             if len(held) == HELD_LINES or time.monotonic() >= due:
                 ready, held = held, []  # before: who is interrupted in writing must not repeat it
-                write_line("\n".join(ready))
+                click.echo("\n".join(ready), color=colour)
                 due = time.monotonic() + HELD_S
     finally:  # what came before an error is data all the same
         if held:
-            write_line("\n".join(held))
+            click.echo("\n".join(held), color=colour)
 
 
 def emit_rows(
@@ -154,7 +163,8 @@ def emit_rows(
         }
         write_line(json_text(document, indent=2))
         return
-    write_lines(_lines(rows, columns, output, numbers, header=header, fit=fit))
+    lines = _lines(rows, columns, output, numbers, header=header, fit=fit)
+    write_lines(lines, exact=output == "csv")
 
 
 def _lines(
@@ -218,12 +228,12 @@ def _csv_lines(
 
     on_terminal = sys.stdout.isatty()
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="")
+    writer = csv.writer(buffer)  # what it ends lines with, it quotes: line ends in text need that
     for values in _csv_rows(rows, columns, header):
         buffer.seek(0)
         buffer.truncate()
         writer.writerow([sanitise(value) for value in values] if on_terminal else values)
-        yield buffer.getvalue()
+        yield buffer.getvalue().removesuffix("\r\n")
 
 
 def _csv_rows(

@@ -4,8 +4,13 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 
 import pytest
+
+from clientlib import Producer, make_record
+from godot.stream.append import Appender
 
 
 @pytest.mark.usefixtures("filled")
@@ -63,6 +68,29 @@ def test_filters_narrow_the_answer(here):
     assert found("--since", "1h") == 1_300
     assert found("--until", "1h") == 0
     assert found("--since", "today", "--until", "now") in range(1_301)
+
+
+def test_csv_read_again_is_what_was_logged(here, settings, working, stored):
+    messages = ["two\nlines", "a\rb", "\x1b[31mred\x1b[0m", '=1+"a",\n\t', "\r\n"]
+    with Appender(settings) as appender:
+        producer = Producer()
+        appender.append([make_record("api", "INFO", m, producer=producer) for m in messages])
+    with working():
+        stored(len(messages))
+    done = here("query", "--all", "--asc", "-o", "csv")
+    found = list(csv.DictReader(io.StringIO(done.stdout.decode(), newline="")))
+    assert [row["message"] for row in found] == messages
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("where", ["&-", "/dev/full"])
+def test_stderr_that_takes_nothing_spoils_no_answer(environment, where):
+    for command in ("query --all", "count", "audit"):
+        line = f"exec {sys.executable} -m godot {command} 2>{where}"
+        done = subprocess.run(
+            ["/bin/sh", "-c", line], env=environment, stdout=subprocess.PIPE, check=False
+        )
+        assert (done.returncode, bool(done.stdout)) == (0, True), command
 
 
 @pytest.mark.usefixtures("filled")
