@@ -173,8 +173,11 @@ def _word(rest: dict[str, object], keys: tuple[str, ...]) -> str | None:
 
 def _unwrapped(rest: dict[str, object]) -> dict[str, object]:
     """Return `data`'s content when the line has our own shape, so that it is not nested again."""
-    data = rest.get("data")
-    if isinstance(data, dict) and set(rest) <= {"id", "data"} and "id" not in data:
-        inner = {str(key): value for key, value in data.items()}
-        return {"id": rest["id"], **inner} if "id" in rest else inner
-    return rest
+    said = {key: value for key, value in rest.items() if key != "trace_id" or value is not None}
+    if "data" not in said or not said.keys() <= {"id", "data"}:
+        return rest
+    inner = {} if said["data"] is None else said["data"]
+    if not isinstance(inner, dict) or "id" in inner:
+        return rest
+    own = {"id": said["id"]} if "id" in said else {}
+    return {**own, **{str(key): value for key, value in inner.items()}}

@@ -159,3 +159,11 @@ def test_any_text_is_read_or_left(text: str) -> None:
     for strict in (True, False):
         line = parse_logfmt(text, strict=strict)
         assert line is None or line.message
+
+
+def test_our_own_output_without_a_trace_is_not_nested_again():
+    own = '{"created_at":"2026-11-27T14:15:13Z","level":"INFO","component":"a","message":"m",'
+    for data, kept in (('{"k":1}', {"id": "x", "k": 1}), ("null", {"id": "x"})):
+        line = parse_json(own + f'"trace_id":null,"data":{data},"id":"x"}}')
+        assert line is not None
+        assert line.data == kept
