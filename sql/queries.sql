@@ -219,6 +219,15 @@ ORDER BY id
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
 
+-- name: absent
+-- Those of the records that stand neither in logs nor, unless it was us who entered them, in logs_moved.
+SELECT r.id
+FROM unnest(%(ids)s::uuid[], %(us)s::bigint[]) r(id, us)
+WHERE NOT EXISTS (SELECT FROM logs l
+                  WHERE l.created_at = timestamptz 'epoch' + r.us * interval '1 microsecond'
+                    AND l.id = r.id)
+  AND (r.id = ANY (%(moved)s::uuid[]) OR NOT EXISTS (SELECT FROM logs_moved m WHERE m.id = r.id));
+
 -- name: moved_among
 SELECT id FROM logs_moved WHERE id = ANY (%(ids)s::uuid[]) LIMIT 1;
 

@@ -33,6 +33,7 @@ from dewey_logs.sqlstates import Verdict, first_line, verdict_on
 from dewey_logs.statements import statement
 
 HOUR_US = 3_600_000_000
+PASSED_OVER = "a trigger on the table keeps the record out of it, in silence"
 
 
 class KnownRow(RowRefused):
@@ -55,14 +56,18 @@ Way = Callable[[Connection, Sequence[LogRow], Encoded], Placed]
 
 
 def fresh(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> Placed:
-    """Store rows that are not known; raises KnownRow when one is after all."""
-    _copy(connection, "copy_fresh", rows, encoded)
+    """Store rows that are not known; raises KnownRow when one is after all.
+
+    Or when a trigger of a user's passed one over, which PostgreSQL counts and does not tell.
+    """
+    if _copy(connection, "copy_fresh", rows, encoded) != len(rows):
+        raise KnownRow(PASSED_OVER)
     return Placed(rows)
 
 
 def staged(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> Placed:
     """Store those rows that are not known yet."""
-    return Placed(_through_staging(connection, rows, encoded))
+    return _through_staging(connection, rows, encoded)
 
 
 def isolated(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> Placed:
@@ -70,15 +75,17 @@ def isolated(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -
 
     Every partition has to be there: the row of a missing one would be refused as well.
     """
+    passed_over: list[Reject] = []
 
     def attempt(part: Sequence[LogRow]) -> Sequence[LogRow]:
         with connection.transaction():  # a savepoint
-            stored = _through_staging(connection, part, encoded)
+            placed = _through_staging(connection, part, encoded)
             connection.execute("TRUNCATE dewey_incoming")
-        return stored
+        passed_over.extend(placed.refused)
+        return placed.stored
 
     stored, refused = isolate(rows, attempt)
-    return Placed(stored, [reject_of(row, why) for row, why in refused])
+    return Placed(stored, [*passed_over, *(reject_of(row, why) for row, why in refused)])
 
 
 def no_moved_copies(connection: Connection, stored: Iterable[LogRow]) -> None:
@@ -91,16 +98,19 @@ def no_moved_copies(connection: Connection, stored: Iterable[LogRow]) -> None:
         raise KnownRow("stored already, moved to its entry's time")
 
 
-def _through_staging(
-    connection: Connection, rows: Sequence[LogRow], encoded: Encoded
-) -> list[LogRow]:
+def _through_staging(connection: Connection, rows: Sequence[LogRow], encoded: Encoded) -> Placed:
     moved = _place_moved(connection, [row for row in rows if row.moved])
     coming = [row for row in rows if not row.moved or row.id in moved]
     if not coming:
-        return []
+        return Placed(())
     _copy(connection, "copy_incoming", coming, encoded)
     new = _ids(connection, "store_incoming", {"moved": _uuids(moved)})
-    return [row for row in coming if row.id in new]
+    times = {row.id: row.created_at_us for row in coming if row.id not in new}
+    absent = _absent(connection, times, moved)
+    if not moved.isdisjoint(absent):
+        raise RowRefused(PASSED_OVER)  # undone, or `logs_moved` would say that it is stored
+    passed_over = [reject_of(row, RowRefused(PASSED_OVER)) for row in coming if row.id in absent]
+    return Placed([row for row in coming if row.id in new], passed_over)
 
 
 def _place_moved(connection: Connection, rows: Sequence[LogRow]) -> set[bytes]:
@@ -111,12 +121,27 @@ def _place_moved(connection: Connection, rows: Sequence[LogRow]) -> set[bytes]:
     known = _ids(
         connection, "known_under_own_time", {"ids": _uuids(own), "own_us": list(own.values())}
     )
+    known -= _absent(connection, {key: own[key] for key in known})  # a key that was passed over
     new = [row for row in rows if row.id not in known]
     parameters = {
         "ids": _uuids(row.id for row in new),
         "created_us": [row.created_at_us for row in new],
     }
     return _ids(connection, "store_moved", parameters)
+
+
+def _absent(
+    connection: Connection, times: Mapping[bytes, int], moved: Iterable[bytes] = ()
+) -> set[bytes]:
+    """Return which ids were not inserted at these times and are not known either.
+
+    To insert a row and to find it there look the same where a trigger passes it over. Only a
+    statement after the insert sees what others committed meanwhile.
+    """
+    if not times:
+        return set()
+    parameters = {"ids": _uuids(times), "us": list(times.values()), "moved": _uuids(moved)}
+    return _ids(connection, "absent", parameters)
 
 
 class RawUUID(Loader):
@@ -146,9 +171,12 @@ def _rows_judged() -> Iterator[None]:
         raise
 
 
-def _copy(connection: Connection, name: str, rows: Sequence[LogRow], encoded: Encoded) -> None:
-    with _rows_judged(), connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
-        copy.write(copy_data(rows, encoded))
+def _copy(connection: Connection, name: str, rows: Sequence[LogRow], encoded: Encoded) -> int:
+    """Send rows; return how many PostgreSQL kept."""
+    with _rows_judged(), connection.cursor() as cursor:
+        with cursor.copy(statement(name)) as copy:
+            copy.write(copy_data(rows, encoded))
+        return cursor.rowcount
 
 
 def _ids(connection: Connection, name: str, parameters: Mapping[str, object]) -> set[bytes]:

@@ -178,6 +178,55 @@ def test_a_rule_that_a_user_added_refuses_its_own_rows_alone(
     assert store.write(batch(maker.rows(3))).stored == 3
 
 
+SILENT = """
+CREATE FUNCTION overlook() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER overlook BEFORE INSERT ON logs FOR EACH ROW WHEN (NEW.level = 'TRACE')
+EXECUTE FUNCTION overlook()
+"""
+
+
+@pytest.mark.parametrize("maybe_known", [False, True])
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_row_that_a_users_trigger_passes_over_in_silence_is_a_dead_letter_not_stored(
+    store, database, maker, maybe_known, broken
+):
+    """PostgreSQL reports success: only the number of rows, or the ids it returns, tells."""
+    known = maker.row(level="TRACE", created_at_us=maker.now_us)
+    assert store.write(batch([known])).stored == 1
+    database.connection.execute(SILENT)
+    hidden = maker.rows(3, level="TRACE")
+    good = maker.rows(20)
+    poison = maker.rows(1, message="\x00") if broken else []
+    rows = [*good[:10], *hidden, known, *poison, *good[10:]]
+    result = store.write(batch(rows, maybe_known=maybe_known))
+    assert (result.stored, result.duplicates) == (20, 1)
+    silent = [letter for letter in result.rejects if "trigger" in letter.reason]
+    assert {letter.id for letter in silent} == {row.id for row in hidden}
+    assert len(result.rejects) == 3 + len(poison)
+    assert set(database.stored_ids()) == {row.id for row in (known, *good)}
+    refused = {row.sequence for row in (*hidden, *poison)}
+    assert database.ledger() == {
+        (77, "stored"): {row.sequence for row in (known, *good)},
+        (77, "rejected"): refused,
+    }
+
+
+def test_a_moved_row_that_a_users_trigger_passes_over_is_a_dead_letter_too(store, database, maker):
+    """Its probe is passed over as well, and would look like the other copy."""
+    known = maker.row(created_at_us=maker.now_us)
+    assert store.write(batch([known])).stored == 1
+    database.connection.execute(SILENT)
+    hidden = maker.moved(maker.row(level="TRACE"), maker.now_us - 1_000_000)
+    shown = maker.moved(maker.row(), maker.now_us - 1_000_000)
+    again = maker.moved(known, maker.now_us - 1_000_000)
+    result = store.write(batch([hidden, shown, again]))
+    assert (result.stored, result.duplicates) == (1, 1)
+    assert [letter.id for letter in result.rejects] == [hidden.id]
+    assert set(database.stored_ids()) == {known.id, shown.id}
+    database.connection.execute("DROP TRIGGER overlook ON logs")
+    assert store.write(batch([hidden], maybe_known=True)).stored == 1  # nothing says it is known
+
+
 KINDS = ("good", "good", "good", "known", "poison", "twin")
 
 
