@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dewey_logs.errors import BadAddress, SchemaProblem
+from dewey_logs.errors import BadAddress, SchemaProblem, Unreachable
 from dewey_logs.logins import OWNER, Login
 from dewey_logs.patience import PatientConnection
 from dewey_logs.sqlstates import translated, translated_connect
@@ -78,6 +78,8 @@ def connect(
         connection = PatientConnection.connect(info, autocommit=True)
     except psycopg.Error as exc:
         raise translated_connect(exc) from exc
+    except OSError as exc:  # psycopg waits with a selector, which takes a file descriptor, too
+        raise Unreachable(f"PostgreSQL cannot be reached: {exc}") from exc
     connection.patience_s = patience_s
     try:
         version = connection.info.server_version

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -194,6 +196,21 @@ def test_a_read_only_server_is_an_outage(url, eyes, maker):
     finally:
         eyes.connection.execute("SET default_transaction_read_only = off")
         eyes.connection.execute("ALTER DATABASE postgres RESET default_transaction_read_only")
+
+
+def test_no_free_file_descriptor_is_an_outage(url, maker):
+    """With one left the socket is made, and Python finds none to wait for it with."""
+    with open_store(url) as store:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        last = os.open(os.devnull, os.O_RDONLY)
+        os.close(last)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (last + 1, limits[1]))
+        try:
+            with pytest.raises(Unavailable, match="Too many open files"):
+                store.write(batch([maker.row()]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert store.write(batch([maker.row()])).stored == 1
 
 
 def test_no_free_connection_is_an_outage(own_server, url, eyes, maker):
