@@ -221,11 +221,14 @@ RETURNING id;
 
 -- name: absent
 -- Those of the records that stand neither in logs nor, unless it was us who entered them, in logs_moved.
+-- The bounds are constants to the planner, so that no lock on any other day is waited for.
 SELECT r.id
 FROM unnest(%(ids)s::uuid[], %(us)s::bigint[]) r(id, us)
 WHERE NOT EXISTS (SELECT FROM logs l
                   WHERE l.created_at = timestamptz 'epoch' + r.us * interval '1 microsecond'
-                    AND l.id = r.id)
+                    AND l.id = r.id
+                    AND l.created_at >= to_timestamp(%(from_s)s::float8)
+                    AND l.created_at < to_timestamp(%(until_s)s::float8))
   AND (r.id = ANY (%(moved)s::uuid[]) OR NOT EXISTS (SELECT FROM logs_moved m WHERE m.id = r.id));
 
 -- name: moved_among

@@ -140,8 +140,14 @@ def _absent(
     """
     if not times:
         return set()
-    parameters = {"ids": _uuids(times), "us": list(times.values()), "moved": _uuids(moved)}
-    return _ids(connection, "absent", parameters)
+    parameters = {
+        "ids": _uuids(times),
+        "us": list(times.values()),
+        "moved": _uuids(moved),
+        "from_s": min(times.values()) // 1_000_000,
+        "until_s": max(times.values()) // 1_000_000 + 1,
+    }
+    return _ids(connection, "absent", parameters, prepare=False)  # planned for these bounds
 
 
 class RawUUID(Loader):
@@ -179,10 +185,16 @@ def _copy(connection: Connection, name: str, rows: Sequence[LogRow], encoded: En
         return cursor.rowcount
 
 
-def _ids(connection: Connection, name: str, parameters: Mapping[str, object]) -> set[bytes]:
+def _ids(
+    connection: Connection,
+    name: str,
+    parameters: Mapping[str, object],
+    *,
+    prepare: bool | None = None,
+) -> set[bytes]:
     with _rows_judged(), connection.cursor(binary=True) as cursor:
         cursor.adapters.register_loader("uuid", RawUUID)
-        cursor.execute(statement(name), parameters)
+        cursor.execute(statement(name), parameters, prepare=prepare)
         return {row[0] for row in cursor}
 
 

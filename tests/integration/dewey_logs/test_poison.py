@@ -211,6 +211,21 @@ def test_a_row_that_a_users_trigger_passes_over_in_silence_is_a_dead_letter_not_
     }
 
 
+def test_known_rows_wait_for_no_lock_on_another_day(store, database, maker):
+    """Rows that were not inserted are looked for, and only where they would stand."""
+    rows = maker.rows(3)
+    store.write(batch(rows))
+    store.write(batch(maker.rows(3, created_at_us=maker.now_us + 2 * DAY_US)))
+    [other] = database.rows(
+        "SELECT tableoid::regclass::text FROM logs ORDER BY created_at DESC LIMIT 1"
+    )
+    for _ in range(12):  # more often than a statement is planned anew by itself
+        assert store.write(batch(rows, maybe_known=True)).duplicates == 3
+    with database.connection.transaction():
+        database.connection.execute(f"LOCK TABLE {other[0]} IN ACCESS EXCLUSIVE MODE")
+        assert store.write(batch(rows, maybe_known=True)).duplicates == 3
+
+
 def test_a_moved_row_that_a_users_trigger_passes_over_is_a_dead_letter_too(store, database, maker):
     """Its probe is passed over as well, and would look like the other copy."""
     known = maker.row(created_at_us=maker.now_us)
