@@ -220,11 +220,16 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id;
 
 -- name: absent
--- Those of the records that stand neither in logs nor, unless it was us who entered them, in logs_moved.
--- The bounds are constants to the planner, so that no lock on any other day is waited for.
+-- Those of the records that stand neither in logs nor, unless it was us who entered them, in logs_moved: none
+-- where no row trigger of a user's is (tgtype: for each row, before, insert). The bounds are constants to the
+-- planner, so that no lock on any other day is waited for.
 SELECT r.id
 FROM unnest(%(ids)s::uuid[], %(us)s::bigint[]) r(id, us)
-WHERE NOT EXISTS (SELECT FROM logs l
+WHERE (SELECT count(*) FROM pg_trigger t
+       WHERE NOT t.tgisinternal AND t.tgtype & 7 = 7
+         AND (t.tgrelid = 'logs'::regclass
+              OR t.tgrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'logs'::regclass))) > 0
+  AND NOT EXISTS (SELECT FROM logs l
                   WHERE l.created_at = timestamptz 'epoch' + r.us * interval '1 microsecond'
                     AND l.id = r.id
                     AND l.created_at >= to_timestamp(%(from_s)s::float8)

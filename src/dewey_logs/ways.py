@@ -142,7 +142,7 @@ def _absent(
         return set()
     parameters = {
         "ids": _uuids(times),
-        "us": list(times.values()),
+        "us": f"{{{','.join(map(str, times.values()))}}}",
         "moved": _uuids(moved),
         "from_s": min(times.values()) // 1_000_000,
         "until_s": max(times.values()) // 1_000_000 + 1,
