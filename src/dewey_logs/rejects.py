@@ -13,6 +13,7 @@ from dewey_logs.rows import LogRow, Reject
 from dewey_logs.statements import statement
 
 MAX_REASON_CHARS = 500
+MOST_DELIVERIES = 2**31 - 1  # that the column holds; XCLAIM sets a count to whatever it is told
 
 _CONSTRAINTS = {
     "logs_component_length": "component is empty or longer than 128 characters",
@@ -71,7 +72,7 @@ def _parameters(reject: Reject, stream: str) -> dict[str, object]:
         "values": list(source.raw[1::2]),
         "producer": reject.producer,
         "sequence": reject.sequence,
-        "deliveries": source.deliveries,
+        "deliveries": max(-MOST_DELIVERIES, min(source.deliveries, MOST_DELIVERIES)),
     }
 
 

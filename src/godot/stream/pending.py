@@ -15,7 +15,7 @@ from godot.errors import StreamLost
 from godot.stream.connection import ask, translated
 from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
-from godot.stream.reclaim import SOLO
+from godot.stream.reclaim import died_alone
 from godot.stream.replies import Entry, entries
 
 PAGE = 1_000
@@ -68,7 +68,7 @@ def pending_among(
 
 
 def _pending(entry: bytes, consumer: bytes, idle_ms: int, deliveries: int) -> Pending:
-    alone = deliveries - SOLO if deliveries >= SOLO else None
+    alone = died_alone(deliveries)
     return Pending(
         StreamID.parse(entry),
         consumer.decode("utf-8", "replace"),

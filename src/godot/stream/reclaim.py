@@ -55,6 +55,14 @@ class Page(msgspec.Struct, frozen=True):
     suspects: Sequence[Suspect]
 
 
+def died_alone(deliveries: int) -> int | None:
+    """Return how often a suspect died alone, by the server's count; None when it is none.
+
+    Nor is what has a count that only somebody's XCLAIM can have set.
+    """
+    return deliveries - SOLO if SOLO <= deliveries < 2 * SOLO else None
+
+
 class Sweep:
     """The state of one worker's sweep: cursor and timer."""
 
@@ -95,11 +103,12 @@ class Sweep:
         if not ids:
             return Page(_hollow(purged), ())
         counts = me.deliveries(ids)
-        new = [i for i in ids if self.max_deliveries <= counts.get(i, 0) < SOLO]
+        alone = {i: n for i in ids if (n := died_alone(counts.get(i, 0))) is not None}
+        new = [i for i in ids if counts.get(i, 0) >= self.max_deliveries and i not in alone]
         suspects = [Suspect(i, 0) for i in new]
         for i in ids:
-            if counts.get(i, 0) >= SOLO:
-                suspects.append(Suspect(i, counts[i] - SOLO))
+            if i in alone:
+                suspects.append(Suspect(i, alone[i]))
                 me.release([i], self.min_idle_ms * RELEASE_FACTOR, counts[i])
         me.release(new, self.min_idle_ms * RELEASE_FACTOR, SOLO)
         suspects.sort(key=lambda suspect: suspect.died_alone)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dewey_logs import Source, open_store
-from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch
+from tests.integration.dewey_logs.conftest import DAY_US, Maker, batch, reject
 
 POISON: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "NUL in the message": ({"message": "a\x00b"}, "22021", "0x00"),
@@ -240,6 +240,14 @@ def test_a_moved_row_that_a_users_trigger_passes_over_is_a_dead_letter_too(store
     assert set(database.stored_ids()) == {known.id, shown.id}
     database.connection.execute("DROP TRIGGER overlook ON logs")
     assert store.write(batch([hidden], maybe_known=True)).stored == 1  # nothing says it is known
+
+
+@pytest.mark.parametrize("count", [-(2**63), 2**31, 2**63 - 1])
+def test_no_delivery_count_keeps_a_dead_letter_out(store, database, count):
+    source = Source("1-1", (b"component", b"x"), count)
+    result = store.write(batch([], rejects=(reject(bytes(16), source=source),)))
+    assert len(result.rejects) == 1
+    assert abs(database.one("SELECT deliveries FROM logs_rejected")) == 2**31 - 1
 
 
 KINDS = ("good", "good", "good", "known", "poison", "twin")

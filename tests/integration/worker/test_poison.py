@@ -181,6 +181,23 @@ def test_a_dead_letter_counts_the_deliveries_before_and_after_suspicion(
     assert bench.sql("SELECT deliveries FROM logs_rejected") == [(settings.max_deliveries + 2,)]
 
 
+def test_a_delivery_count_beyond_all_sense_holds_nobody_up(bench: Bench, working, settings):
+    """XCLAIM takes any RETRYCOUNT, from whoever: that is no evidence against an entry."""
+    bench.append(bench.records(3))
+    client = connect(settings)
+    someone = Consumer(client, settings.stream, settings.group, "someone:1:x")
+    someone.ensure_group()
+    entries = someone.read_new(3, None)
+    for count, entry in zip((2**31, 2**62, 2**63 - 1), entries, strict=True):
+        someone.release([entry.id], settings.reclaim_idle_ms * RELEASE_FACTOR, count)
+    close(client)
+    with working(settings):
+        bench.append(bench.records(5))
+        eventually(bench.settled, "what has such counts, and what came later")
+    assert bench.stored() == 8
+    assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
+
+
 def test_orderly_stops_during_an_outage_condemn_nothing(bench: Bench, working, settings):
     bench.append(bench.records(1))
     with psycopg.connect(settings.dewey_url) as connection:
