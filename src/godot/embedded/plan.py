@@ -7,6 +7,7 @@ a taken port or a missing wheel is found here, while there is nothing to stop ye
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +29,7 @@ GRACE_S = 5.0
 # the order in which things are stopped: first what takes records in, last what keeps them
 DEMO, TOOLS, WORKER, STORE, POSTGRES, VALKEY = range(6)
 GIVEN = ("variable", "file")
+URLS = ("GODOT_REDIS_URL", "DEWEY_URL", "DEWEY_READER_URL", "DEWEY_OWNER_URL")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def make(options: Options, environ: Mapping[str, str]) -> Plan:
     """Decide. Raises SettingsError or StackProblem with the next step."""
+    environ = _without_own(options.data_dir, environ)
     settings = godot_settings.load({**environ, "GODOT_DATA_DIR": str(options.data_dir)})
     origins = settings.origins
     valkey = None if origins["redis_url"] in GIVEN else _valkey(options.data_dir)
@@ -180,6 +183,15 @@ def programs(plan: Plan) -> list[Program]:
         command = (*options.demo, "--rate", f"{options.demo_rate:g}")
         found.append(program("demo", about, command, DEMO, health=False))
     return found
+
+
+def _without_own(data_dir: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Leave out what `godot env` says of a stack over this folder: nobody gave us those servers."""
+    postgres = Postgres(data_dir / "postgres")
+    own = {postgres.url(DATABASE), *(postgres.url(DATABASE, login) for login in LOGINS)}
+    with suppress(ImportError):  # then it is told where one is wanted
+        own.add(Valkey(data_dir / "valkey").url)
+    return {name: value for name, value in environ.items() if name not in URLS or value not in own}
 
 
 def _valkey(data_dir: Path) -> Valkey:
