@@ -45,7 +45,8 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "-w", "--where", multiple=True, metavar="TERMS",
-                help="Terms as text, e.g. 'data.order>8000 level>=warn'; may be repeated.",
+                help="Terms as text, e.g. 'data.order>8000 level>=warn'; may be repeated. "
+                "Times without a zone are UTC there.",
             ),
         )
     ):  # fmt: skip
@@ -58,7 +59,12 @@ def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.argument("text", required=False),
-            click.option("-s", "--since", metavar="TIME", help="15m, 2h, today, or RFC 3339."),
+            click.option(
+                "-s",
+                "--since",
+                metavar="TIME",
+                help="15m, 2h, today, or RFC 3339; without a zone it is local time.",
+            ),
             click.option("-u", "--until", metavar="TIME", help="Like --since."),
             filter_options,
             click.option(
