@@ -26,9 +26,9 @@ emit_rows(rows, columns, *, output, schema="godot.rows/1", truncated=False, numb
 emit_document(document, lines, *, output, schema) -> None
     for a single answer (status, version): `lines` on a terminal, the mapping in every other form
     (plain: dotted key, tab, value).
-write_line(text) -> None       one line to stdout (text is data: pass it through sanitise first)
-write_lines(lines) -> None     the same for many: a call a line costs more than most lines do;
+write_line(text) -> None       one line to stdout (text is data: pass it through sanitise first);
                                with `exact` even what looks like a colour stays
+write_lines(lines) -> None     the same for many: a call a line costs more than most lines do
 sanitise(text) -> str          control and format characters as \\x1b, \\u202e; tabs stay
 cell(value) -> str             one value as plain text: sanitised, tabs escaped, None is empty
 json_text(value, indent=None)  JSON that is safe on a terminal and equal to the value
@@ -112,17 +112,16 @@ def note(message: str) -> None:
             sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # to the end
 
 
-def write_line(text: str) -> None:
-    """Write one line to stdout, without colour where there is to be none."""
-    click.echo(text)
+def write_line(text: str, *, exact: bool = False) -> None:
+    """Write one line to stdout, without colour where there is to be none.
+
+    Nothing is taken out of an `exact` one: what looks like a colour there is data.
+    """
+    click.echo(text, color=True if exact else None)
 
 
 def write_lines(lines: Iterable[str], *, exact: bool = False) -> None:
-    """Write lines to stdout as they come, those that come quickly with one call.
-
-    Nothing is taken out of `exact` ones: what looks like a colour there is data.
-    """
-    colour = True if exact else None
+    """Write lines to stdout as they come, those that come quickly with one call."""
     held: list[str] = []
     due = time.monotonic() + HELD_S
     try:
@@ -130,11 +129,11 @@ def write_lines(lines: Iterable[str], *, exact: bool = False) -> None:
             held.append(line)
             if len(held) == HELD_LINES or time.monotonic() >= due:
                 ready, held = held, []  # before: who is interrupted in writing must not repeat it
-                click.echo("\n".join(ready), color=colour)
+                write_line("\n".join(ready), exact=exact)
                 due = time.monotonic() + HELD_S
     finally:  # what came before an error is data all the same
         if held:
-            click.echo("\n".join(held), color=colour)
+            write_line("\n".join(held), exact=exact)
 
 
 def emit_rows(

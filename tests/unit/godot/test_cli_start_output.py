@@ -270,7 +270,7 @@ def test_lines_whose_writing_is_interrupted_are_not_written_again(
 ) -> None:
     written: list[str] = []
 
-    def interrupted(text: str) -> None:
+    def interrupted(text: str, **_: object) -> None:
         written.append(text)
         if len(written) == 1:
             raise KeyboardInterrupt
