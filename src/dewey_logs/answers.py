@@ -116,13 +116,14 @@ class ComponentCounts(msgspec.Struct, frozen=True):
 class DayCounts(msgspec.Struct, frozen=True):
     """One day (UTC): its records by level, the bytes of their messages.
 
-    `disk_bytes` is what the day's partitions take with their indexes, whatever the filter.
+    `disk_bytes` is what the day's partitions take with their indexes, whatever the filter; None where
+    nobody asked for it.
     """
 
     day: str
     counts: LevelCounts
     bytes: int
-    disk_bytes: int
+    disk_bytes: int | None
 
 
 class Summary(Answer, frozen=True, kw_only=True):
@@ -134,7 +135,7 @@ class Summary(Answer, frozen=True, kw_only=True):
     since: str | None
     until: str | None
     bytes: int
-    disk_bytes: int
+    disk_bytes: int | None
     oldest: str | None
     newest: str | None
     levels: LevelCounts

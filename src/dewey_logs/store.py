@@ -75,7 +75,7 @@ class Store(Protocol):
     def summary(self, filter: LogFilter, disk: bool = True) -> Summary:
         """Return counts by component, level and day; the filter can speak of nothing else.
 
-        Without `disk`, what the days take on disk is not looked up and stands as 0.
+        Without `disk`, what the days take on disk is not looked up, and None.
         """
         ...
 

@@ -44,20 +44,20 @@ def summary(
     matching = conditions(wanted, low, high)
     with asking(connection, "narrow since, until or component"):
         rows = ask(connection, "summary_rollup", matching, low=low, high=high, origin=EPOCH)
-        sizes = ask(connection, "disk_by_day", origin=EPOCH) if disk else []
+        sizes = ask(connection, "disk_by_day", origin=EPOCH) if disk else None
         oldest = newest = None
         if rows:
             first, last = min(row[5] for row in rows), max(row[6] for row in rows)
             between = low, high
             oldest = _edge(connection, "oldest_matching", wanted, first, between)
             newest = _edge(connection, "newest_matching", wanted, last, between)
-    on_disk = {day: int(size) for day, size in sizes}
+    on_disk = None if sizes is None else {day: int(size) for day, size in sizes}
     components = _components(rows)
     return Summary(
         since=None if low is None else rfc3339(low),
         until=None if high is None else rfc3339(high),
         bytes=sum(row[4] for row in rows),
-        disk_bytes=sum(on_disk.values()),
+        disk_bytes=None if on_disk is None else sum(on_disk.values()),
         oldest=oldest,
         newest=newest,
         levels=level_counts((row[1], row[3]) for row in rows),
@@ -114,7 +114,7 @@ def _components(rows: list[Row]) -> tuple[ComponentCounts, ...]:
     return tuple(sorted(found, key=lambda one: (-one.counts.total, one.component)))
 
 
-def _days(rows: list[Row], disk: dict[datetime, int]) -> tuple[DayCounts, ...]:
+def _days(rows: list[Row], disk: dict[datetime, int] | None) -> tuple[DayCounts, ...]:
     grouped: defaultdict[datetime, list[Row]] = defaultdict(list)
     for row in rows:
         grouped[row[2]].append(row)
@@ -123,7 +123,7 @@ def _days(rows: list[Row], disk: dict[datetime, int]) -> tuple[DayCounts, ...]:
             f"{day:%Y-%m-%d}",
             level_counts((row[1], row[3]) for row in group),
             sum(row[4] for row in group),
-            disk.get(day, 0),
+            None if disk is None else disk.get(day, 0),
         )
         for day, group in sorted(grouped.items())
     )
