@@ -116,8 +116,8 @@ class ComponentCounts(msgspec.Struct, frozen=True):
 class DayCounts(msgspec.Struct, frozen=True):
     """One day (UTC): its records by level, the bytes of their messages.
 
-    `disk_bytes` is what the day's partitions take with their indexes, whatever the filter; None where
-    nobody asked for it.
+    `disk_bytes` is what the day's partitions take with their indexes, whatever the filter; None
+    where nobody asked for it.
     """
 
     day: str
