@@ -22,8 +22,8 @@ test('a stopped server costs nothing that is not named', async (t) => {
     if (i % 50 === 49) await taken(log);
   }
   await printed(log, 500);
+  await until(() => log.stats().waiting === 100); // trimmed a turn after the last was printed
   assert.equal(log.stats().state, 'outage');
-  assert.equal(log.stats().waiting, 100);
   await server.start();
   await recovered(log);
   log.info('after');
@@ -190,7 +190,8 @@ test('bytes bound what is kept', async (t) => {
     if (i % 20 === 19) await taken(log);
   }
   await printed(log, 200);
-  assert.ok(log.stats().waiting >= 40 && log.stats().waiting <= 50, `${log.stats().waiting}`);
+  await until(() => log.stats().waiting <= 50); // trimmed a turn after the last was printed
+  assert.ok(log.stats().waiting >= 40, `${log.stats().waiting}`);
   await server.start();
   await recovered(log);
   assert.ok(await log.flush(10_000));
