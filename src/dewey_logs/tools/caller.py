@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import NamedTuple
 
 from mcp.types import ToolAnnotations
@@ -66,6 +66,14 @@ def asking() -> AbstractContextManager[None]:
     """Ask for the call being served; raises QueryTimeout when its caller hangs up meanwhile."""
     served = _served.get()
     return nullcontext() if served is None or served.line is None else served.line.asking()
+
+
+def unattended() -> Context:
+    """Return the context of the call being served without its line: its caller may hang up."""
+    context = copy_context()
+    if served := _served.get():
+        context.run(_served.set, served._replace(line=None))
+    return context
 
 
 @contextmanager

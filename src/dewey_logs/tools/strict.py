@@ -9,6 +9,7 @@ says what to change, and null means not given.
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import reprlib
 import time
@@ -33,7 +34,7 @@ from starlette.requests import Request
 
 from dewey_logs.dialogue import READ, failure_of
 from dewey_logs.errors import SchemaProblem
-from dewey_logs.tools.answer import failed, one_line
+from dewey_logs.tools.answer import JSON, failed, one_line
 from dewey_logs.tools.caller import (
     CALLER_KEY,
     LINE_KEY,
@@ -47,6 +48,7 @@ from dewey_logs.tools.calls import calling
 from dewey_logs.tools.kinds import EVERYTHING, Kind, Selection
 from dewey_logs.tools.line import Line
 from dewey_logs.tools.metrics import ToolMetrics
+from dewey_logs.tools.shared import Shared
 
 ToolFunction = Callable[..., Awaitable[CallToolResult]]
 
@@ -83,6 +85,7 @@ class StrictServer(MCPServer[Any]):
         self._scopes: dict[str, tuple[str, ...]] = {}
         self._unlisted: set[str] = set()
         self._in_hand = 0
+        self._shared: Shared[CallToolResult] = Shared()
 
     @property
     def lowlevel(self) -> Server[Any]:
@@ -107,13 +110,15 @@ class StrictServer(MCPServer[Any]):
         *,
         scopes: tuple[str, ...] | None = None,
         listed: bool = True,
+        waits: bool = False,
     ) -> None:
         """Add a tool if its kind is wanted; `about`, or its docstring, is what it is chosen by.
 
         A token needs one of `scopes`: None to go by the hints, none at all where the tool looks
-        itself. One that is not `listed` is for programs that know it. The schema says that there
-        are no other arguments, and does without the titles that the SDK makes of their names:
-        every model that is connected reads all of it.
+        itself. One that is not `listed` is for programs that know it. What only reads is asked once
+        for all of a token who ask the same (shared.py), unless it `waits` for something to happen.
+        The schema says that there are no other arguments, and does without the titles that the SDK
+        makes of their names: every model that is connected reads all of it.
         """
         if not self.offers(kind):
             return
@@ -121,6 +126,8 @@ class StrictServer(MCPServer[Any]):
         if not listed:
             self._unlisted.add(name)
         text = inspect.cleandoc(about or run.__doc__ or "")
+        if kind.hints.read_only_hint and not waits:
+            run = self._once_for_all(name, run)
         self.add_tool(
             run, name=name, description=text, annotations=kind.hints, structured_output=False
         )
@@ -214,6 +221,14 @@ class StrictServer(MCPServer[Any]):
             self._in_hand -= 1
             self.metrics.in_hand(self._in_hand)
             self.metrics.observe(name, outcome, time.perf_counter() - started)
+
+    def _once_for_all(self, name: str, run: ToolFunction) -> ToolFunction:
+        @functools.wraps(run)
+        async def tool(**given: Any) -> CallToolResult:
+            key = JSON.encode((caller().name, name, given))
+            return await self._shared.answer(key, functools.partial(run, **given))
+
+        return tool
 
     def _tool_input_schema(self, name: str) -> None:
         """Say that no argument comes in a header: to find out, the SDK would read the schema."""

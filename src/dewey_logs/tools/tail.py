@@ -66,7 +66,8 @@ def offer_tail(server: StrictServer, names: Names, ask: Ask) -> None:
 
     about = ABOUT.format(**names._asdict())
     parts = [name for name in FILTER if name not in ("since", "until")]
-    server.offer(filtered(tail, (*parts, "limit", "cursor")), names.tail, SEARCHES, about)
+    tool = filtered(tail, (*parts, "limit", "cursor"))
+    server.offer(tool, names.tail, SEARCHES, about, waits=True)
 
 
 async def arrived(
