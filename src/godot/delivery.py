@@ -62,19 +62,21 @@ class Delivery:
             redactor=self.redactor,
         )
 
-    def send(self, records: Sequence[LogRecord]) -> None:
+    def send(self, records: Sequence[LogRecord], *, whole: bool = False) -> None:
         """Return once Redis has every record; raise StreamUnavailable or StreamFull.
+
+        With `whole` a refusal means that none of them is there (see `Appender.append`).
 
         XADD is repeated once, at once: the connection of a server that restarted fails on its first
         use, and a record that arrives twice is one record. The same records may be sent again
         after a failure; else call `give_up` before the next ones are made.
         """
         try:
-            self._appender.append(records)
+            self._appender.append(records, whole=whole)
         except StreamFull:
             raise
         except StreamUnavailable:
-            self._appender.append(records)
+            self._appender.append(records, whole=whole)
         if records:
             self._announce(records[-1])
 

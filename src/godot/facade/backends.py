@@ -1,7 +1,6 @@
 """What the tools stand on: the stream to write to, the store to read from.
 
-Both are asked on threads, since their drivers block. Records are written one after the other (see
-`godot.delivery`), which at a fifth of a millisecond each is no limit for agents.
+Both are asked on threads, since their drivers block.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from godot import levels
 from godot import snapshot as whole
 from godot.delivery import Delivery
 from godot.errors import GodotError, StoreUnavailable
+from godot.facade.together import Together
 from godot.settings import Settings
 from godot.snapshot import Snapshot
 from godot.stream import snapshot
@@ -46,7 +46,7 @@ class Backends:
                 application_name="godot-mcp",
                 retention_days=settings.retention_days,
             )
-        self._writing = anyio.CapacityLimiter(1)
+        self._records = Together(self._delivery)
         self._changing = anyio.CapacityLimiter(2)
         self._reading = Turns(QUERIES_AT_ONCE)
         self._checking = anyio.CapacityLimiter(2)
@@ -61,16 +61,7 @@ class Backends:
     ) -> LogRecord:
         """Append one record; return it once Redis has it."""
 
-        def deliver() -> LogRecord:
-            record = self._delivery.make(component, message, level, data, trace_id)
-            try:
-                self._delivery.send([record])
-            except GodotError:
-                self._delivery.give_up()
-                raise
-            return record
-
-        return await anyio.to_thread.run_sync(deliver, limiter=self._writing)
+        return await self._records.append(component, message, level, data, trace_id)
 
     async def ask(self, question: Callable[[Store], Answer]) -> Answer:
         """Ask the store; a caller who hangs up cancels what is being asked."""

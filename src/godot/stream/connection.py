@@ -104,7 +104,7 @@ def ask_if_allowed(client: redis.Redis, *command: str | bytes | int) -> Any:
         try:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's own
         except redis.ResponseError as exc:
-            if not _forbidden(exc):
+            if not forbidden(exc):
                 raise
             return None
 
@@ -126,14 +126,15 @@ def _reply(found: Any) -> Any:
     if not isinstance(found, redis.RedisError):
         return found
     if isinstance(found, redis.ResponseError):
-        if _forbidden(found):
+        if forbidden(found):
             return None
         if str(found).startswith(LOST):
             return StreamLost(str(found))
     raise found
 
 
-def _forbidden(exc: redis.ResponseError) -> bool:
+def forbidden(exc: redis.ResponseError) -> bool:
+    """Say whether this user may not send a command, or nobody may."""
     refused = isinstance(exc, redis.exceptions.NoPermissionError)
     return refused or str(exc).startswith("unknown command")
 

@@ -240,7 +240,8 @@ def life(server: Valkey, admin: redis.Redis, database: str, server_folder: Path)
         patch.setattr(AbstractConnection, "send_packed_command", noting)
         patch.setattr(Direct, "answers", asked)
         with Delivery(settings("tools")) as delivery:
-            delivery.send([delivery.make("tools", f"message {i}") for i in range(5)])
+            delivery.send([delivery.make("tools", f"message {i}") for i in range(3)])
+            delivery.send([delivery.make("tools", f"message {i}") for i in (3, 4)], whole=True)
         admin.xgroup_create(STREAM, "dewey", "0")
         admin.xreadgroup("dewey", "dead", {STREAM: ">"}, count=2)  # who never says a word again
         stop = threading.Event()

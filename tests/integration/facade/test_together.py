@@ -1,0 +1,139 @@
+"""Records that come while others are on their way to Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+import redis
+
+from clientlib import LogRecord, RecordError, parse_record_id
+from godot.delivery import Delivery
+from godot.embedded.valkey import Valkey
+from godot.errors import GodotError, StreamFull
+from godot.facade.together import AT_ONCE, Together
+from godot.settings import Settings
+from tests.folders import server_folder
+from tests.users import EVERYTHING, acl_file, socket_url
+
+Outcome = LogRecord | BaseException
+
+
+async def appended(together: Together, *messages: str, level: str = "INFO") -> list[Outcome]:
+    """Append all at once; return what each caller was told."""
+    parts = [("agent", message, level, {"i": i}, None) for i, message in enumerate(messages)]
+    return await asyncio.gather(*(together.append(*one) for one in parts), return_exceptions=True)
+
+
+def ids_in_stream(settings: Settings) -> list[str]:
+    with redis.Redis.from_url(settings.redis_url, protocol=3) as client:
+        return [fields[b"id"].decode() for _, fields in client.xrange(settings.stream)]
+
+
+def accepted(found: list[Outcome]) -> list[str]:
+    return [one.id for one in found if isinstance(one, LogRecord)]
+
+
+def test_each_of_many_hears_of_his_own_record(settings):
+    async def test() -> list[Outcome]:
+        together = Together(delivery)
+        good, bad = await asyncio.gather(
+            appended(together, *map(str, range(3 * AT_ONCE))),
+            appended(together, "a", "b", level="LOUD"),
+        )
+        assert [type(one) for one in bad] == [RecordError] * 2
+        return good
+
+    with Delivery(settings) as delivery:
+        found = asyncio.run(test())
+    assert [one.message for one in found if isinstance(one, LogRecord)] == [*map(str, range(300))]
+    assert ids_in_stream(settings) == accepted(found)
+    numbers = [parse_record_id(one) for one in accepted(found)]
+    assert [one.sequence for one in numbers if one] == [*range(1, 301)]
+    assert len({one.producer for one in numbers if one}) == 1
+
+
+def test_who_gives_up_before_his_turn_has_written_nothing(settings):
+    async def test() -> list[Outcome]:
+        together = Together(delivery)
+        first = asyncio.create_task(appended(together, "first"))
+        await asyncio.sleep(0)
+        given_up = asyncio.create_task(appended(together, "given up"))
+        last = asyncio.create_task(appended(together, "last"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        return [*await first, *await last]
+
+    with Delivery(settings) as delivery:
+        found = asyncio.run(test())
+    assert ids_in_stream(settings) == accepted(found)
+    assert len(accepted(found)) == 2
+
+
+@pytest.fixture
+def small(settings: Settings) -> Iterator[Settings]:
+    """A Redis that some thousand records fill."""
+    with server_folder() as folder:
+        server = Valkey(folder / "valkey", maxmemory="6mb")
+        server.start()
+        yield msgspec.structs.replace(settings, redis_url=server.url)
+        server.stop()
+
+
+def test_a_full_redis_has_all_of_a_trip_or_nothing(small):
+    """Else a caller is told that his record was refused, and a hole looks like a loss."""
+
+    async def test() -> list[Outcome]:
+        together, found = Together(delivery), []
+        for _ in range(200):
+            found += await appended(together, *(f"{i} {'x' * 3_000}" for i in range(50)))
+            if not isinstance(found[-1], LogRecord):
+                return found
+        raise AssertionError("Redis never was full")
+
+    with Delivery(small) as delivery:
+        found = asyncio.run(test())
+    refused = [one for one in found if not isinstance(one, LogRecord)]
+    assert {type(one) for one in refused} == {StreamFull}
+    assert ids_in_stream(small) == accepted(found)
+    numbers = [parse_record_id(one) for one in accepted(found)]
+    assert [one.sequence for one in numbers if one] == [*range(1, len(numbers) + 1)]
+
+
+def test_a_server_that_is_away_is_told_to_each_and_does_not_last(settings):
+    async def test(delivery: Delivery) -> list[Outcome]:
+        together = Together(delivery)
+        with pytest.raises(GodotError):
+            await together.append("agent", "alone", "INFO", None, None)
+        return await appended(together, "a", "b", "c")
+
+    with server_folder() as folder:
+        server = Valkey(folder / "valkey")
+        server.start()
+        away = msgspec.structs.replace(settings, redis_url=server.url)
+        with Delivery(away) as delivery:
+            server.stop()
+            found = asyncio.run(test(delivery))
+            assert not accepted(found)
+            assert len(found) == 3
+            server.start()
+            found = asyncio.run(appended(Together(delivery), "a", "b", "c"))
+        assert ids_in_stream(away) == accepted(found)
+        assert len(accepted(found)) == 3
+        server.stop()
+
+
+def test_a_user_who_may_not_send_transactions_appends_all_the_same(settings):
+    with server_folder() as folder:
+        acl = acl_file(folder, settings.stream, default=EVERYTHING)
+        acl.write_text(acl.read_text("utf-8").replace(" +multi +exec", ""), "utf-8")
+        server = Valkey(folder / "valkey", options=("--aclfile", str(acl)))
+        server.start()
+        tools = msgspec.structs.replace(settings, redis_url=socket_url("tools", server.socket))
+        with Delivery(tools) as delivery:
+            for _ in range(2):
+                found = asyncio.run(appended(Together(delivery), *"abcde"))
+                assert len(accepted(found)) == 5
+        server.stop()
