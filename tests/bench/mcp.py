@@ -1,5 +1,8 @@
 """Calls of the tools over HTTP, alone and 200 at a time: latency, the server's CPU, its event loop.
 
+Two hundred ask the same, which is asked a few times for all of them, or each asks of a time of his
+own, which is as much work for each.
+
 The caller is a process of its own that writes finished bytes on connections that stay open, notes
 when the last byte of an answer came, and reads the answers once the clock has stopped: a tenth of a
 millisecond of CPU a call, which is told beside the server's. So is how long its loop waited for a
@@ -116,18 +119,26 @@ class Calls:
 
 
 async def measured(
-    url: str, protocol: str, tool: str, arguments: dict[str, object], at_once: int
+    url: str,
+    protocol: str,
+    tool: str,
+    arguments: dict[str, object],
+    at_once: int,
+    each_his_own: bool = False,
 ) -> Calls:
     """Make CALLS calls, fewer when they go one by one, and ask /livez meanwhile."""
     at = urlsplit(url)
     assert at.hostname is not None
     assert at.port is not None
-    request = posted(at.netloc, protocol, tool, arguments)
+    asked = [
+        arguments | ({"since": f"-{3600 + i}s"} if each_his_own else {}) for i in range(at_once)
+    ]
+    requests = [posted(at.netloc, protocol, tool, one) for one in asked]
     alive = f"GET /livez HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode()
     lines = [await opened(at.hostname, at.port) for _ in range(at_once)]
     probe = await opened(at.hostname, at.port)
 
-    async def caller(line: Line) -> None:
+    async def caller(line: Line, request: bytes) -> None:
         for _ in range(CALLS // 200 if at_once > 1 else CALLS // 20):
             await line.ask(request)
 
@@ -138,7 +149,7 @@ async def measured(
 
     watching = asyncio.create_task(watch())
     began, cpu_began = time.perf_counter(), time.process_time()
-    await asyncio.gather(*map(caller, lines))
+    await asyncio.gather(*map(caller, lines, requests))
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
     watching.cancel()
     for line in (*lines, probe):
@@ -191,12 +202,15 @@ def run() -> Iterator[dict[str, object]]:
         with serving(here, "godot") as url:
             pid = pid_of(here)
             for what, (tool, arguments) in CASES.items():
-                for at_once, protocol in product((1, AT_ONCE), PROTOCOLS):
+                ways = [*product((1, AT_ONCE), PROTOCOLS, (False,))]
+                if tool != "logger_log":
+                    ways.append((AT_ONCE, PROTOCOLS[-1], True))
+                for at_once, protocol, own in ways:
                     before, waited = cpu_seconds(pid), waited_seconds(pid)
-                    found = asyncio.run(measured(url, protocol, tool, arguments, at_once))
+                    found = asyncio.run(measured(url, protocol, tool, arguments, at_once, own))
                     cpu_ms = (cpu_seconds(pid) - before) * 1000 / found.count
                     waited_ms = (waited_seconds(pid) - waited) * 1000 / found.count
-                    of = f"{what}, {protocol}, {at_once} at once"
+                    of = f"{what}, {protocol}, {at_once} at once{', each his own' * own}"
                     yield figure(f"{of}, p50", found.p50, "ms")
                     yield figure(f"{of}, p99", found.p99, "ms")
                     yield figure(f"{of}, rate", found.rate, "calls/s")
