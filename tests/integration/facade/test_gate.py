@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -219,6 +220,41 @@ def test_half_a_request_keeps_no_connection(served, monkeypatch, begun):
             slow.sendall(b"h")
         while slow.recv(10_000):
             pass  # hung up
+
+
+def test_who_does_not_read_his_answers_keeps_no_connection(served, monkeypatch):
+    lost = threading.Event()
+
+    def noted(self, exc):
+        lost.set()
+        super(connection.Connection, self).connection_lost(exc)
+
+    monkeypatch.setattr(connection, "READ_S", 0.3)
+    monkeypatch.setattr(connection.Connection, "connection_lost", noted)
+    body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    head += "Content-Type: application/json\r\nAccept: application/json\r\n"
+    head += f"Authorization: Bearer {served.tokens['agent']}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as deaf:
+        deaf.sendall((head + body).encode() * 500)  # 10 MB of answers, more than sockets hold
+        assert lost.wait(20), "the server holds on to it"
+    assert served.post()[0] == 200
+
+
+def test_who_reads_slowly_is_waited_for(served, monkeypatch):
+    monkeypatch.setattr(connection, "READ_S", 1.5)
+    body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    head += "Content-Type: application/json\r\nAccept: application/json\r\n"
+    head += f"Authorization: Bearer {served.tokens['agent']}\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as slow:
+        slow.sendall((head + "\r\n" + body).encode() * 499)
+        slow.sendall((head + "Connection: close\r\n\r\n" + body).encode())
+        answers = b""
+        while part := slow.recv(2**18):
+            answers += part
+            time.sleep(0.1)
+    assert answers.count(b"HTTP/1.1 200") == 500
 
 
 def test_who_opens_connections_without_end_is_hung_up_on(served, monkeypatch):
