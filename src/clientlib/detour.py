@@ -15,6 +15,7 @@ from clientlib.buffer import UNREADABLE, Intake
 from clientlib.cleaning import MAX_PAYLOAD_BYTES, as_object, payload_within
 from clientlib.context import current
 from clientlib.framing import Snapshot, Source
+from clientlib.pattern import holds
 from clientlib.plain import Notes, is_finite, plain, text_of, utf8_size
 from clientlib.record import MAX_MESSAGE_BYTES
 
@@ -41,7 +42,7 @@ def put_carefully(
     `payload` is `data` as the fast encoder has it; `now_ns` 0 is now. Raises nothing.
     """
     try:
-        if b"null" not in payload or is_finite(data):
+        if not holds(payload, b"null") or is_finite(data):
             snapshot = _snapshot(source, level, message, data, payload, trace_id, now_ns, notes)
         else:
             snapshot = None

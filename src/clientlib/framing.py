@@ -16,6 +16,7 @@ import msgspec
 from clientlib.cleaning import data_text, parse_data
 from clientlib.context import Bound, Context
 from clientlib.keyrules import MASK
+from clientlib.pattern import holds
 from clientlib.plain import MAX_DATA_BYTES, MAX_DEPTH, Notes
 from clientlib.record import MAX_COMPONENT_CHARS, MAX_MESSAGE_BYTES, Level, trace_id_text
 from clientlib.redaction import Redactor
@@ -208,7 +209,7 @@ class Framer:
             bound = _bound_of(source, context)
             if bound is not None and bound.text:
                 bound = bound.without_secrets(source.redactor)
-                if any(key in data for key in bound.keys):
+                if any(holds(data, key) for key in bound.keys):
                     return self._careful_parts(snapshot)
                 data = b"{%b%b" % (bound.text, b"," + data[1:] if data else b"}")
         if _may_be_too_much(data):
@@ -277,9 +278,9 @@ _MICROS = tuple(b"%03dZ\r\n" % i for i in range(1_000))
 def _suspicious(text: bytes, redactor: Redactor) -> bool:
     """Say whether text may need redaction or cleaning; a false alarm costs only time."""
     return (
-        (b"g" in text and b'"godot":' in text)
-        or b"\0" in text
-        or (b"\\" in text and b"\\u0000" in text)
+        (holds(text, b"g") and holds(text, b'"godot":'))
+        or holds(text, b"\0")
+        or (holds(text, b"\\") and holds(text, b"\\u0000"))
         or redactor.suspects(text)
     )
 

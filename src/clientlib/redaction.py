@@ -30,7 +30,7 @@ from clientlib.keyrules import (
     flat,
 )
 from clientlib.pairs import pattern_of, without_values
-from clientlib.pattern import Pattern
+from clientlib.pattern import Pattern, holds
 
 DEFAULT_FIELDS = (
     "password",
@@ -105,9 +105,9 @@ class Redactor:
         again.
         """
         squeezed = text.translate(_FOLD, self._unasked)
-        if any(needle in squeezed for needle in self._needles):
+        if any(holds(squeezed, needle) for needle in self._needles):
             folded = text.translate(_FOLD, _DROPPED)
-            if any(needle in folded for needle in self._needles):
+            if any(holds(folded, needle) for needle in self._needles):
                 return True
         return self.values and _has_a_shape(text)
 
@@ -178,9 +178,9 @@ class Redactor:
 
 def _has_a_shape(text: bytes) -> bool:
     return (
-        (b"A" in text and (b"AKIA" in text or b"ASIA" in text))
-        or (b"J" in text and b"eyJ" in text)
-        or (b"@" in text and b"://" in text)
+        (holds(text, b"A") and (holds(text, b"AKIA") or holds(text, b"ASIA")))
+        or (holds(text, b"J") and holds(text, b"eyJ"))
+        or (holds(text, b"@") and holds(text, b"://"))
         or _GITHUB.search(text) is not None
     )
 

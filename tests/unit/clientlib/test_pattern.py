@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from clientlib.pattern import Pattern
+from clientlib.pattern import Pattern, holds
 
 
 def test_it_does_what_the_compiled_expression_does():
@@ -27,3 +27,11 @@ def test_nothing_is_compiled_before_it_is_used():
 def test_it_has_no_methods_but_these():
     with pytest.raises(AttributeError, match="split"):
         Pattern("a").split("b")
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"nul", b"null", b"xnullx", b"nulnull", b"x" * 5_000 + b"null"]
+)
+@pytest.mark.parametrize("part", [b"null", b"n", b"\0", b""])
+def test_bytes_are_found_as_by_in(text, part):
+    assert holds(text, part) == (part in text)
