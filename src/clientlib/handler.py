@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from math import floor
 
 from clientlib.logger import ICCMLogger
 from clientlib.plain import Notes, exception_text, text_of, text_within
@@ -19,13 +20,11 @@ from clientlib.sender import threads as sender_threads
 from clientlib.settings import level_of_number
 
 _IGNORED = ("redis", "clientlib", "push_response")
-_ORDINARY = frozenset(("DEBUG", "INFO", "WARNING", "ERROR", "TRACE", "WARN"))
+_ORDINARY = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "WARNING": 30, "WARN": 30, "ERROR": 40}  # as ours
 _MARK = "_godot_seen"
 _Record = logging.LogRecord
 MAX_LEVEL_BYTES = 128
 LAST_S = 253_402_300_800.0  # the end of the year 9999
-
-_LEVELS = {number: int(level_of_number(number)) for number in (5, 10, 20, 30, 40, 50)}
 
 _BLANK = tuple(vars(logging.LogRecord("", 0, "", 0, "", None, None)))
 _LAST, _STANDARD_NAMES = _BLANK[-1], len(_BLANK)
@@ -87,24 +86,25 @@ class GodotHandler(logging.Handler):
                 or (name not in _others and _is_ours(name))
             ):
                 return
-            level = _LEVELS.get(record.levelno) or int(level_of_number(record.levelno))
+            level, levelname = record.levelno, record.levelname
+            ordinary = _ORDINARY.get(levelname) == level
+            if not ordinary:
+                level = int(level_of_number(level))
             if self._gate.level > level:
                 return
-            data = _data_of(record, values)
+            data, trace_id = _data_of(record, values, name)
             values[_MARK] = True  # a second handler above must not send it again
-            trace_id = data.pop("trace_id", None)
             message, created = record.msg, record.created
             if record.args or type(message) is not str or type(record) is not _Record:
                 message = _message_of(record)
             if type(created) is float and 0.0 < created < LAST_S:
-                at_ns = int(created * 1e6) * 1_000
+                at_ns = floor(created * 1e6) * 1_000
             else:
                 at_ns = _time_ns(created)
-            if record.levelname in _ORDINARY:
+            if ordinary or levelname in _ORDINARY:
                 self._godot.emit(level, message, data, trace_id, at_ns)
             else:
-                levelname = text_within(text_of(record.levelname), MAX_LEVEL_BYTES)[0]
-                notes = Notes({"level": levelname})
+                notes = Notes({"level": text_within(text_of(levelname), MAX_LEVEL_BYTES)[0]})
                 self._godot.emit_at(at_ns, level, message, data, trace_id, notes)
         except Exception as exc:  # noqa: BLE001  # a log call must not fail
             # not handleError: it prints the message and its arguments, secrets and all
@@ -141,23 +141,32 @@ def _time_ns(created: object) -> int:
     if type(created) is int:
         created = float(created) if 0 < created < LAST_S else 0.0
     if isinstance(created, float) and 0.0 < created < LAST_S:
-        return int(created * 1e6) * 1_000
+        return floor(created * 1e6) * 1_000
     return 0
 
 
-def _data_of(record: logging.LogRecord, values: dict[str, object]) -> dict[str, object]:
-    """Return what `extra` brought: what stands behind the last of what every record has."""
-    found: dict[str, object] = {"logger": record.name}
-    names = []
-    for name in reversed(values):  # from the end: there are twenty before them
+def _data_of(
+    record: _Record, values: dict[str, object], logger: object
+) -> tuple[dict[str, object], object]:
+    """Return the data, and the trace id if `extra` brought one.
+
+    `extra` stands behind what every record has, and is read from the end, since there are twenty
+    names before it; so it comes in reverse order.
+    """
+    found: dict[str, object] = {"logger": logger}
+    trace_id = None
+    unseen = len(values) - _STANDARD_NAMES
+    for name in reversed(values):
         if name == _LAST:
             break
-        names.append(name)
-    if len(names) != len(values) - _STANDARD_NAMES:  # made or changed in somebody's own way
-        names = list(reversed(values))
-    for name in reversed(names):
-        if name not in _STANDARD:
+        unseen -= 1
+        if name == "trace_id":
+            trace_id = values[name]
+        elif name not in _STANDARD:
             found[name] = values[name]
+    if unseen:  # made or changed in somebody's own way
+        found.update({name: values[name] for name in values if name not in _STANDARD})
+        trace_id = found.pop("trace_id", None)
     if record.exc_info is not None or record.exc_text:
         exc: object = record.exc_info
         if isinstance(exc, tuple) and len(exc) == 3:
@@ -168,4 +177,4 @@ def _data_of(record: logging.LogRecord, values: dict[str, object]) -> dict[str, 
             found["exception"] = record.exc_text
     if record.stack_info:
         found["stack"] = record.stack_info
-    return found
+    return found, trace_id

@@ -55,6 +55,22 @@ def test_levels_fall_into_ours_and_others_keep_their_name(log, godot, number, le
     assert notes == (None if original is None else {"level": original})
 
 
+def test_a_name_of_ours_counts_by_its_number_and_is_not_kept(log, godot):
+    log.handle(logging.makeLogRecord({"msg": "m", "levelno": 35, "levelname": "DEBUG"}))
+    (record,) = framed(godot)
+    assert record["level"] == "WARN"
+    assert "godot" not in data_of(record)
+
+
+def test_extra_lacks_what_formatters_leave(log, godot):
+    record = log.makeRecord(log.name, 20, "f", 1, "m", (), None, None, {"b": 1, "trace_id": "t"})
+    record.asctime, record.message, record.a = "now", "m", 2
+    log.handle(record)
+    (found,) = framed(godot)
+    assert data_of(found) == {"logger": log.name, "b": 1, "a": 2}
+    assert found["trace_id"] == "t"
+
+
 def test_arguments_are_formatted_extra_is_data_and_the_trace_id_its_own_field(log, godot):
     log.info("paid %d of %s", 3, "x", extra={"order": 17, "password": "p", "trace_id": "t-1"})
     (record,) = framed(godot)
