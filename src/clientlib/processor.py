@@ -1,6 +1,10 @@
 """structlog into Godot: one processor, at the end of the chain.
 
-    structlog.configure(processors=[merge_contextvars, GodotProcessor("billing")])
+    structlog.configure(**GodotProcessor("billing").configuration)
+
+That is structlog's own with contextvars and nothing printed. In a chain of the program's own the
+processor stands last, and nothing is printed either. But structlog's way to end a chain is an
+exception, which takes 0.4 µs; beside a ReturnLogger, as in `configuration`, it is not needed.
 
 The event is the message, everything else data. A `timestamp`, and a `level` that is the name of
 one, are left out, as a record has both already; so name no TimeStamper and no add_log_level for
@@ -11,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import cache
 from typing import Any
 
 from clientlib.logger import ICCMLogger
@@ -32,6 +37,7 @@ _LEVELS = {
     "fatal": (_ERROR, "FATAL"),
 }
 _OTHERS = (_INFO, None)
+_NOTHING: tuple[tuple[None], dict[str, Any]] = ((None,), {})  # what a ReturnLogger returns as None
 
 
 class GodotProcessor:
@@ -55,13 +61,15 @@ class GodotProcessor:
         self._godot = logger or ICCMLogger(component, redis_url, level, redact_fields, **more)
         self._gate = self._godot.gate
         self._pass_on = pass_on
-        from structlog import DropEvent  # here, so that every name of clientlib imports without it
+        # here, so that every name of clientlib imports without it
+        from structlog import DropEvent, ReturnLogger
 
-        self._drop = DropEvent
+        self._drop, self._returning = DropEvent, ReturnLogger
+        self._returned = _LEVELS.keys() & vars(ReturnLogger).keys()  # its methods
 
     def __call__(
         self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]
-    ) -> Mapping[str, Any]:
+    ) -> Mapping[str, Any] | tuple[tuple[None], dict[str, Any]]:
         level, original = _LEVELS.get(method_name, _OTHERS)
         if self._gate.level <= level:
             try:
@@ -82,7 +90,53 @@ class GodotProcessor:
                 self._godot.refuse(f"events of structlog could not be taken: {type(exc).__name__}")
         if self._pass_on:
             return event_dict
+        if type(logger) is self._returning and method_name in self._returned:
+            return _NOTHING
         raise self._drop
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Return the arguments for `structlog.configure` with which a call costs least.
+
+        In another chain under the same `wrapper_class` a CallsiteParameterAdder has to be told
+        `additional_ignores=["clientlib"]`.
+        """
+        from structlog import ReturnLoggerFactory
+        from structlog.contextvars import merge_contextvars
+
+        return {
+            "processors": [merge_contextvars, self],
+            "wrapper_class": _bound_logger(),
+            "logger_factory": ReturnLoggerFactory(),
+            "cache_logger_on_first_use": True,
+        }
+
+
+@cache
+def _bound_logger() -> type[Any]:
+    """Return structlog's own bound logger, with a short way through the chain and nothing behind.
+
+    Its own way is two more functions, each of which copies the keywords: 0.5 µs.
+    """
+    from structlog import DropEvent, make_filtering_bound_logger
+
+    own: Any = make_filtering_bound_logger(0)
+
+    class GodotBoundLogger(own):  # type: ignore[misc]  # whose class is made by a function
+        def _proxy_to_logger(
+            self, method_name: str, event: str | None = None, **event_kw: Any
+        ) -> None:
+            logger, event_dict = self._logger, self._context.copy()
+            event_dict.update(event_kw)
+            if event is not None:
+                event_dict["event"] = event
+            try:
+                for processor in self._processors:
+                    event_dict = processor(logger, method_name, event_dict)
+            except DropEvent:
+                return
+
+    return GodotBoundLogger
 
 
 def _is_level(value: object) -> bool:

@@ -193,14 +193,10 @@ def godot_under_logging() -> Peer:
     return _stdlib(GodotHandler(logger=log), lambda: wait(log))
 
 
-def _structlog(last: Any, settle: Callable[[], object] = lambda: None) -> Peer:
+def _structlog(settle: Callable[[], object] = lambda: None, **configuration: Any) -> Peer:
     import structlog
 
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, last],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
+    structlog.configure(**configuration)
     log = structlog.get_logger()
     return Peer(
         lambda data: log.info("order accepted", data=data, trace_id=TRACE),
@@ -211,19 +207,21 @@ def _structlog(last: Any, settle: Callable[[], object] = lambda: None) -> Peer:
 
 def structlog_nothing() -> Peer:
     """What structlog itself takes, before a last processor does anything."""
-    from structlog import DropEvent
+    import structlog
 
-    def drop(logger: Any, method_name: str, event_dict: Any) -> Any:
-        raise DropEvent
-
-    return _structlog(drop)
+    return _structlog(
+        processors=[structlog.contextvars.merge_contextvars, lambda *_: ((None,), {})],
+        logger_factory=structlog.ReturnLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
 
 
 def godot_under_structlog() -> Peer:
+    """As docs/integration.md has it."""
     from clientlib import GodotProcessor
 
     log = _ours()
-    return _structlog(GodotProcessor(logger=log), lambda: wait(log))
+    return _structlog(lambda: wait(log), **GodotProcessor(logger=log).configuration)
 
 
 PEERS: dict[str, Callable[[], Peer]] = {

@@ -59,7 +59,7 @@ def data_of(record: dict[str, str]) -> dict[str, Any]:
 
 
 def test_every_block_of_the_guide_is_run():
-    run_here = {"plain", "stdlib", "configured", "events", "api", "jobs", "tools"}
+    run_here = {"plain", "stdlib", "configured", "events", "chained", "api", "jobs", "tools"}
     assert set(PROGRAMS) == {f"{name}.py" for name in run_here | {"settings", "urls", "wsgi"}}
     assert GUIDE.read_text("utf-8").count("```python\n") == len(PROGRAMS)
 
@@ -76,17 +76,17 @@ def test_a_plain_program_logs_and_ends(start, redis_url, stream_name):
 
 
 def test_logging_and_structlog_are_taken_over_by_a_line(start, redis_url, stream_name):
-    for process in [
-        start(sys.executable, f"{name}.py") for name in ("stdlib", "configured", "events")
-    ]:
+    names = ("stdlib", "configured", "events", "chained")
+    for process in [start(sys.executable, f"{name}.py") for name in names]:
         ended(process)
     found = sorted(read(redis_url, stream_name), key=lambda record: record["message"])
-    warned, event, emptied, out_of_stock = found
+    warned, chained, event, emptied, out_of_stock = found
     assert emptied["message"] == "emptied cart 7"
     assert data_of(emptied) == {"logger": "shop.cart", "order": 8812, "password": "[REDACTED]"}
     assert "carts are deprecated" in warned["message"]
     assert (out_of_stock["level"], data_of(out_of_stock)["item"]) == ("WARN", 7)
     assert (event["message"], data_of(event)) == ("emptied", {"user": 5, "order": 8812})
+    assert (chained["message"], data_of(chained)["filename"]) == ("counted", "chained.py")
 
 
 @pytest.mark.parametrize(

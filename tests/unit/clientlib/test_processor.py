@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import structlog
 
 from clientlib import GodotProcessor, ICCMLogger
+from clientlib.processor import _LEVELS
 from tests.unit.clientlib.unsent import framed, idle_logger
 
 
@@ -94,6 +96,107 @@ def test_the_chain_ends_here_unless_it_is_told_to_go_on(godot):
     passed = wrapped(GodotProcessor(logger=godot, pass_on=True), seen).info("m", a=1)
     assert json.loads(passed) == {"a": 1, "event": "m"}
     assert [json.loads(record["data"]) for record in framed(godot)] == [{"a": 1}] * 2
+
+
+class Printing:
+    """What a chain that goes on to its logger would call."""
+
+    def msg(self, *_: Any, **__: Any) -> str:
+        return "printed"
+
+    def __getattr__(self, name: str) -> Any:
+        return self.msg
+
+
+class Returning(structlog.ReturnLogger):
+    """One that may do something else with what it is given."""
+
+    def msg(self, *args: Any, **kw: Any) -> Any:
+        return "printed"
+
+    info = notice = msg
+
+
+@pytest.mark.parametrize("logger", [structlog.ReturnLogger(), Printing(), Returning()])
+@pytest.mark.parametrize("method", [*_LEVELS, "notice"])  # the last is a program's own
+def test_no_logger_is_given_anything_to_print_and_a_call_returns_nothing(godot, logger, method):
+    bound = structlog.BoundLogger(logger, [GodotProcessor(logger=godot)], {})
+    assert getattr(bound, method)("m", a=1) is None
+    assert [record["message"] for record in framed(godot)] == ["m"]
+
+
+def configured(processor: GodotProcessor) -> Any:
+    made = processor.configuration
+    assert made.pop("cache_logger_on_first_use")
+    return structlog.wrap_logger(made.pop("logger_factory")(), **made)
+
+
+def test_a_call_as_configured_does_what_structlogs_own_does(godot, capfd):
+    async def waiting(log: Any) -> None:
+        await log.ainfo("async", c=3)
+
+    log = configured(GodotProcessor(logger=godot))
+    plain = structlog.wrap_logger(
+        structlog.PrintLogger(),
+        processors=[structlog.contextvars.merge_contextvars, GodotProcessor(logger=godot)],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    )
+    said = []
+    for one in (plain, log):
+        with structlog.contextvars.bound_contextvars(user=5, order=1):
+            one.bind(order=17, event="bound").info("paid %d of %s", 3, "x", trace_id="t-1")
+        one.bind(event="bound").info(None)
+        one.info(event="named")
+        one.log(30, "by number")
+        one.critical("worst")
+        asyncio.run(waiting(one))
+        try:
+            raise KeyError("k")
+        except KeyError:
+            assert one.exception("failed", context={"a": 1}, self_=2) is None
+        records = framed(godot)
+        said.append([(r["message"], r["level"], json.loads(r.get("data", "{}"))) for r in records])
+    assert said[0] == said[1]
+    assert said[1][0] == ("paid 3 of x", "INFO", {"user": 5, "order": 17})
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_follows_the_processor_as_configured_is_called_and_prints_nothing(godot, capfd):
+    seen: list[Any] = []
+
+    def after(_logger: Any, _name: str, event: Any) -> str:
+        seen.append(event)
+        return "text"
+
+    processor = GodotProcessor(logger=godot, pass_on=True)
+    kind = processor.configuration["wrapper_class"]
+    assert kind(structlog.PrintLogger(), [processor, after], {}).info("m", a=1) is None
+    assert seen == [{"a": 1, "event": "m"}]
+    assert capfd.readouterr().out == ""
+
+
+def test_the_call_site_is_found_beyond_the_short_way(godot):
+    kind = GodotProcessor(logger=godot).configuration["wrapper_class"]
+    where = structlog.processors.CallsiteParameterAdder(
+        {structlog.processors.CallsiteParameter.MODULE}, additional_ignores=["clientlib"]
+    )
+    kind(structlog.PrintLogger(), [where, GodotProcessor(logger=godot)], {}).info("m")
+    assert json.loads(framed(godot)[0]["data"]) == {"module": "test_processor"}
+
+
+def test_events_can_be_captured_from_loggers_that_are_cached(godot):
+    made = GodotProcessor(logger=godot).configuration
+    try:
+        structlog.configure(**made)
+        log = structlog.get_logger()
+        log.info("before")
+        with structlog.testing.capture_logs() as captured:
+            log.info("meanwhile")
+        log.info("after")
+    finally:
+        structlog.reset_defaults()
+    assert [record["message"] for record in framed(godot)] == ["before", "after"]
+    assert [event["event"] for event in captured] == ["meanwhile"]
 
 
 def test_what_is_below_the_level_is_not_sent_and_hostile_events_are(godot):
