@@ -15,44 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dewey_logs.settings import Reader, WrongSetting
+from dewey_logs._command import Group
+from dewey_logs.settings import Reader
 
 if TYPE_CHECKING:
     from dewey_logs.tools.upkeep import Upkeep
 
-FAILURE, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 
-
-class _Group(click.Group):
-    """Ends the errors we raise on purpose in one line and an exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise click.exceptions.Exit(INTERRUPTED) from None
-        except Exception as exc:
-            from dewey_logs.errors import (
-                BadAddress,
-                BadChoice,
-                BadFilter,
-                DeweyError,
-                Unavailable,
-            )
-
-            if not isinstance(exc, DeweyError):
-                raise
-            click.echo(f"error: {exc}", err=True)
-            raise click.exceptions.Exit(
-                UNREACHABLE
-                if isinstance(exc, Unavailable)
-                else USAGE
-                if isinstance(exc, BadFilter | BadChoice | BadAddress | WrongSetting)
-                else FAILURE
-            ) from exc
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
     package_name="godot-logs",
     prog_name="dewey",

@@ -27,6 +27,7 @@ ALSO = {
     "dewey_logs/tools/direct.py": {"pydantic_core"},
     "dewey_logs/exposition.py": {"prometheus_client"},
     "dewey_logs/cli.py": {"click"},
+    "dewey_logs/_command.py": {"click"},
     "dewey_logs/__main__.py": {"click"},
     "godot/stream/": {"redis", "hiredis"},
     "godot/facade/": SERVER,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
+from godot.cli._form import decide_colour
 from godot.cli._text import sanitise
 
 OK, FAILURE, USAGE, UNREACHABLE, FOUND, UNCONFIRMED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -82,7 +83,9 @@ class Failure(click.ClickException):
         text = f"{self.code} " + "\n  ".join(map(sanitise, self.message.split("\n")))
         if self.next_step:
             text += f" — {self.next_step}"
-        click.echo(f"{click.style('error:', fg='red')} {text}", err=True, color=self.show_color)
+        # what is wrong with a command line may be found before anybody has looked at NO_COLOR
+        color = decide_colour() if self.show_color is None else self.show_color
+        click.echo(f"{click.style('error:', fg='red')} {text}", err=True, color=color)
 
 
 def failure_of(exc: BaseException) -> Failure | None:
@@ -100,6 +103,16 @@ def failure_of(exc: BaseException) -> Failure | None:
             code, str(exc), rule.next_step if next_step is None else next_step, exit_code
         )
     return None
+
+
+def misuse_of(exc: click.UsageError, path: str) -> Failure:
+    """Translate what click finds wrong with a command line, into one line; `path` is the command's.
+
+    What was most likely meant is click's to say; the help has the rest.
+    """
+    path = path if exc.ctx is None else exc.ctx.command_path
+    text = " ".join(exc.format_message().split()).removesuffix(".")
+    return Failure("GD-1009", text[:1].lower() + text[1:], f"see: {path} --help", exc.exit_code)
 
 
 def fail(code: str, message: str, next_step: str = "", exit_code: int = FAILURE) -> NoReturn:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from godot.cli._errors import INTERRUPTED, OK, Failure, failure_of
+from godot.cli._errors import INTERRUPTED, OK, Failure, failure_of, misuse_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -101,29 +102,51 @@ class LazyGroup(click.Group):
             with formatter.section(section):
                 formatter.write_dl(rows)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        path = f"{parent.command_path} {info_name}" if parent else f"{info_name}"
+        with _ending(lambda: path):  # --help writes in here, and wrong options are found
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _ending(lambda: f"{ctx.command_path} {ctx.invoked_subcommand}"):
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except (KeyboardInterrupt, click.Abort):  # the latter at a question
-            raise click.exceptions.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            _silence_stdout()  # the reader has seen enough
-            raise click.exceptions.Exit(OK) from None
-        except OSError as exc:
-            if exc.filename is None:
-                _silence_stdout()
-            where = f" {exc.filename}" if exc.filename else ""
-            raise Failure("GD-4010", f"the system refuses{where}: {exc.strerror or exc}") from exc
-        except Exception as exc:
-            failure = failure_of(exc)
-            if failure is None:
-                raise
-            raise failure from exc
         return result
 
 
-def _silence_stdout() -> None:
+@contextmanager
+def _ending(path: Callable[[], str]) -> Iterator[None]:
+    """End what goes wrong as a person or a script expects it; `path` is the command's by then."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):  # the latter at a question
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        silence_stdout()  # the reader has seen enough
+        raise click.exceptions.Exit(OK) from None
+    except OSError as exc:
+        if exc.filename is None:
+            silence_stdout()
+        where = f" {exc.filename}" if exc.filename else ""
+        raise Failure("GD-4010", f"the system refuses{where}: {exc.strerror or exc}") from exc
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # it is the help
+    except click.UsageError as exc:
+        raise misuse_of(exc, path()) from exc
+    except Exception as exc:
+        failure = failure_of(exc)
+        if failure is None:
+            raise
+        raise failure from exc
+
+
+def silence_stdout() -> None:
     """Keep what is still buffered from being flushed at exit, to where it is refused."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from godot.cli._errors import failure_of
-from godot.cli._group import Command, Entry, LazyGroup
+from godot.cli._group import Command, Entry, LazyGroup, silence_stdout
 from godot.cli._output import json_text, sanitise, write_line
 from godot.cli._times import Span
 
@@ -49,21 +50,24 @@ class Percent(click.ParamType[float]):
 
 
 class Checks(LazyGroup):
-    """Ends a question that cannot be read as `unknown`."""
+    """Ends what is no verdict as `unknown`: by other codes it would pass for a warning."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        try:
+        with _unknown():
             return super().make_context(*args, **kwargs)
-        except click.UsageError as exc:
-            exc.exit_code = EXIT["unknown"]  # type: ignore[misc]  # click reads it from the instance
-            raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _unknown():
             return super().invoke(ctx)
-        except click.UsageError as exc:
-            exc.exit_code = EXIT["unknown"]  # type: ignore[misc]  # click reads it from the instance
-            raise
+
+
+@contextmanager
+def _unknown() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as exc:  # a question that cannot be read, or no room for the answer
+        exc.exit_code = EXIT["unknown"]  # type: ignore[misc]  # click reads it from the instance
+        raise
 
 
 ENTRIES = (
@@ -231,16 +235,18 @@ def _looked(look: Callable[..., Verdict], **limits: Any) -> Verdict:
 
 
 def _answer(found: Verdict, form: str) -> None:
-    """Write the verdict and end with its exit code."""
+    """Write the verdict and end with its exit code, which stands without a reader, too."""
     if form == "json":
         import msgspec
 
-        write_line(json_text({"schema": "godot.check/1", **msgspec.to_builtins(found)}, indent=2))
-    elif form == "prometheus":
-        for line in _exposition(found):
-            write_line(line)
+        document = {"schema": "godot.check/1", **msgspec.to_builtins(found)}
+        text = json_text(document, indent=2)
     else:
-        write_line(_nagios(found))
+        text = "\n".join(_exposition(found)) if form == "prometheus" else _nagios(found)
+    try:
+        write_line(text)
+    except BrokenPipeError:
+        silence_stdout()
     raise click.exceptions.Exit(EXIT[found.level])
 
 

@@ -52,6 +52,12 @@ PROBLEMS: dict[str, Explanation] = {
         "`godot top` draws on a screen and listens for keys. In a pipe or a script the same "
         "numbers come from `godot status --watch -o jsonl`.",
     ),
+    "GD-1009": Explanation(
+        "the command line cannot be read",
+        "There is no such command or option, or a value is missing or of the wrong kind; the line "
+        "says which, and what is most likely meant. Nothing was done. --help of the command shows "
+        "what it takes, with examples first.",
+    ),
     "GD-2000": Explanation(
         "the store refuses",
         "PostgreSQL, or a Dewey in front of it, answers and refuses, for the reason that it says. "

@@ -1,0 +1,95 @@
+"""How commands end that cannot even begin, or whose words nobody takes: a line and a code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+NO_ROOM = "No space left on device"
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+def said(
+    *command: str, stdout: IO[bytes] | int = subprocess.PIPE, **variables: str
+) -> tuple[int, str, str]:
+    """Run a program's module as a shell does, and return its code and what it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], **variables}, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout or "", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("godot statu", "GD-1009 no such command 'statu'. Did you mean 'status'?"),
+        ("godot clear --yess", "GD-1009 no such option '--yess'. Did you mean '--yes'?"),
+        ("godot query -n", "GD-1009 option '-n' requires an argument"),
+        ("godot show", "GD-1009 missing argument 'ID'"),
+        ("godot completion",
+         "GD-1009 missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish"),
+        ("godot --color", "GD-1009 option '--color' requires an argument"),
+        ("godot replay", "GD-1009 give either --from ID or --since TIME"),
+        ("dewey_logs migrat", "no such command 'migrat'. Did you mean 'migrate'?"),
+        ("dewey_logs partitions -o", "option '-o' requires an argument"),
+    ],
+)  # fmt: skip
+def test_a_command_line_that_cannot_be_read_is_one_line_that_says_what_to_change(
+    typed: str, answer: str, tmp_path: Path
+):
+    code, out, err = said(*typed.split(), HOME=str(tmp_path))
+    assert (code, out) == (2, "")
+    line, see = err.removesuffix("\n").split(" — see: ")
+    assert line == f"error: {answer}"
+    program, *words = see.split()
+    assert program == typed.split()[0].removesuffix("_logs")
+    assert words[-1] == "--help"
+    assert set(words[:-1]) <= set(typed.split())
+
+
+@pytest.mark.parametrize(
+    "typed", ["godot --help", "godot tail --help", "godot --version", "dewey_logs --help"]
+)
+def test_help_without_room_for_it_is_one_line(typed: str):
+    with Path("/dev/full").open("wb") as full:
+        code, _, err = said(*typed.split(), stdout=full)
+    assert code == 1
+    assert err.startswith("error: ")
+    assert err.endswith(f"the system refuses: {NO_ROOM}\n")
+    assert err.count("\n") == 1
+
+
+def test_a_check_whose_answer_cannot_be_written_is_no_warning(tmp_path: Path):
+    """The code of a failed write is that of a warning everywhere else."""
+    with Path("/dev/full").open("wb") as full:
+        code, _, err = said(
+            "godot", "check", "group", stdout=full, HOME=str(tmp_path), GODOT_REDIS_URL=NOBODY
+        )
+    assert (code, err) == (3, f"error: GD-4010 the system refuses: {NO_ROOM}\n")
+
+
+def test_a_check_whose_reader_is_gone_ends_with_its_verdict(tmp_path: Path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    nobody = {"HOME": str(tmp_path), "GODOT_REDIS_URL": NOBODY}
+    code, _, err = said("godot", "check", "group", stdout=writing, **nobody)
+    os.close(writing)
+    assert (code, err) == (3, "")  # nobody can tell
+
+
+def test_colour_is_decided_before_a_command_line_is_read():
+    program = "import pty, sys; pty.spawn([sys.executable, '-m', 'godot', '--no-such-option'])"
+    for colour, begins in (({}, "\x1b[31merror:"), ({"NO_COLOR": "1"}, "error: GD-1009 ")):
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True,
+            env={"PATH": os.environ["PATH"], "TERM": "xterm", **colour}, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        assert done.stdout.startswith(begins), done
