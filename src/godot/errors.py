@@ -37,6 +37,12 @@ class NotAStream(GodotError):
     next_step = "correct GODOT_STREAM"
 
 
+class WrongEncoding(GodotError):
+    """Text that is no UTF-8: every line of it would be rubbish."""
+
+    next_step = "convert it first: iconv -f UTF-16 -t UTF-8"
+
+
 class StreamFull(StreamUnavailable):
     """Redis has reached maxmemory and refuses XADD."""
 

@@ -126,7 +126,6 @@ def ingest(
             for name in names:
                 own = "stdin" if name == "-" else os.path.basename(name)
                 _ship(shipment, name, Parser(component or own, level, Format(form)))
-            shipment.flush()
     finally:
         note(_summary(tally, form))
 
@@ -136,7 +135,7 @@ def _ship(shipment: Shipment, name: str, parser: Parser) -> None:
         shipment.ship(sys.stdin.fileno(), parser)
         return
     with open(name, "rb", buffering=0) as file:
-        shipment.ship(file.fileno(), parser)
+        shipment.ship(file.fileno(), parser, name)
 
 
 def _summary(tally: Tally, form: str) -> str:

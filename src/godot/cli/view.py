@@ -54,7 +54,7 @@ def view(
         writer.write(())  # the header of a form that has one
         for name in files or ("-",):
             with _opened(name) as fd:
-                for batch in _records(fd, grave):
+                for batch in _records(name, fd, grave):
                     writer.write(batch if keep is None else filter(keep, batch))
 
 
@@ -83,7 +83,7 @@ def _from(level: str) -> frozenset[str]:
     return frozenset(one.name for one in Level if one >= least)
 
 
-def _records(fd: int, grave: frozenset[str] | None) -> Iterator[list[LogRecordView]]:
+def _records(name: str, fd: int, grave: frozenset[str] | None) -> Iterator[list[LogRecordView]]:
     """Yield the lines of each read as records, of `grave` levels if there are any.
 
     A line of text without a level belongs to the one before, as the lines of a stack trace do.
@@ -92,10 +92,10 @@ def _records(fd: int, grave: frozenset[str] | None) -> Iterator[list[LogRecordVi
 
     parser = Parser("", "", Format.AUTO)
     shown = grave is None
-    for lines in read_lines(fd):
+    for lines in read_lines(fd, name="stdin" if name == "-" else name):
         batch = []
         for raw in lines:
-            text = raw.text.decode("utf-8", "replace")
+            text = raw.decoded()
             if not text.strip():
                 parser.blank()
                 continue

@@ -11,8 +11,11 @@ import select
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from godot.errors import WrongEncoding
+
 MAX_LINE_BYTES = 16 * 1024 * 1024
 READ_BYTES = 256 * 1024
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # how it begins, and UTF-8 never does
 
 
 class RawLine(NamedTuple):
@@ -21,16 +24,20 @@ class RawLine(NamedTuple):
     text: bytes
     size: int
 
+    def decoded(self) -> str:
+        """Return the text without the mark that programs of Windows begin a file of UTF-8 with."""
+        return self.text.decode("utf-8", "replace").removeprefix("\ufeff")
+
 
 def read_lines(
-    fd: int, *, idle_s: float = 0.2, max_bytes: int = MAX_LINE_BYTES
+    fd: int, *, name: str = "stdin", idle_s: float = 0.2, max_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[list[RawLine]]:
     """Yield the lines of each read; an empty list means that nothing came for `idle_s`.
 
     The empty list lets a caller send what it has while a pipe is quiet. The last line counts even
-    without a line end. Cost: one copy of each line.
+    without a line end. Cost: one copy of each line. Raises WrongEncoding, before the first one.
     """
-    splitter = Splitter(max_bytes)
+    splitter, begun = Splitter(max_bytes), False
     while True:
         if not select.select([fd], [], [], idle_s)[0]:
             yield []
@@ -38,6 +45,9 @@ def read_lines(
         block = os.read(fd, READ_BYTES)
         if not block:
             break
+        if not begun and block.startswith(UTF_16):
+            raise WrongEncoding(f"{name} is UTF-16, and lines are read as UTF-8")
+        begun = True
         lines = splitter.feed(block)
         if lines:
             yield lines

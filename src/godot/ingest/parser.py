@@ -50,7 +50,7 @@ class Parser:
 
     def record(self, raw: RawLine, delivery: Delivery) -> LogRecord:
         """Make the record of one line, cleaned, limited and redacted."""
-        line = self.parse(raw.text.decode("utf-8", "replace"))
+        line = self.parse(raw.decoded())
         data = line.data
         if raw.size > len(raw.text) + 2:  # more than a line end is gone
             data = {**(data or {}), "line_bytes": raw.size}

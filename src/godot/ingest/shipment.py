@@ -57,10 +57,10 @@ class Shipment:
         self._batch: list[LogRecord] = []
         self._bytes = 0
 
-    def ship(self, fd: int, parser: Parser) -> None:
+    def ship(self, fd: int, parser: Parser, name: str = "stdin") -> None:
         """Send every line of an open file or pipe; what a quiet pipe has brought goes at once."""
         before = parser.unparsed
-        for lines in read_lines(fd):
+        for lines in read_lines(fd, name=name):
             if not lines:
                 self.flush()
             for raw in lines:
@@ -68,6 +68,7 @@ class Shipment:
             self.tally.unparsed += parser.unparsed - before
             before = parser.unparsed
             self._progress(self.tally)
+        self.flush()  # the next file may be one that cannot be read
 
     def _take(self, raw: RawLine, parser: Parser) -> None:
         self.tally.lines += 1

@@ -120,6 +120,20 @@ def test_several_files_are_named_by_themselves(here, working, stored, tmp_path):
         assert sorted(row[2] for row in stored(4)) == ["a.log", "a.log", "b.log", "b.log"]
 
 
+def test_files_as_programs_of_windows_write_them(here, working, stored, tmp_path):
+    """UTF-8 with a mark before it is read; UTF-16 is refused, and takes no other line with it."""
+    marked, wide = tmp_path / "marked.log", tmp_path / "wide.log"
+    marked.write_bytes(b'\xef\xbb\xbf{"level":"error","msg":"first"}\r\n')
+    wide.write_bytes('\ufeff{"level":"error","msg":"rubbish"}\r\n'.encode("utf-16-le"))
+    with working():
+        done = here("ingest", str(marked), str(wide))
+        rows = stored(1)
+    assert [row[:2] for row in rows] == [("first", "ERROR")]
+    assert done.returncode == 1
+    assert summary(done.stderr) == (1, 1, 0)
+    assert b"wide.log is UTF-16" in done.stderr
+
+
 def test_a_quiet_pipe_is_sent_without_waiting_for_its_end(start, working, stored):
     with working():
         process = start("ingest", "-")

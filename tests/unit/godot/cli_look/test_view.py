@@ -38,6 +38,16 @@ def view(tmp_path: Path) -> Callable[..., Result]:
     return command
 
 
+def test_a_mark_before_the_first_line_does_not_hide_what_it_says(tmp_path: Path):
+    path = tmp_path / "marked.log"
+    path.write_bytes(b'\xef\xbb\xbf{"level":"error","msg":"first"}\nsecond\n')
+    found = CliRunner().invoke(godot, ["view", str(path), "-o", "jsonl"], prog_name="godot")
+    assert [json.loads(line)["message"] for line in found.stdout.splitlines()] == [
+        "first",
+        "second",
+    ]
+
+
 def test_lines_of_every_form_become_records_and_text_stays_as_it_is(view: Callable[..., Result]):
     lines = view("-o", "text", "--utc").stdout.splitlines()
     assert lines == [

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from godot.errors import WrongEncoding
 from godot.ingest.lines import RawLine, read_lines
 
 
@@ -20,12 +23,27 @@ def opened(path: Path) -> Iterator[int]:
 def lines_of(path: Path, content: bytes, **options: int) -> list[RawLine]:
     path.write_bytes(content)
     with opened(path) as fd:
-        return [line for lines in read_lines(fd, **options) for line in lines]
+        found = read_lines(fd, name=str(path), **options)
+        return [line for lines in found for line in lines]
 
 
 def test_every_line_comes_once_with_or_without_a_last_line_end(tmp_path: Path) -> None:
     found = lines_of(tmp_path / "a", b"one\ntwo\n\nfour")
     assert [line.text for line in found] == [b"one", b"two", b"", b"four"]
+
+
+def test_the_mark_that_a_file_of_utf_8_may_begin_with_is_no_text(tmp_path: Path) -> None:
+    marked = b"\xef\xbb\xbfone\r\n"
+    found = lines_of(tmp_path / "a", marked + b"two \xef\xbb\xbf\n" + marked)  # as of `cat a b`
+    assert [line.decoded() for line in found] == ["one", "two \ufeff", "one"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_file_of_utf_16_is_refused_by_its_name_before_its_first_line(
+    encoding: str, tmp_path: Path
+) -> None:
+    with pytest.raises(WrongEncoding, match=r"/a is UTF-16"):
+        lines_of(tmp_path / "a", "\ufeffone\ntwo\n".encode(encoding))
 
 
 def test_a_carriage_return_ends_no_line_but_is_taken_off_its_end(tmp_path: Path) -> None:
