@@ -80,11 +80,10 @@ class TokenFile:
 
 def make(name: str, scopes: Iterable[str]) -> tuple[str, str]:
     """Return a new token and its line for the file; raises BadTokens for a bad name or scope."""
+    listed = ",".join(sorted(set(scopes)))
+    _require(name, listed)
     text = PREFIX + secrets.token_urlsafe(32)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    line = f"{name} {','.join(sorted(set(scopes)))} {digest}"
-    _token(line)
-    return text, line
+    return text, f"{name} {listed} {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def add(path: Path, line: str) -> None:
@@ -140,12 +139,7 @@ def _token(line: str) -> Token:
     if len(parts) not in (3, 4):
         raise BadTokens("allowed is NAME SCOPES SHA256 [CALLS_PER_SECOND]")
     name, listed, digest = parts[:3]
-    if not _NAME.fullmatch(name):
-        raise BadTokens(f"name {name[:64]!r}: allowed are 1 to 64 letters, digits, '.', '_', '-'")
-    scopes = frozenset(listed.split(","))
-    unknown = sorted(scopes - set(SCOPES))
-    if unknown:
-        raise BadTokens(f"no scope {unknown[0][:64]!r}: allowed are {', '.join(SCOPES)}")
+    scopes = _require(name, listed)
     if not _DIGEST.fullmatch(digest):
         raise BadTokens("the hash is not 64 hexadecimal digits; make one with godot token")
     try:
@@ -155,3 +149,14 @@ def _token(line: str) -> Token:
     if not 0 < calls_per_s <= 1_000_000:
         raise BadTokens(f"{parts[3][:32]!r} is no number of calls per second")
     return Token(name, scopes, bytes.fromhex(digest), calls_per_s)
+
+
+def _require(name: str, listed: str) -> frozenset[str]:
+    """Return the scopes of a token; raises BadTokens for a bad name or scope."""
+    if not _NAME.fullmatch(name):
+        raise BadTokens(f"name {name[:64]!r}: allowed are 1 to 64 letters, digits, '.', '_', '-'")
+    scopes = frozenset(listed.split(","))
+    unknown = sorted(scopes - set(SCOPES))
+    if unknown:
+        raise BadTokens(f"no scope {unknown[0][:64]!r}: allowed are {', '.join(SCOPES)}")
+    return scopes

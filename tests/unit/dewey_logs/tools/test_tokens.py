@@ -61,6 +61,22 @@ def test_a_line_that_says_nothing_usable_is_named(tmp_path: Path, line: str, sai
         TokenFile(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "scopes", "said"),
+    [
+        ("a b", ["logs:read"], "name 'a b'"),
+        ("a\nb", ["logs:read"], r"name 'a\\nb'"),
+        ("a", [" "], "no scope ' '"),
+        ("a", ["logs:read logs:write"], "no scope 'logs:read logs:write'"),
+    ],
+)
+def test_what_would_be_another_line_is_named_as_it_was_given(
+    name: str, scopes: list[str], said: str
+):
+    with pytest.raises(BadTokens, match=said):
+        make(name, scopes)
+
+
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path):
     with pytest.raises(BadTokens, match="GODOT_TOKENS_FILE="):
         TokenFile(tmp_path / "none")
