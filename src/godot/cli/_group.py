@@ -34,11 +34,26 @@ class Entry(NamedTuple):
 
 
 class Command(click.Command):
-    """A command whose help shows examples before options."""
+    """A command whose help shows examples before options, and that takes no empty values.
+
+    What comes from an unset variable of a script would widen a filter, or mean the current folder.
+    Arguments of the type UNPROCESSED are not ours to judge.
+    """
 
     def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            value = typed.get(parameter.name)
+            empty = "" in value if isinstance(value, list | tuple) else value == ""
+            if empty and parameter.type is not click.UNPROCESSED:
+                instead = "" if parameter.required else ": leave it out instead"
+                raise click.BadParameter(f"it is empty{instead}", ctx, parameter)
+        return rest
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)

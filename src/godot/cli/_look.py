@@ -69,7 +69,10 @@ def look_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
+    names = tuple(name.strip() for name in (given or "").split(",") if name.strip())
+    if given and not names:
+        raise click.BadParameter(f"{given!r} names nothing: write level,message,data.order")
+    return names
 
 
 class Regex(click.ParamType[re.Pattern[str]]):

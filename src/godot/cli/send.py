@@ -49,7 +49,7 @@ def _pairs(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dic
     make backup || godot emit "backup failed" -l error -c backup
     """,
 )
-@click.argument("message")
+@click.argument("message", type=click.UNPROCESSED)  # an empty one is a message
 @click.option(
     "-c", "--component", envvar="GODOT_COMPONENT", default="cli", show_default=True,
     help="Who speaks.",

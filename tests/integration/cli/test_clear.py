@@ -106,7 +106,7 @@ def test_a_filter_that_makes_no_sense_is_one_line(here):
         ("--regex", "(("),
         ("--since", "whenever"),
         ("--level", "loud"),
-        ("-c", "", "--until", ""),
+        ("-c", " "),
         ("--since", "1h", "--until", "2h"),
     ):
         done = here("clear", *options, "--yes")

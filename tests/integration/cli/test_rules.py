@@ -257,6 +257,32 @@ def test_an_option_that_does_not_exist_is_a_usage_error_and_no_data(name: str, s
     )
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_empty_value_is_a_usage_error_where_none_can_be_meant(
+    name: str, system: System, sample: Callable[[str], list[str]]
+):
+    """What an unset variable of a script leaves there is no wider filter and no other folder."""
+    for one in COMMANDS[name].params:
+        if one.type is click.UNPROCESSED or getattr(one, "is_flag", False):
+            continue
+        given = [*sample(name), one.opts[0], ""] if isinstance(one, click.Option) else [""]
+        if name == "level set" and given == [""]:
+            given = [NAMED, ""]
+        done = asked(system.environment, *name.split(), *given)
+        assert (done.exit_code, done.stdout) == (3 if name.startswith("check") else 2, ""), given
+        assert re.fullmatch(r"error: GD-1009 .+ — see: godot .+\n", done.stderr), given
+
+
+def test_an_empty_message_is_a_message(system: System):
+    assert asked(system.environment, "emit", "").exit_code == 0
+
+
+@pytest.mark.parametrize("fields", [",", " , "])
+def test_names_that_are_none_do_not_mean_all_of_them(fields: str, system: System):
+    done = asked(system.environment, "query", "--fields", fields)
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
 @pytest.mark.parametrize("name", ANSWERING)
 def test_whatever_strangers_wrote_stays_harmless_in_every_form(
     name: str, system: System, sample: Callable[[str], list[str]]

@@ -40,6 +40,11 @@ def entries(settings):
     client.close()
 
 
+def test_an_empty_argument_is_the_program_s_to_judge(run):
+    done = run("run", "--", sys.executable, "-c", "import sys; print(sys.argv[1:])", "", "x")
+    assert (done.returncode, done.stdout) == (0, b"['', 'x']\n")
+
+
 def test_output_and_exit_code_pass_and_each_line_is_a_record(run, entries):
     secret = ("--token", "hunter2")
     done = run("run", "-c", "job", "--", sys.executable, "-c", PROGRAM, *secret)
