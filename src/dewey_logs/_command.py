@@ -59,12 +59,19 @@ def _one_line(path: Callable[[], str]) -> Iterator[None]:
         named = path() if exc.ctx is None else exc.ctx.command_path
         _end(f"{text[:1].lower()}{text[1:]} — see: {named} --help", exc.exit_code, exc)
     except Exception as exc:
-        from dewey_logs.errors import BadAddress, BadChoice, BadFilter, DeweyError, Unavailable
+        from dewey_logs.errors import (
+            BadAddress,
+            BadChoice,
+            BadFilter,
+            DeweyError,
+            LoginRefused,
+            Unavailable,
+        )
 
         if not isinstance(exc, DeweyError):
             raise
         code = FAILURE
-        if isinstance(exc, Unavailable):
+        if isinstance(exc, Unavailable | LoginRefused):
             code = UNREACHABLE
         elif isinstance(exc, BadFilter | BadChoice | BadAddress | WrongSetting):
             code = USAGE

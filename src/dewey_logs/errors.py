@@ -49,6 +49,12 @@ class SchemaProblem(DeweyError):
     """The database answers but is not usable: not migrated, too old, or a right missing."""
 
 
+class LoginRefused(SchemaProblem):
+    """PostgreSQL knows no such login or database, or wants another password."""
+
+    next_step = "correct the login in DEWEY_URL, DEWEY_READER_URL or DEWEY_OWNER_URL"
+
+
 class NotDurable(DeweyError):
     """The server may forget what it has committed: acknowledging records on its word loses them."""
 

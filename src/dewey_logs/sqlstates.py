@@ -12,7 +12,7 @@ import enum
 
 import psycopg
 
-from dewey_logs.errors import DeweyError, SchemaProblem, Unavailable, Unreachable
+from dewey_logs.errors import DeweyError, LoginRefused, SchemaProblem, Unavailable, Unreachable
 from dewey_logs.logins import OWNER, Login
 
 NO_RIGHT = "42501"
@@ -125,7 +125,7 @@ def translated_connect(error: psycopg.Error) -> DeweyError:
     text = str(error)
     for part, sqlstate in _CONNECT_TEXTS:
         if f"FATAL:  {part}" in text or (not part.endswith('"') and part in text):
-            return SchemaProblem(f"PostgreSQL refuses the login: {_fatal(text)} [{sqlstate}]")
+            return LoginRefused(f"PostgreSQL refuses the login: {_fatal(text)} [{sqlstate}]")
     kind = Unavailable if "FATAL:" in text else Unreachable
     return kind(f"PostgreSQL cannot be reached: {_fatal(text)}")
 

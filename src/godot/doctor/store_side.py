@@ -38,7 +38,8 @@ def examine(settings: Settings) -> Iterator[Result]:
             yield from _results(found, took_ms, ahead_ms)
             yield from _writing(store)
     except DeweyError as exc:
-        yield Result("GD-2003", "failed", str(exc), "godot explain GD-2003")
+        next_step = getattr(exc, "next_step", "godot explain GD-2003")
+        yield Result("GD-2003", "failed", str(exc), next_step)
 
 
 def _results(found: Diagnosis, took_ms: float, ahead_ms: float) -> Iterator[Result]:

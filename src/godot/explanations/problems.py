@@ -79,9 +79,9 @@ PROBLEMS: dict[str, Explanation] = {
     "GD-2003": Explanation(
         "the store cannot be reached",
         "There is no store (DEWEY_URL is not set and no stack runs here), or PostgreSQL or the "
-        "Dewey at DEWEY_URL does not answer, is full or read-only. Nothing is lost meanwhile: "
-        "workers keep what they hold and stop reading, and the stream is the buffer, for as long "
-        "as `godot status` says.",
+        "Dewey at DEWEY_URL does not answer, refuses the login, is full or read-only. Nothing is "
+        "lost meanwhile: workers keep what they hold and stop reading, and the stream is the "
+        "buffer, for as long as `godot status` says.",
     ),
     "GD-2004": Explanation(
         "the database cannot be used",

@@ -83,7 +83,9 @@ def translated(client: redis.Redis | None = None) -> Iterator[None]:
     except redis.OutOfMemoryError as exc:
         raise StreamFull(f"Redis is full: {exc}") from exc
     except redis.AuthenticationError as exc:
-        raise LoginRefused(f"Redis refuses the login: {exc}") from exc
+        # what it says of no password at all is about the order of commands
+        why = "it wants a password" if "already authenticated" in str(exc) else exc
+        raise LoginRefused(f"Redis refuses the login: {why}") from exc
     except AWAY as exc:
         if client is not None:
             client.connection_pool.disconnect()

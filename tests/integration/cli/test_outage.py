@@ -50,6 +50,39 @@ def line_of(process, wanted: bytes) -> bytes:
     return bytes(line)
 
 
+def test_a_login_that_redis_refuses_is_one_line_that_says_where_to_correct_it(here, own_valkey):
+    with redis.Redis.from_url(own_valkey.url) as client:
+        client.config_set("requirepass", "secret")
+    for command in ("groups", "emit hello", "peek --undelivered"):
+        done = here(*command.split())
+        assert (done.returncode, done.stdout) == (3, b"")
+        assert done.stderr.decode() == (
+            "error: GD-2001 Redis refuses the login: it wants a password"
+            " — correct the login in GODOT_REDIS_URL\n"
+        )
+    wrong = f"unix://:guess@{own_valkey.url.removeprefix('unix://')}"
+    done = here("groups", GODOT_REDIS_URL=wrong)
+    assert done.returncode == 3
+    assert b"invalid username-password pair" in done.stderr
+    assert b"guess" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["query", "status", "dlq", "check store", "doctor"])
+def test_a_login_that_postgresql_refuses_is_a_store_that_cannot_be_reached(
+    command: str, here, settings
+):
+    stranger = f"{settings.dewey_url}&user=stranger"
+    done = here(*command.split(), "-o", "json", DEWEY_URL=stranger)
+    said = (done.stdout + done.stderr).decode()
+    assert done.returncode == {"status": 3, "check store": 2, "doctor": 4}.get(command, 3)
+    assert "PostgreSQL refuses the login" in said
+    assert ("GD-2003" in said) == (command != "check store")
+    if command in ("query", "dlq"):
+        assert said.endswith(
+            " — correct the login in DEWEY_URL, DEWEY_READER_URL or DEWEY_OWNER_URL\n"
+        )
+
+
 def test_tail_says_that_redis_is_away_and_goes_on_when_it_is_back(start, here, own_valkey):
     here("emit", "before")
     process = start("tail", "-f", "-o", "plain")

@@ -7,6 +7,7 @@ import pytest
 from psycopg import errors
 
 from dewey_logs import SchemaProblem, Unavailable, Unreachable
+from dewey_logs.errors import LoginRefused
 from dewey_logs.logins import OWNER, READER, WRITER
 from dewey_logs.sqlstates import Verdict, translated, translated_connect, verdict, verdict_on
 
@@ -93,11 +94,11 @@ def test_a_right_that_is_missing_names_login_setting_and_remedy(login, setting, 
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ('FATAL:  password authentication failed for user "x"', SchemaProblem),
-        ('FATAL:  role "x" does not exist', SchemaProblem),
-        ('FATAL:  database "x" does not exist', SchemaProblem),
-        ('FATAL:  permission denied for database "x"', SchemaProblem),
-        ("fe_sendauth: no password supplied", SchemaProblem),
+        ('FATAL:  password authentication failed for user "x"', LoginRefused),
+        ('FATAL:  role "x" does not exist', LoginRefused),
+        ('FATAL:  database "x" does not exist', LoginRefused),
+        ('FATAL:  permission denied for database "x"', LoginRefused),
+        ("fe_sendauth: no password supplied", LoginRefused),
         ("FATAL:  sorry, too many clients already", Unavailable),
         ("FATAL:  the database system is starting up", Unavailable),
         ("Connection refused\n\tIs the server running?", Unreachable),
