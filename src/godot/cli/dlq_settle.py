@@ -58,8 +58,6 @@ def retry(
         n = _plan(
             *(store, wanted, "stored again", "godot.dlq.retry/1", yes, no_input, output), read=True
         )
-        if not n:
-            return
         with progress(n, "retrying") as advance:
             done = retried(settings, store, _counted(every(store, wanted), advance))
     text = (
@@ -107,8 +105,7 @@ def drop(
 
     wanted = msgspec.structs.replace(_chosen(ids, reason, everything), payload=False)
     with opened(load()) as store:
-        if not _plan(store, wanted, "given up", "godot.dlq.drop/1", yes, no_input, output):
-            return
+        _plan(store, wanted, "given up", "godot.dlq.drop/1", yes, no_input, output)
         dropped = store.drop_dead_letters([letter.id for letter in every(store, wanted)])
     emit_document(
         {"done": True, "dropped": dropped},
@@ -150,6 +147,7 @@ def _plan(
     import msgspec
 
     from godot.letters import every, is_unread
+    from godot.wording import count
 
     reasons: Counter[str] = Counter()
     unread = 0
@@ -160,11 +158,9 @@ def _plan(
     if not n:
         if wanted.ids:
             fail("GD-3002", "no open dead letter has such an id", "see: godot dlq ls --state all")
-        emit_document(
-            {"done": True, "letters": 0}, ["no dead letter is open"], output=output, schema=schema
-        )
+        note("no dead letter is open")
         return 0
-    lines = [f"{n:,} dead letters to be {what}"]
+    lines = [f"{count(n, 'dead letter')} to be {what}"]
     lines += [f"  {m:,}  {sanitise(text)}" for text, m in reasons.most_common(SHOWN_REASONS)]
     if len(reasons) > SHOWN_REASONS:
         lines.append(f"  and {len(reasons) - SHOWN_REASONS:,} more reasons")
