@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime"}
@@ -30,8 +32,35 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class Spoken(logging.Handler):
+    """Tells a person each warning once, with its reason: a command's answer has the numbers."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+        self._told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._told:
+            self._told.add(message)
+            reason = getattr(record, "reason", "")
+            self._tell(f"{message}: {reason}" if reason else message)
+
+
 def get_logger(name: str) -> logging.Logger:
     return logging.getLogger(name)
+
+
+@contextmanager
+def spoken(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell a person, who runs a command that ends, what a worker would log."""
+    root, handler = logging.getLogger(), Spoken(tell)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def configure(level: int = logging.INFO) -> None:

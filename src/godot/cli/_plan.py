@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from godot.cli._output import UNCONFIRMED, emit_document, note
+from godot.cli._output import UNCONFIRMED, emit_document, note, sanitise
 
 SAY_EVERY_S = 10.0
 
@@ -58,8 +58,16 @@ def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
     """Give what shows progress on stderr: a bar on a terminal, a line now and then elsewhere.
 
     `total` is None where nobody knows it: then there is data on stdout while it goes on, and no bar
-    where that is the same terminal.
+    where that is the same terminal. What goes wrong on the way is told beside it.
     """
+    from godot import logs
+
+    with logs.spoken(lambda text: note(sanitise(text))), _shown(total, what) as advance:
+        yield advance
+
+
+@contextmanager
+def _shown(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty() or (total is None and sys.stdout.isatty()):
         yield _spoken(total, what)
         return

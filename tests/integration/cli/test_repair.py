@@ -268,6 +268,17 @@ def test_numbers_cleared_before_they_were_ever_stored_have_a_place_of_their_own(
     assert document(here("audit", "-o", "json"))["total"]["cleared"] == 4
 
 
+def test_what_a_replay_cannot_store_is_told_once_with_its_reason(run, bench, settings):
+    for number in range(3):
+        fields = {"component": "api", "level": "\x1b[31mloud", "message": f"m{number}"}
+        bench.redis.xadd(settings.stream, fields)
+    done = run("replay", "--from", "0-1", "--yes")
+    assert b"rejected\t3" in done.stdout
+    told = [line for line in done.stderr.decode().splitlines() if "rejected" in line]
+    assert len(told) == 1
+    assert told[0].startswith("record rejected: level '\\x1b[31mloud' is unknown: allowed are")
+
+
 def test_a_replay_without_the_store_ends_at_once(here, bench):
     bench.append(bench.records(4))
     done = here("replay", "--from", "0", "--yes", DEWEY_URL=AWAY)
