@@ -59,6 +59,7 @@ ERRORS: tuple[ErrorRule, ...] = (
         "start a stack with: godot up, or set DEWEY_URL",
     ),
     ErrorRule("dewey_logs.errors", "LoginRefused", "GD-2003", UNREACHABLE, ""),  # it says itself
+    ErrorRule("dewey_logs.errors", "CannotListen", "GD-4008", FAILURE, ""),  # it says itself
     ErrorRule("dewey_logs.errors", "NotDurable", "GD-2007", FAILURE, "set it in postgresql.conf"),
     ErrorRule("dewey_logs.errors", "SchemaProblem", "GD-2004", FAILURE, ""),  # it says itself
     ErrorRule("dewey_logs.errors", "QueryTimeout", "GD-2005", FAILURE, "narrow --since or --until"),

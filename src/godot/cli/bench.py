@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from godot.cli._group import Command
+from godot.cli._number import Whole
 from godot.cli._output import FAILURE, emit_rows, note, output_options, sanitise
 from godot.cli._plan import confirmed, plan_options, progress
 
@@ -27,7 +28,7 @@ ON_A_SCREEN = ("what", "times", "a_second", "p50", "p99")
     """,
 )
 @click.option(
-    "--records", type=click.IntRange(1_000, 1_000_000), default=10_000, show_default=True,
+    "--records", type=Whole(1_000, 1_000_000), default=10_000, show_default=True,
     metavar="N", help="How many of about 300 bytes.",
 )  # fmt: skip
 @plan_options

@@ -18,6 +18,7 @@ import click
 
 from godot.cli._errors import failure_of
 from godot.cli._group import Command, Entry, LazyGroup, silence_stdout
+from godot.cli._number import Whole
 from godot.cli._output import json_text, sanitise, write_line
 from godot.cli._times import Span
 
@@ -199,7 +200,7 @@ def heartbeat(warn: int, crit: int) -> Verdict:
     godot check dlq --format json
     """,
 )
-@_options(click.IntRange(0), "1", "100")
+@_options(Whole(0), "1", "100")
 def dlq(warn: int, crit: int) -> Verdict:
     """Check how many dead letters wait for a person. [read]"""
     from godot import checks

@@ -11,6 +11,7 @@ import click
 from godot.cli._filters import search_filter, search_options
 from godot.cli._group import Command
 from godot.cli._lines import STYLES
+from godot.cli._number import Whole
 from godot.cli._output import cell, emit_rows, note, output_options, style, write_lines
 from godot.cli._table import bar, screen_width, table
 
@@ -35,7 +36,7 @@ MOST = 1_000
 @click.option("--every", metavar="DURATION", help="One line for each 30s, 5m, 1h, 1d; or auto.")
 @click.option("--by", metavar="FIELD", help="component, level, trace_id, or a place in data.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1, MOST), default=20, show_default=True,
+    "-n", "--limit", type=Whole(1, MOST), default=20, show_default=True,
     help="How many values, with --by.",
 )  # fmt: skip
 @output_options

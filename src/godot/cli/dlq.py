@@ -9,6 +9,7 @@ import click
 
 from godot.cli._group import Command, Entry, LazyGroup
 from godot.cli._letters import selection, wanted_letters
+from godot.cli._number import Whole
 from godot.cli._output import (
     FAILURE,
     emit_document,
@@ -93,7 +94,7 @@ def _reason_text(item: DeadLetterReason) -> dict[str, object]:
 )
 @selection
 @click.option("--state", type=click.Choice(STATES), default="open", show_default=True)
-@click.option("-n", "--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@click.option("-n", "--limit", type=Whole(1, 1_000), default=50, show_default=True)
 @output_options
 def ls(ids: tuple[str, ...], reason: str | None, state: str, limit: int, output: str) -> None:
     """List dead letters, newest first. [read]"""

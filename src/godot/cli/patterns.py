@@ -11,6 +11,7 @@ import click
 from godot.cli._filters import search_filter, search_options
 from godot.cli._group import Command
 from godot.cli._lines import STYLES
+from godot.cli._number import Whole
 from godot.cli._output import (
     cell,
     emit_rows,
@@ -40,7 +41,7 @@ MOST = 1_000
 )
 @search_options
 @click.option(
-    "-n", "--limit", type=click.IntRange(1, MOST), default=20, show_default=True,
+    "-n", "--limit", type=Whole(1, MOST), default=20, show_default=True,
     help="How many, the most frequent first.",
 )  # fmt: skip
 @output_options

@@ -9,6 +9,7 @@ import click
 
 from godot.cli._entries import entry_id, said
 from godot.cli._group import Command
+from godot.cli._number import Whole
 from godot.cli._output import emit_rows, fail, note, output_options, sanitise, write_line
 from godot.cli._times import moment
 
@@ -29,7 +30,7 @@ COLUMNS = ("id", "age_ms", "place", "refused", "bytes", "fields")
 @click.argument("ids", nargs=-1, metavar="[ENTRY]...")
 @click.option("--undelivered", is_flag=True, help="From the first one that no worker has had.")
 @click.option("-s", "--since", metavar="TIME", help="From then on: 15m, today, or RFC 3339.")
-@click.option("-n", "--limit", type=click.IntRange(1, 1_000), default=10, show_default=True)
+@click.option("-n", "--limit", type=Whole(1, 1_000), default=10, show_default=True)
 @click.option("--raw", is_flag=True, help="Every field on a line of its own.")
 @output_options
 def peek(

@@ -8,6 +8,7 @@ import click
 
 from godot.cli._entries import said
 from godot.cli._group import Command
+from godot.cli._number import Whole
 from godot.cli._output import emit_rows, note, output_options
 from godot.cli._times import Span
 
@@ -29,9 +30,9 @@ Row = dict[str, object]
     "--min-idle", "min_idle_ms", type=Span(), default="0", metavar="DURATION",
     help="Not touched for this long: 30s, 5m, 1h30m.",
 )  # fmt: skip
-@click.option("--min-deliveries", type=click.IntRange(0), default=0, help="Delivered this often.")
+@click.option("--min-deliveries", type=Whole(0), default=0, help="Delivered this often.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True,
+    "-n", "--limit", type=Whole(1, 10_000), default=50, show_default=True,
     help="How many of the oldest to show.",
 )  # fmt: skip
 @click.option("--payload", is_flag=True, help="Show what the records say.")

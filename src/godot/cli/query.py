@@ -10,6 +10,7 @@ import click
 from godot.cli._filters import search_filter, search_options
 from godot.cli._group import Command
 from godot.cli._look import Look, look_options
+from godot.cli._number import Whole
 from godot.cli._output import FOUND, note, output_options
 from godot.cli._plan import progress
 from godot.cli._records import RecordWriter
@@ -32,7 +33,7 @@ LIMIT, MOST = 200, 10_000
 )
 @search_options
 @click.option(
-    "-n", "--limit", type=click.IntRange(1, MOST), help="How many; default: 200."
+    "-n", "--limit", type=Whole(1, MOST), help="How many; default: 200."
 )  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Every record that matches.")
 @click.option("--cursor", metavar="CURSOR", help="Go on where another answer ended.")

@@ -12,6 +12,7 @@ from godot.cli._filters import with_zone
 from godot.cli._group import Command
 from godot.cli._lines import STYLES, TextLines
 from godot.cli._look import PLAIN, Look
+from godot.cli._number import Whole
 from godot.cli._output import (
     cell,
     emit_document,
@@ -43,7 +44,7 @@ MARK = "▶ "
 )
 @click.argument("record_id", metavar="ID")
 @click.option(
-    "-C", "--context", "around", type=click.IntRange(0, MOST_AROUND), default=5, show_default=True,
+    "-C", "--context", "around", type=Whole(0, MOST_AROUND), default=5, show_default=True,
     help="How many records before and after it.",
 )  # fmt: skip
 @click.option(

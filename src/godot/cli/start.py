@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from godot.cli._group import Command
+from godot.cli._number import Whole
 from godot.cli._output import (
     INTERRUPTED,
     UNCONFIRMED,
@@ -70,7 +71,7 @@ data_dir_option = click.option(
 )
 @data_dir_option
 @click.option("--ephemeral", is_flag=True, help="Keep nothing: the data goes when the stack stops.")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--workers", type=Whole(1, 64), default=1, show_default=True)
 @click.option("--detach", is_flag=True, help="Run in the background, return when ready.")
 @click.option(
     "--wait",

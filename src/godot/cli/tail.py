@@ -13,6 +13,7 @@ import click
 from godot.cli._filters import filter_options, with_zone
 from godot.cli._group import Command
 from godot.cli._look import Look, exclude_option, kept, look_options
+from godot.cli._number import Whole
 from godot.cli._output import USAGE, fail, note, output_options
 from godot.cli._records import RecordWriter
 from godot.cli._times import Rate
@@ -57,7 +58,7 @@ class Limit(Rate):
 @click.option(
     "-n",
     "--lines",
-    type=click.IntRange(0, MOST_LINES),
+    type=Whole(0, MOST_LINES),
     help="How many of the newest to begin with; default: 20, with --since 1000.",
 )
 @click.option("-s", "--since", metavar="TIME", help="Begin there: 15m, 2h, today, or RFC 3339.")

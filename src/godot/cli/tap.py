@@ -11,6 +11,7 @@ import click
 from godot.cli._errors import FAILURE, FOUND, fail
 from godot.cli._filters import with_zone
 from godot.cli._group import Command
+from godot.cli._number import Whole
 from godot.cli._output import emit_document, note, output_options, sanitise
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _address(_: click.Context, __: click.Parameter, given: str | None) -> SplitR
     "--spill", metavar="FILE", type=click.Path(dir_okay=False),
     help="Where records go while Redis does not take them; default: nowhere, the newest wait.",
 )  # fmt: skip
-@click.option("--listen", type=click.IntRange(1, 65_535), metavar="PORT", help="Speak HTTP here.")
+@click.option("--listen", type=Whole(1, 65_535), metavar="PORT", help="Speak HTTP here.")
 @click.option("--to", metavar="URL", callback=_address, help="The server behind --listen.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def tap(

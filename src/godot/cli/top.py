@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from godot.cli._group import Command
+from godot.cli._number import Whole
 from godot.cli._output import USAGE, fail, sanitise, style
 from godot.cli._table import sparkline, table
 from godot.cli._times import Span
@@ -38,7 +39,7 @@ SHORTEST_S, LONGEST_S = 0.2, 60.0
     "--interval", "interval_ms", type=Span(), default="1s", show_default=True, metavar="DURATION",
     help="How often to look: 500ms, 2s, 1m.",
 )  # fmt: skip
-@click.option("--iterations", type=click.IntRange(1), help="End after so many looks.")
+@click.option("--iterations", type=Whole(1), help="End after so many looks.")
 def top(interval_ms: int, iterations: int | None) -> None:
     """Watch records arrive, full screen: rates, what waits, workers, producers. [read]"""
     from godot import snapshot

@@ -11,6 +11,7 @@ import click
 from godot.cli._group import Command
 from godot.cli._lines import STYLES, TextLines
 from godot.cli._look import Look, look_options
+from godot.cli._number import Whole
 from godot.cli._output import (
     emit_rows,
     fail,
@@ -45,7 +46,7 @@ DURATIONS = ("duration_ms", "took_ms", "elapsed_ms", "latency_ms", "waited_ms", 
 @click.argument("trace_id", metavar="ID")
 @click.option("--logs", is_flag=True, help="The records in full instead of a waterfall.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(1, MOST), default=1_000, show_default=True,
+    "-n", "--limit", type=Whole(1, MOST), default=1_000, show_default=True,
     help="How many of its first records.",
 )  # fmt: skip
 @look_options

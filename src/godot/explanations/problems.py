@@ -194,8 +194,9 @@ PROBLEMS: dict[str, Explanation] = {
         "GODOT_DATA_DIR.",
     ),
     "GD-4008": Explanation(
-        "a port is taken",
-        "Something else listens there. The variable that is named chooses another; 0 is any.",
+        "nobody can listen there",
+        "Something else listens at this port (the variable that is named chooses another; 0 is "
+        "any), or others would reach it without a token: that needs GODOT_TOKENS_FILE.",
     ),
     "GD-4010": Explanation(
         "the system refuses",

@@ -32,6 +32,10 @@ def said(
         ("godot statu", "GD-1009 no such command 'statu'. Did you mean 'status'?"),
         ("godot clear --yess", "GD-1009 no such option '--yess'. Did you mean '--yes'?"),
         ("godot query -n", "GD-1009 option '-n' requires an argument"),
+        ("godot peek -n x", "GD-1009 invalid value for '-n' / '--limit':"
+         " 'x' is no whole number from 1 to 1,000"),
+        ("godot top --iterations 0", "GD-1009 invalid value for '--iterations':"
+         " '0' is no whole number from 1 on"),
         ("godot show", "GD-1009 missing argument 'ID'"),
         ("godot completion",
          "GD-1009 missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish"),
@@ -52,6 +56,12 @@ def test_a_command_line_that_cannot_be_read_is_one_line_that_says_what_to_change
     assert program == typed.split()[0].removesuffix("_logs")
     assert words[-1] == "--help"
     assert set(words[:-1]) <= set(typed.split())
+
+
+def test_an_address_that_nobody_may_listen_at_has_a_code_of_its_own(tmp_path: Path):
+    code, out, err = said("godot", "mcp", HOME=str(tmp_path), GODOT_HOST="0.0.0.0")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: GD-4008 GODOT_HOST=0.0.0.0 is not a loopback address: set ")
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_down_stops_children_whose_supervisor_is_gone(tmp_path: Path) -> None:
         (("up", "--demo", "fast"), "'fast' is not a rate: write 500/s or 30/m"),
         (("up", "--demo", "0"), "'0' is not a rate"),
         (("up", "--demo", "10001"), "'10001' is too much: at most 10000/s"),
-        (("up", "--workers", "0"), "0 is not in the range 1<=x<=64"),
+        (("up", "--workers", "0"), "'0' is no whole number from 1 to 64"),
     ],
 )
 def test_a_wrong_option_says_what_is_allowed(arguments: tuple[str, ...], complaint: str) -> None:
