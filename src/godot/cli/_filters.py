@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from dewey_logs import LogFilter
 
 
+_OF_TODAY = re.compile(r"\d\d:\d\d(?::\d\d)?", re.ASCII)
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
@@ -63,7 +65,7 @@ def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "-s",
                 "--since",
                 metavar="TIME",
-                help="15m, 2h, today, or RFC 3339; without a zone it is local time.",
+                help="15m, 14:05, today, or RFC 3339; without a zone it is local time.",
             ),
             click.option("-u", "--until", metavar="TIME", help="Like --since."),
             filter_options,
@@ -145,6 +147,8 @@ def with_zone(text: str | None) -> str | None:
     if days is not None:
         midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
         return (midnight - timedelta(days=days)).astimezone().isoformat()
+    if _OF_TODAY.fullmatch(word):
+        word = f"{datetime.now():%Y-%m-%d}T{word}"
     try:
         at = datetime.fromisoformat(word)
         return at.astimezone().isoformat() if at.tzinfo is None else text

@@ -61,7 +61,7 @@ class Limit(Rate):
     type=Whole(0, MOST_LINES),
     help="How many of the newest to begin with; default: 20, with --since 1000.",
 )
-@click.option("-s", "--since", metavar="TIME", help="Begin there: 15m, 2h, today, or RFC 3339.")
+@click.option("-s", "--since", metavar="TIME", help="Begin there: 15m, 14:05, today, or RFC 3339.")
 @filter_options
 @exclude_option
 @look_options

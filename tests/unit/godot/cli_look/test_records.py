@@ -88,6 +88,10 @@ def test_a_time_without_a_zone_is_local():
     assert with_zone("2026-11-22 13:00") == local.isoformat()
     midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
     assert with_zone("today") == midnight.astimezone().isoformat()
+    five_past = midnight.replace(hour=14, minute=5)
+    assert with_zone("14:05") == five_past.astimezone().isoformat()
+    assert with_zone("14:05:30") == five_past.replace(second=30).astimezone().isoformat()
+    assert with_zone("25:05") == "25:05"  # which the store refuses as it was typed
     assert with_zone("Yesterday") == (midnight - timedelta(days=1)).astimezone().isoformat()
 
 
