@@ -62,6 +62,8 @@ def conninfo(url: str, application_name: str) -> str:
         # libpq quotes what it cannot read, and that may be the password
         said = re.sub(_QUOTED, "(hidden)", str(exc).strip())
         raise BadAddress(f"the store's URL cannot be read: {said}") from exc
+    except UnicodeError as exc:
+        raise BadAddress("the store's URL cannot be read: it is no valid UTF-8") from exc
     defaults = {**_DEFAULTS, "application_name": application_name}
     return make_conninfo(url, **{k: v for k, v in defaults.items() if k not in given})
 
@@ -78,6 +80,8 @@ def connect(
         connection = PatientConnection.connect(info, autocommit=True)
     except psycopg.Error as exc:
         raise translated_connect(exc) from exc
+    except UnicodeError as exc:  # of a host whose name cannot be looked up
+        raise BadAddress(f"the store's URL cannot be used: {exc}") from exc
     except OSError as exc:  # psycopg waits with a selector, which takes a file descriptor, too
         raise Unreachable(f"PostgreSQL cannot be reached: {exc}") from exc
     connection.patience_s = patience_s

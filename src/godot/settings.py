@@ -93,6 +93,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
+def _host(name: str) -> str:
+    """Return a host's name that can be looked up; no server is asked."""
+    if not all(0 < len(label) < 64 for label in name.removesuffix(".").split(".")):
+        raise ValueError(name)
+    return name
+
+
 def _redis_url(text: str) -> str:
     parts = urlsplit(text)
     if not text.startswith(("redis://", "rediss://", "unix://")):  # as redis-py wants it written
@@ -101,6 +108,7 @@ def _redis_url(text: str) -> str:
         raise ValueError(text)
     if parts.scheme == "unix" and parts.hostname:  # two slashes, or a password with an @ and a /
         raise ValueError(text)
+    _host(parts.hostname or "localhost")
     _ = parts.port  # raises ValueError when it is no port, as int does for what is no number
     for database in parse_qs(parts.query).get("db", []):
         int(database)
@@ -115,6 +123,7 @@ def _database_url(text: str) -> str:
         raise ValueError(text)
     if "," not in parts.netloc:  # several hosts have several ports
         _ = parts.port
+        _host(parts.hostname or "localhost")
     return text
 
 
@@ -125,6 +134,7 @@ def _store_url(text: str) -> str:
     _ = parts.port
     if not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError(text)
+    _host(parts.hostname)
     return text
 
 
@@ -293,6 +303,8 @@ def text_of(
 def value_of(setting: Setting, text: str, origin: str) -> object:
     """Read a value; raise SettingsError for one that is not allowed."""
     try:
+        if setting.read is not Path:  # which may be any bytes
+            text.encode()
         return setting.read(text)
     except ValueError:
         shown = "(hidden)" if setting.secret else repr(text)

@@ -37,7 +37,8 @@ class Command(click.Command):
     """A command whose help shows examples before options, and that takes no empty values.
 
     What comes from an unset variable of a script would widen a filter, or mean the current folder.
-    Arguments of the type UNPROCESSED are not ours to judge.
+    Nor does it take what is no Unicode, except as a file's name. Arguments of the type UNPROCESSED
+    are not ours to judge.
     """
 
     def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
@@ -49,15 +50,27 @@ class Command(click.Command):
         rest = super().parse_args(ctx, args)
         for parameter in self.params:
             value = typed.get(parameter.name)
-            empty = "" in value if isinstance(value, list | tuple) else value == ""
-            if empty and parameter.type is not click.UNPROCESSED:
+            texts = [one for one in _each(value) if isinstance(one, str)]
+            if parameter.type is click.UNPROCESSED:
+                continue
+            if "" in texts:
                 instead = "" if parameter.required else ": leave it out instead"
                 raise click.BadParameter(f"it is empty{instead}", ctx, parameter)
+            if not isinstance(parameter.type, click.Path) and not all(map(_is_unicode, texts)):
+                raise click.BadParameter("it is no valid UTF-8", ctx, parameter)
         return rest
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
         write_examples(formatter, self.examples)
+
+
+def _each(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class LazyGroup(click.Group):

@@ -21,6 +21,7 @@ from godot.errors import (
     GodotError,
     LoginRefused,
     NotAStream,
+    SettingsError,
     StreamFull,
     StreamLost,
     StreamUnavailable,
@@ -44,19 +45,27 @@ NOT_NOW = ("BUSY ", "MISCONF", "READONLY", "LOADING", "NOREPLICAS")
 
 
 def connect(settings: Settings, *, block_ms: int = 0) -> redis.Redis:
-    """Return a client whose socket outwaits a BLOCK of `block_ms`; it connects at first use."""
-    client = redis.Redis.from_url(
-        settings.redis_url,
-        protocol=3,
-        decode_responses=False,
-        legacy_responses=False,
-        socket_connect_timeout=ANSWER_TIMEOUT_S,
-        socket_timeout=block_ms / 1000 + ANSWER_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        client_name="godot",
-        driver_info=None,  # CLIENT SETINFO: two round trips that an ACL may forbid
-    )
+    """Return a client whose socket outwaits a BLOCK of `block_ms`; it connects at first use.
+
+    Raises SettingsError for an option of the URL that redis-py does not take.
+    """
+    try:
+        client = redis.Redis.from_url(
+            settings.redis_url,
+            protocol=3,
+            decode_responses=False,
+            legacy_responses=False,
+            socket_connect_timeout=ANSWER_TIMEOUT_S,
+            socket_timeout=block_ms / 1000 + ANSWER_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+            client_name="godot",
+            driver_info=None,  # CLIENT SETINFO: two round trips that an ACL may forbid
+        )
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # asks no server
+    except (TypeError, ValueError) as exc:
+        raise SettingsError(f"GODOT_REDIS_URL has options that cannot be used: {exc}") from exc
     for command in RAW_REPLIES:
         client.response_callbacks.pop(command, None)
     return client

@@ -58,6 +58,32 @@ def test_a_command_line_that_cannot_be_read_is_one_line_that_says_what_to_change
     assert set(words[:-1]) <= set(typed.split())
 
 
+@pytest.mark.parametrize("typed", ["level set {} info", "dlq ls --reason {}", "streams {}"])
+def test_what_is_no_unicode_is_one_line(typed: str, tmp_path: Path):
+    code, out, err = said("godot", *typed.format("\udcff\udcfe").split(), HOME=str(tmp_path))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: GD-1009 invalid value for ")
+    assert ": it is no valid UTF-8 — see: godot " in err
+
+
+@pytest.mark.parametrize("option", ["foo=bar", "socket_timeout=soon"])
+def test_an_option_that_redis_py_does_not_take_is_one_line(option: str, tmp_path: Path):
+    url = f"{NOBODY}?{option}"
+    code, out, err = said("godot", "groups", HOME=str(tmp_path), GODOT_REDIS_URL=url)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: GD-1001 GODOT_REDIS_URL has options that cannot be used: ")
+    assert option.partition("=")[0] in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("url", ["postgresql:///x?host=a..b", "postgresql://\udcff/x"])
+def test_a_store_s_url_that_names_no_host_is_one_line(url: str, tmp_path: Path):
+    code, out, err = said("dewey_logs", "migrate", HOME=str(tmp_path), DEWEY_URL=url)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: the store's URL cannot be ")
+    assert err.count("\n") == 1
+
+
 def test_an_address_that_nobody_may_listen_at_has_a_code_of_its_own(tmp_path: Path):
     code, out, err = said("godot", "mcp", HOME=str(tmp_path), GODOT_HOST="0.0.0.0")
     assert (code, out) == (1, "")

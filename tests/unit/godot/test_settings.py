@@ -32,6 +32,12 @@ def test_defaults_need_no_variable(tmp_path: Path):
         ("GODOT_REDIS_URL", "unix:///run/redis.sock?db=abc"),
         ("GODOT_REDIS_URL", "unix://run/redis.sock"),
         ("GODOT_REDIS_URL", "unix://:hu@sh/hush@/run/redis.sock"),
+        ("GODOT_REDIS_URL", "redis://a..b"),
+        ("GODOT_REDIS_URL", f"redis://{'a' * 64}.example"),
+        ("GODOT_REDIS_URL", "redis://\udcff"),
+        ("DEWEY_URL", "postgresql://a..b/x"),
+        ("DEWEY_URL", "postgresql://localhost/\udcff"),
+        ("DEWEY_URL", "http://a..b/mcp"),
         ("DEWEY_URL", "postgresql://localhost:99999/x"),
         ("DEWEY_URL", "mysql://x"),
         ("DEWEY_URL", "https://name:password@dewey.example/mcp"),
@@ -51,6 +57,24 @@ def test_a_wrong_value_is_one_line_with_variable_and_what_is_allowed(
     assert "\n" not in line
     assert variable in line
     assert next(s.allowed for s in TABLE if s.variable == variable) in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GODOT_REDIS_URL", "redis://[::1]:6379/0"),
+        ("GODOT_REDIS_URL", "redis://redis_1.example.:6379"),
+        ("GODOT_REDIS_URL", "unix:///run/a..b.sock?db=0"),
+        ("DEWEY_URL", "postgresql://a.example:5432,b.example:5433/x"),
+        ("DEWEY_URL", "postgresql:///x?host=/run/postgresql"),
+        ("DEWEY_URL", "http://[::1]:9061/mcp"),
+    ],
+)
+def test_a_url_of_a_host_that_can_be_looked_up_is_taken_as_it_is(
+    variable: str, value: str, tmp_path: Path
+):
+    found = load({"GODOT_DATA_DIR": str(tmp_path), variable: value})
+    assert value in (found.redis_url, found.dewey_url)
 
 
 def test_a_wrong_secret_is_not_shown(tmp_path: Path):
