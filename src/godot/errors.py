@@ -31,6 +31,12 @@ class LoginRefused(StreamUnavailable):
     next_step = "correct the login in GODOT_REDIS_URL"
 
 
+class Forbidden(GodotError):
+    """The login in use has not every right that is needed; `godot doctor` tells which it lacks."""
+
+    next_step = "see: godot doctor"
+
+
 class NotAStream(GodotError):
     """The key holds something else."""
 

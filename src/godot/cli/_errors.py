@@ -64,6 +64,7 @@ ERRORS: tuple[ErrorRule, ...] = (
     ErrorRule("dewey_logs.errors", "SchemaProblem", "GD-2004", FAILURE, ""),  # it says itself
     ErrorRule("dewey_logs.errors", "QueryTimeout", "GD-2005", FAILURE, "narrow --since or --until"),
     ErrorRule("godot.errors", "StreamLost", "GD-2006", FAILURE, "start a worker: it makes it anew"),
+    ErrorRule("godot.errors", "Forbidden", "GD-5013", FAILURE, ""),  # it says itself
     ErrorRule("godot.embedded.process", "ChildFailed", "GD-4001", FAILURE, ""),
     ErrorRule("godot.errors", "GodotError", "GD-1000", FAILURE, ""),
     ErrorRule("dewey_logs.errors", "DeweyError", "GD-2000", FAILURE, ""),

@@ -18,6 +18,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from godot.errors import (
+    Forbidden,
     GodotError,
     LoginRefused,
     NotAStream,
@@ -41,6 +42,7 @@ AWAY = (
     redis.exceptions.TryAgainError,
     OSError,
 )
+IN_SCRIPT = "ACL failure in script: "
 NOT_NOW = ("BUSY ", "MISCONF", "READONLY", "LOADING", "NOREPLICAS")
 
 
@@ -165,4 +167,7 @@ def _answer(exc: redis.ResponseError) -> GodotError:
         return StreamUnavailable(f"Redis cannot be used: {text}")
     if text.startswith("WRONGTYPE"):
         return NotAStream("the key that GODOT_STREAM names is there, and is no stream")
+    if forbidden(exc) or text.startswith(IN_SCRIPT):
+        said = text.removeprefix(IN_SCRIPT).partition(" script: on ")[0]
+        return Forbidden(f"Redis refuses: {said.removesuffix('.')}")
     return GodotError(f"Redis refuses: {text}")

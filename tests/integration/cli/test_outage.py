@@ -67,6 +67,28 @@ def test_a_login_that_redis_refuses_is_one_line_that_says_where_to_correct_it(he
     assert b"guess" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("right", "command", "named"),
+    [
+        ("-xadd", "emit hello", "'xadd'"),
+        ("-xinfo", "groups", "'xinfo|stream'"),  # which a script of ours asks
+    ],
+)
+def test_a_right_that_is_missing_is_named_and_doctor_knows_more(
+    right: str, command: str, named: str, here, own_valkey
+):
+    here("emit", "before")
+    with redis.Redis.from_url(own_valkey.url) as client:
+        client.execute_command("ACL", "SETUSER", "few", "on", ">p", "~*", "&*", "+@all", right)
+    url = f"unix://few:p@{own_valkey.url.removeprefix('unix://')}"
+    done = here(*command.split(), GODOT_REDIS_URL=url)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode() == (
+        "error: GD-5013 Redis refuses: User few has no permissions to run the"
+        f" {named} command — see: godot doctor\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["query", "status", "dlq", "check store", "doctor"])
 def test_a_login_that_postgresql_refuses_is_a_store_that_cannot_be_reached(
     command: str, here, settings
