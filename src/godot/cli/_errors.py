@@ -53,11 +53,12 @@ ERRORS: tuple[ErrorRule, ...] = (
     ErrorRule("dewey_logs.errors", "Unclassified", "GD-2003", UNREACHABLE, "mend what it says"),
     ErrorRule(
         "dewey_logs.errors",
-        "Unavailable",
+        "Unreachable",
         "GD-2003",
         UNREACHABLE,
         "start a stack with: godot up, or set DEWEY_URL",
     ),
+    ErrorRule("dewey_logs.errors", "Unavailable", "GD-2003", UNREACHABLE, "see: godot doctor"),
     ErrorRule("dewey_logs.errors", "LoginRefused", "GD-2003", UNREACHABLE, ""),  # it says itself
     ErrorRule("dewey_logs.errors", "CannotListen", "GD-4008", FAILURE, ""),  # it says itself
     ErrorRule("dewey_logs.errors", "NotDurable", "GD-2007", FAILURE, "set it in postgresql.conf"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
 import redis
 from mcp import Client
@@ -65,6 +66,16 @@ def test_a_login_that_redis_refuses_is_one_line_that_says_where_to_correct_it(he
     assert done.returncode == 3
     assert b"invalid username-password pair" in done.stderr
     assert b"guess" not in done.stderr
+
+
+def test_a_store_that_answers_is_not_to_be_started(here, settings):
+    with psycopg.connect(settings.dewey_url) as connection:
+        connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        done = here("query")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"canceling statement due to lock timeout [55P03] \xe2\x80\x94 see: godot doctor\n" in (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize(
