@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum, and takes its time
 import gc
 import os
 import sys
-from contextlib import suppress
-from typing import NoReturn
 
 INTERRUPTED = 130
 YOUNG_OBJECTS = 100_000  # imports leave no garbage: looking for it took an eighth of their time
@@ -18,6 +17,9 @@ def main() -> None:
     Where only the client is installed there is no command line: that is one line and exit code 1.
     """
     gc.set_threshold(YOUNG_OBJECTS)
+    interruptible = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+    if interruptible:  # else our caller wants it ignored
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # nobody is there yet who would catch it
     try:
         from godot.cli import godot
     except ModuleNotFoundError as exc:
@@ -30,6 +32,8 @@ def main() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as we, too
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # and this
+    if interruptible:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     try:
         godot(prog_name="godot")
     except SystemExit as exc:
@@ -40,14 +44,16 @@ def main() -> None:
         gc.freeze()  # nor is there any to look for at the end, which took another fifth
 
 
-def _end_at_once() -> NoReturn:
+def _end_at_once() -> None:
     """End without taking the interpreter apart under the threads of a connection pool.
 
     Seen once, in thousands of interruptions: a segmentation fault instead of an exit code.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        try:  # noqa: SIM105  # contextlib would be one more import before main
             stream.flush()
+        except (OSError, ValueError):
+            pass
     os._exit(INTERRUPTED)
 
 

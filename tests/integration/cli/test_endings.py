@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,21 @@ def test_a_check_whose_reader_is_gone_ends_with_its_verdict(tmp_path: Path):
     code, _, err = said("godot", "check", "group", stdout=writing, **nobody)
     os.close(writing)
     assert (code, err) == (3, "")  # nobody can tell
+
+
+def test_an_interrupt_while_it_is_still_being_imported_is_silent(tmp_path: Path):
+    (tmp_path / "click.py").write_text("print('here', flush=True)\nimport time\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "godot", "status"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"here\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == -signal.SIGINT  # which a shell calls 130
+        assert process.stderr.read() == b""
 
 
 def test_colour_is_decided_before_a_command_line_is_read():
