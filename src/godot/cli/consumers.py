@@ -11,6 +11,7 @@ from godot.cli._output import emit_document, emit_rows, note, output_options, sa
 from godot.cli._pipeline import Row, chosen, stream_now
 from godot.cli._plan import confirmed, plan_options
 from godot.cli._times import Span
+from godot.wording import count
 
 if TYPE_CHECKING:
     from godot.stream.groups import ConsumerInfo, Group
@@ -143,7 +144,7 @@ def prune(group: str | None, idle_ms: int, yes: bool, no_input: bool, output: st
         nothing = ["no consumer is silent for so long and holds nothing"]
         emit_document({"done": True, **about, "deleted": 0}, nothing, output=output, schema=schema)
         return
-    lines = [f"{len(found):,} consumers of group {sanitise(where.name)} to be deleted"]
+    lines = [f"{count(len(found), 'consumer')} of group {sanitise(where.name)} to be deleted"]
     lines += [f"  {sanitise(one.name)}" for one in found[:10]]
     if len(found) > 10:
         lines.append(f"  and {len(found) - 10:,} more: godot consumers ls --idle …")

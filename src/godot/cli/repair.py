@@ -11,6 +11,7 @@ from godot.cli._group import Command
 from godot.cli._output import FAILURE, emit_document, fail, note, output_options, sanitise
 from godot.cli._plan import confirmed, plan_options, progress
 from godot.cli._times import Rate, Span, moment
+from godot.wording import count
 
 if TYPE_CHECKING:
     from godot.worker.assemble import Tally
@@ -57,7 +58,7 @@ def claim(min_idle_ms: int, yes: bool, no_input: bool, output: str) -> None:
             )
             return
         lines = [
-            f"{len(plan.settle):,} entries to be stored and acknowledged",
+            f"{count(len(plan.settle), 'entry', 'entries')} to be stored and acknowledged",
             f"{len(plan.suspects):,} suspected of killing workers, to be settled one at a time",
             f"{len(plan.without_payload):,} without payload, to be acknowledged as lost",
         ]
@@ -72,7 +73,7 @@ def claim(min_idle_ms: int, yes: bool, no_input: bool, output: str) -> None:
         **_tally(done.tally),
     }
     missed = plan.total - done.entries - done.without_payload
-    text = [f"{done.entries:,} entries settled: {_told(done.tally)}"]
+    text = [f"{count(done.entries, 'entry', 'entries')} settled: {_told(done.tally)}"]
     if done.without_payload:
         text.append(f"{done.without_payload:,} without payload entered as lost")
     if missed:
@@ -130,7 +131,8 @@ def replay(
             )
             return
         limit = "" if rate is None else f" at {rate:g} a second"
-        lines = [f"{part.entries:,} entries of {settings.stream} to be stored again{limit}"]
+        entries = count(part.entries, "entry", "entries")
+        lines = [f"{entries} of {settings.stream} to be stored again{limit}"]
         confirmed(about, lines, yes=yes, no_input=no_input, output=output, schema="godot.replay/1")
         with progress(part.entries, "replaying") as advance:
             tally = replayed(settings, store, part, rate=rate, progress=advance)
@@ -179,7 +181,8 @@ def ack(ids: tuple[str, ...], reason: str, yes: bool, no_input: bool, output: st
             "without_payload": len(plan.without_payload),
             "not_pending": len(plan.not_pending),
         }
-        lines = [f"{len(plan.entries):,} entries to become dead letters and be acknowledged"]
+        entries = count(len(plan.entries), "entry", "entries")
+        lines = [f"{entries} to be acknowledged, with a dead letter for each"]
         lines += [
             f"  {item.id}  idle {item.idle_ms / 1000:,.1f} s  {item.deliveries} deliveries"
             f"  {sanitise(item.consumer)}"

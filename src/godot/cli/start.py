@@ -156,6 +156,7 @@ def down(data_dir: Path | None, wipe: bool, yes: bool) -> None:
     Data goes with --wipe alone.
     """
     from godot.embedded import background, folder
+    from godot.wording import count
 
     where = _or_default(data_dir)
     if wipe:
@@ -163,7 +164,11 @@ def down(data_dir: Path | None, wipe: bool, yes: bool) -> None:
     if wipe and not yes:
         _confirm_wipe(where)
     ended = background.stop(where)
-    note(f"stopped {len(ended)} processes" if ended else f"nothing runs over {where}")
+    note(
+        f"stopped {count(len(ended), 'process', 'processes')}"
+        if ended
+        else f"nothing runs over {where}"
+    )
     if wipe:
         folder.wipe(where)
         note(f"removed the data in {where}")

@@ -296,6 +296,7 @@ def test_ack_writes_a_dead_letter_before_it_acknowledges(here, bench, dead_worke
     assert bench.pending() == 3
     done = here("ack", entry, "--reason", "known bad", "--yes", "-o", "json")
     assert (done.returncode, document(done)["acknowledged"]) == (0, 1)
+    assert done.stderr.startswith(b"1 entry to be acknowledged, with a dead letter for each\n")
     assert bench.pending() == 2
     ((reason, kept, values),) = bench.sql("SELECT reason, entry, field_values FROM logs_rejected")
     assert (reason, kept) == ("acknowledged by hand: known bad", entry)
