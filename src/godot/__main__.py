@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum, and takes its time
 import gc
+import io
 import os
 import sys
 
@@ -32,6 +33,8 @@ def main() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as we, too
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # and this
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what a terminal of Latin-1 lacks is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     if interruptible:
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     try:

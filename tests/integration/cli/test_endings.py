@@ -121,6 +121,17 @@ def test_a_check_whose_reader_is_gone_ends_with_its_verdict(tmp_path: Path):
     assert (code, err) == (3, "")  # nobody can tell
 
 
+def test_what_the_encoding_of_the_output_lacks_is_escaped(tmp_path: Path):
+    (tmp_path / "a.log").write_text("caf\xe9 \N{SNOWMAN} \N{SNAKE}\n", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "godot", "view", str(tmp_path / "a.log"), "-o", "text"],
+        capture_output=True, timeout=60, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONIOENCODING": "latin-1"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.endswith(b"caf\xe9 \\u2603 \\U0001f40d\n")
+
+
 def test_an_interrupt_while_it_is_still_being_imported_is_silent(tmp_path: Path):
     (tmp_path / "click.py").write_text("print('here', flush=True)\nimport time\ntime.sleep(60)\n")
     process = subprocess.Popen(
