@@ -15,4 +15,4 @@ class Whole(click.IntRange):
             return int(super().convert(value, param, ctx))
         except click.BadParameter:
             upper = "on" if self.max is None else f"to {self.max:,}"
-            self.fail(f"{value!r} is no whole number from {self.min} {upper}", param, ctx)
+            self.fail(f"{value!r} is no whole number from {self.min:,} {upper}", param, ctx)

@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     godot view app.log -o csv --fields created_at,level,data.user.id
     """,
 )
-@click.argument("files", nargs=-1, metavar="[FILE|-]...", type=click.Path(allow_dash=True))
+@click.argument(
+    "files",
+    nargs=-1,
+    metavar="[FILE|-]...",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+)
 @level_option
 @exclude_option
 @look_options

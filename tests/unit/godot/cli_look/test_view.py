@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def test_fields_make_a_table_of_any_log(view: Callable[..., Result]):
     assert lines[:3] == ["level,http.status,message", "INFO,200,GET /items", "ERROR,,card declined"]
 
 
-def test_a_file_that_is_not_there_is_one_line(view: Callable[..., Result]):
-    done = CliRunner().invoke(godot, ["view", "/none/there"], prog_name="godot")
-    assert done.exit_code == 1
-    assert "the system refuses /none/there" in done.stderr
+def test_what_cannot_be_read_is_named(tmp_path: Path):
+    for name in (tmp_path, tmp_path / "absent"):
+        found = CliRunner().invoke(godot, ["view", str(name)], prog_name="godot")
+        assert (found.exit_code, found.stdout) == (2, "")
+        assert re.fullmatch(rf"error: GD-1009 .*'{name}'.*\n", found.stderr)
