@@ -57,6 +57,7 @@ class Dispatch:
 
     def print_rest(self) -> None:
         """Print what was not sent, and everything that is still queued: the process ends."""
+        self._take()  # what was refused since the last time is in no queue
         while self._intake.queue:
             self._take()
         if not self.shipping.ended:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -44,7 +45,11 @@ def own_server() -> Iterator[Valkey]:
 
 @pytest.fixture
 def run(redis_url: str, stream_name: str) -> Run:
-    """Run a program in its own process; its stream and server stand in the environment."""
+    """Run a program in its own process; its stream and server stand in the environment.
+
+    What it prints goes to files: a pipe that is full while this process is not given the processor
+    would be one that nobody reads.
+    """
 
     def run_(code: str, *, timeout_s: float = 60.0, **variables: str) -> Any:
         environ = {
@@ -52,15 +57,20 @@ def run(redis_url: str, stream_name: str) -> Run:
             "GODOT_REDIS_URL": redis_url,
             "GODOT_STREAM": stream_name,
             "GODOT_COMPONENT": "program",
+            "GODOT_FLUSH_TIMEOUT_S": "30",  # a busy machine is no finding
             "PYTHONUNBUFFERED": "1",
             **variables,
         }
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-        )
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            done = subprocess.run(
+                [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+                env=environ,
+                stdout=out,
+                stderr=err,
+                timeout=timeout_s,
+            )
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, out.read(), err.read())
 
     return run_

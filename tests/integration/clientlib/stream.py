@@ -48,7 +48,8 @@ def read(url: str, stream: str) -> list[dict[str, str]]:
 
 
 def messages(url: str, stream: str) -> list[str]:
-    return [record["message"] for record in read(url, stream)]
+    """Return the records' messages; a second arrival, after an answer that was late, is none."""
+    return list({record["id"]: record["message"] for record in read(url, stream)}.values())
 
 
 def account(url: str, stream: str) -> Account:
@@ -75,7 +76,7 @@ def account(url: str, stream: str) -> Account:
     return Account(stored, dropped, len(receipts), len(records))
 
 
-def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+def until(condition: Callable[[], object], timeout_s: float = 90.0) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 from contextlib import closing
+from itertools import count
 
 import pytest
 
@@ -36,8 +37,7 @@ def test_what_exit_hooks_log_arrives(run, redis_url, stream_name):
         atexit.register(lambda: log.info("registered after it"))
         log.info("main")
         atexit.register(log.flush)
-        """,
-        GODOT_FLUSH_TIMEOUT_S="20",
+        """
     )
     assert done.returncode == 0, done.stderr
     late = [f"registered before the import {i}" for i in range(50)]
@@ -102,7 +102,7 @@ def test_a_greenlet_that_goes_on_in_a_forked_child_ends(run, redis_url, stream_n
         lifecycle._after_fork_in_child()
         log.info("child")
         log.flush(20)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while len(os.listdir("/proc/self/task")) > 2 and time.monotonic() < until:
             time.sleep(0.01)
         log.info("end", {"threads": len(os.listdir("/proc/self/task"))})
@@ -172,8 +172,7 @@ def test_a_pool_that_ends_its_workers_by_sigterm_loses_nothing(run, redis_url, s
 
         with multiprocessing.get_context("fork").Pool(2) as pool:  # leaving it is terminate()
             pool.map(work, range(200))
-        """,
-        GODOT_FLUSH_TIMEOUT_S="20",
+        """
     )
     assert done.returncode == 0, done.stderr
     there = account(redis_url, stream_name)
@@ -196,7 +195,7 @@ time.sleep(0.1)
 def test_sigterm_flushes_where_the_program_wants_it_and_ends_it_as_ever(
     run, redis_url, stream_name
 ):
-    done = run(SIGTERM_ITSELF.format(handler=""), GODOT_FLUSH_TIMEOUT_S="20")
+    done = run(SIGTERM_ITSELF.format(handler=""))
     assert (done.returncode, done.stdout, done.stderr) == (-15, "True\n", "")
     assert messages(redis_url, stream_name) == ["m"]
 
@@ -224,7 +223,7 @@ print(child.exitcode)
 
 @pytest.mark.parametrize("before", ["", "flush_on_sigterm()", "flush_on_sigterm(); work()"])
 def test_sigterm_ends_what_begins_to_wait_as_it_comes(run, redis_url, stream_name, before):
-    done = run(WAITS.format(before=before), GODOT_FLUSH_TIMEOUT_S="20", timeout_s=20)
+    done = run(WAITS.format(before=before))
     ended_itself = "work()" in before
     assert (done.returncode, done.stdout) == ((-15, "") if ended_itself else (0, "-15\n"))
     assert (done.stderr, messages(redis_url, stream_name)) == ("", ["m"])
@@ -232,7 +231,7 @@ def test_sigterm_ends_what_begins_to_wait_as_it_comes(run, redis_url, stream_nam
 
 def test_a_programs_own_handler_of_sigterm_is_left_alone(run, redis_url, stream_name):
     handler = "signal.signal(signal.SIGTERM, lambda number, frame: log.info('own'))"
-    done = run(SIGTERM_ITSELF.format(handler=handler), GODOT_FLUSH_TIMEOUT_S="20")
+    done = run(SIGTERM_ITSELF.format(handler=handler))
     assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
     assert messages(redis_url, stream_name) == ["m", "own"]
 
@@ -240,8 +239,8 @@ def test_a_programs_own_handler_of_sigterm_is_left_alone(run, redis_url, stream_
 @pytest.mark.parametrize("deadline_s", ["0", "0.3"])
 def test_a_thread_that_is_held_up_at_the_end_has_its_records_printed(run, tmp_path, deadline_s):
     (tmp_path / "redis").mkdir()
-    (tmp_path / "redis/__init__.py").write_text("import time\ntime.sleep(30)\n")
-    done = run(LOG_500, PYTHONPATH=str(tmp_path), GODOT_FLUSH_TIMEOUT_S=deadline_s, timeout_s=20)
+    (tmp_path / "redis/__init__.py").write_text("import time\ntime.sleep(90)\n")
+    done = run(LOG_500, PYTHONPATH=str(tmp_path), GODOT_FLUSH_TIMEOUT_S=deadline_s)
     assert done.returncode == 0
     assert [json.loads(line)["data"]["i"] for line in done.stdout.splitlines()] == list(range(500))
     assert [line.split(" ")[1:4] for line in done.stderr.splitlines()] == [["ended", "with", "500"]]
@@ -264,8 +263,7 @@ def test_what_del_logs_while_the_interpreter_shuts_down_hurts_nothing(run, redis
             Talkative()
         import gc; gc.collect()
         kept = Talkative()  # lives until the very end
-        """,
-        GODOT_FLUSH_TIMEOUT_S="20",
+        """
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert messages(redis_url, stream_name)[:201] == ["first", *["gone"] * 200]
@@ -286,8 +284,7 @@ def test_what_is_logged_from_inside_the_sender_is_not_sent_again(run, redis_url,
 
         Transport.exchange = exchange
         logging.info("once")
-        """,
-        GODOT_FLUSH_TIMEOUT_S="20",
+        """
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert messages(redis_url, stream_name) == ["once"]
@@ -309,8 +306,7 @@ def test_a_bug_in_the_sender_is_told_without_what_it_was_about_and_loses_nothing
         Transport.exchange = exchange
         log = ICCMLogger()
         log.info("m")
-        """,
-        GODOT_FLUSH_TIMEOUT_S="20",
+        """
     )
     assert messages(redis_url, stream_name) == ["m"]
     (line,) = done.stderr.splitlines()
@@ -322,7 +318,6 @@ def test_a_storm_of_forks_under_logging_threads_hangs_nobody(run, redis_url, str
     done = run(
         """
         import os, sys, threading, warnings
-        os.environ["GODOT_FLUSH_TIMEOUT_S"] = "30"  # twenty children share a core or two
         from clientlib import ICCMLogger
         warnings.simplefilter("ignore", DeprecationWarning)
         log = ICCMLogger()
@@ -361,7 +356,7 @@ def test_a_storm_of_forks_under_logging_threads_hangs_nobody(run, redis_url, str
 
 
 def test_a_program_without_a_server_ends_in_time_and_prints_everything(run):
-    done = run(LOG_500, GODOT_REDIS_URL="redis://127.0.0.1:1/0", timeout_s=20)
+    done = run(LOG_500, GODOT_REDIS_URL="redis://127.0.0.1:1/0", GODOT_FLUSH_TIMEOUT_S="90")
     assert done.returncode == 0
     assert [json.loads(line)["data"]["i"] for line in done.stdout.splitlines()] == list(range(500))
     assert len(done.stderr.splitlines()) == 1
@@ -369,7 +364,7 @@ def test_a_program_without_a_server_ends_in_time_and_prints_everything(run):
 
 def test_a_program_without_a_server_prints_more_than_the_sender_takes_at_once(run):
     many = LOG_500.replace("500", "8_000")
-    done = run(many, GODOT_REDIS_URL="redis://127.0.0.1:1/0", timeout_s=60)
+    done = run(many, GODOT_REDIS_URL="redis://127.0.0.1:1/0")
     numbers = [json.loads(line)["data"]["i"] for line in done.stdout.splitlines()]
     assert numbers == list(range(8_000))
 
@@ -423,7 +418,7 @@ def test_a_logger_that_is_made_too_late_to_import_redis_prints(run):
 def test_a_program_with_a_silent_server_ends_in_time_and_prints_everything(run):
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
-        done = run(LOG_500, GODOT_REDIS_URL=url, GODOT_FLUSH_TIMEOUT_S="1", timeout_s=20)
+        done = run(LOG_500, GODOT_REDIS_URL=url, GODOT_FLUSH_TIMEOUT_S="1")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 500
     ended = "godot: ended with 500 records not sent in time; they are on stdout"
@@ -452,22 +447,25 @@ def test_handlers_that_logging_closes_at_the_end_take_their_time_once(run):
 
 
 def test_what_the_deadline_leaves_behind_is_printed_and_named(run, redis_url, stream_name):
-    done = run(
-        """
-        from clientlib import ICCMLogger
+    program = """
+        from clientlib import ICCMLogger, dispatch, sender
+        dispatch.LEAST_PATIENCE_S = sender.LAST_WORDS_S = 30  # a busy machine is no finding
         log = ICCMLogger()
         log.info("first")
-        log.flush(10)
+        log.flush(20)
         for i in range(2000):
             log.info(f"m{i}")
-        """,
-        GODOT_FLUSH_TIMEOUT_S="0",
-    )
-    there = account(redis_url, stream_name)
-    there.assert_balanced()
-    assert there.records + there.lost == 2_001
+        """
+    for attempt in count():  # where this process was not given the processor, all was sent in time
+        stream = f"{stream_name}-{attempt}"
+        done = run(program, GODOT_FLUSH_TIMEOUT_S="0", GODOT_STREAM=stream)
+        there = account(redis_url, stream)
+        there.assert_balanced()
+        assert there.records + there.lost == 2_001
+        if there.lost or attempt == 9:
+            break
     assert len(done.stdout.splitlines()) == there.lost > 0
-    receipts = [json.loads(r["data"]) for r in read(redis_url, stream_name) if "data" in r]
+    receipts = [json.loads(r["data"]) for r in read(redis_url, stream) if "data" in r]
     assert [r["godot"]["reason"] for r in receipts] == ["shutdown"]
 
 
@@ -482,7 +480,7 @@ def test_a_stdout_that_nobody_reads_does_not_hold_the_program_up(run):
         ))
         reader, writer = os.pipe()
         child = subprocess.Popen([sys.executable, "-c", program], stdout=writer)
-        sys.exit(child.wait(30))
+        sys.exit(child.wait(60))
         """,
         GODOT_REDIS_URL="redis://127.0.0.1:1/0",
     )
@@ -507,7 +505,7 @@ def test_a_stderr_that_nobody_reads_does_not_hold_the_program_up(run):
         except BlockingIOError:
             os.set_blocking(writer, True)
         child = subprocess.Popen([sys.executable, "-c", program], stderr=writer)
-        sys.exit(child.wait(30))
+        sys.exit(child.wait(60))
         """,
         GODOT_REDIS_URL="redis://127.0.0.1:1/0",
     )
@@ -515,19 +513,43 @@ def test_a_stderr_that_nobody_reads_does_not_hold_the_program_up(run):
     assert len(done.stdout.splitlines()) == 1
 
 
+TOO_LARGE = """
+from clientlib import ICCMLogger
+log = ICCMLogger(buffer_records=10)
+def log_large(n):
+    for i in range(n):
+        log.info("m", {"large": "x" * 4_000_000})
+"""
+
+
 def test_what_no_receipt_can_name_any_more_is_told(run):
     done = run(
-        """
-        from clientlib import ICCMLogger
-        log = ICCMLogger(buffer_records=10)
-        for i in range(10):
-            log.info("m", {"large": "x" * 4_000_000})
-        """,
+        TOO_LARGE + "log_large(10)",
         GODOT_REDIS_URL="redis://127.0.0.1:1/0",
         GODOT_BUFFER_BYTES="65536",
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
+    assert "dropped (too_large: 10), and no receipt tells so" in done.stderr
+
+
+def test_what_was_refused_while_the_thread_was_held_up_is_told(run, tmp_path):
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis/__init__.py").write_text("import time\ntime.sleep(90)\n")
+    program = """
+import sys, time
+log_large(1)
+while "redis" not in sys.modules:  # where the thread is held up
+    time.sleep(0.01)
+log_large(9)
+"""
+    done = run(
+        TOO_LARGE + program,
+        PYTHONPATH=str(tmp_path),
+        GODOT_FLUSH_TIMEOUT_S="0",
+        GODOT_BUFFER_BYTES="65536",
+    )
+    assert (done.returncode, done.stdout) == (0, "")
     assert "dropped (too_large: 10), and no receipt tells so" in done.stderr
 
 
@@ -590,7 +612,7 @@ def test_a_program_whose_stdout_is_closed_logs_all_the_same(run, redis_url, stre
 
 def test_wrong_variables_do_not_stop_a_program(run, redis_url, stream_name):
     done = run(
-        LOG_500,
+        LOG_500 + "log.flush(30)",
         GODOT_LEVEL="LOUD",
         GODOT_BUFFER_RECORDS="many",
         GODOT_REDACT_FIELDS=",,",

@@ -164,24 +164,33 @@ def test_nothing_listening_is_an_outage_with_its_reason(stream_name, output, log
 
 
 def test_a_program_logs_on_while_what_waits_is_printed(run):
-    """Half a buffer makes each call give way to the sender: it comes back while that prints.
+    """Half a buffer makes each call give way to the sender, which shares its turns while it prints.
 
-    Without turns being shared one call lasted until 2,000 to 5,500 records had been printed.
+    Without that one call lasted until 2,000 to 5,500 records had been printed. How soon a call
+    comes back is the machine's affair; how much is printed until the sender gives way is ours.
     """
     done = run(
         """
-        import sys
-        from clientlib import ICCMLogger
+        import sys, time
+        from clientlib import ICCMLogger, turns
         log = ICCMLogger("api", "redis://127.0.0.1:1/0")
-        seen = [0]
-        while seen[-1] < 20_000:
-            log.info("m", {"i": len(seen)})
-            seen.append(log.stats().printed)
-        print(max(now - before for before, now in zip(seen, seen[1:])), file=sys.stderr)
+        shared = [0]
+
+        class Clock:
+            monotonic = time.monotonic
+
+            def sleep(pause_s):
+                shared.append(log.stats().printed)
+                time.sleep(pause_s)
+
+        turns.time = Clock
+        while shared[-1] < 20_000:
+            log.info("m", {"i": 1})
+        print(max(now - before for before, now in zip(shared, shared[1:])), file=sys.stderr)
         """
     )
     (most,) = map(int, filter(str.isdigit, done.stderr.splitlines()))
-    assert most < 1_500, done.stderr
+    assert 0 < most < 1_500, done.stderr
 
 
 def test_a_name_that_does_not_resolve_is_an_outage(stream_name, output, logger):
@@ -274,9 +283,9 @@ def test_a_server_that_refuses_is_an_outage_until_it_accepts(
     assert output.messages == [f"during {i}" for i in range(200)]
 
 
-def proxied(proxy: Proxy) -> str:
-    # A short answer timeout, so that the test does not take as long as a real one.
-    return f"redis://127.0.0.1:{proxy.port}/0?socket_timeout=0.3"
+def proxied(proxy: Proxy, timeout_s: int = 1) -> str:
+    """Return the proxy's address; `timeout_s` is how long an answer is waited for."""
+    return f"redis://127.0.0.1:{proxy.port}/0?socket_timeout={timeout_s}"
 
 
 def test_lost_answers_make_second_arrivals_with_the_same_ids(
@@ -318,7 +327,7 @@ def test_a_connection_that_hangs_is_given_up_and_made_anew(
 
 
 def test_a_connection_cut_again_and_again_loses_nothing(own_server, proxy, stream_name, logger):
-    log = logger(proxied(proxy), stream_name)
+    log = logger(proxied(proxy, timeout_s=60), stream_name)
     for i in range(2_000):
         log.info(f"m{i}")
         if i % 100 == 0:
@@ -353,8 +362,8 @@ def test_bytes_bound_what_is_kept(own_server, stream_name, logger):
     for i in range(200):
         log.warn(f"{i} " + "x" * 20_000)
         until(lambda: log.stats().queued < 1_000)  # slots of 100 bytes: five such records
-    until(lambda: log.stats().printed == 200)
-    assert 40 <= log.stats().waiting <= 50
+    until(lambda: log.stats().printed == 200 and log.stats().waiting <= 50)  # trimmed after that
+    assert log.stats().waiting >= 40
     own_server.start()
     until(lambda: log.stats().state == "delivering" and not log.stats().waiting)
     assert log.flush(10)

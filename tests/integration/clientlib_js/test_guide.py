@@ -69,7 +69,7 @@ def test_a_server_logs_with_the_trace_of_the_request(
             url = f"http://127.0.0.1:{port}/orders/8812"
             request = urllib.request.Request(url, headers={"traceparent": PARENT})
             try:
-                with urllib.request.urlopen(request, timeout=5) as response:
+                with urllib.request.urlopen(request, timeout=60) as response:
                     assert response.headers["X-Trace-ID"] == TRACE
                     return True
             except OSError:
@@ -77,7 +77,7 @@ def test_a_server_logs_with_the_trace_of_the_request(
 
         eventually(answered, "the program to answer")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == -signal.SIGTERM
+        assert process.wait(60) == -signal.SIGTERM
     finally:
         process.kill()
         process.wait()

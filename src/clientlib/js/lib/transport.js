@@ -169,8 +169,7 @@ class Transport {
       try {
         found.take(bytes);
         if (socket !== this.#socket) return;
-        if (this.#expected.length) this.#timer?.refresh();
-        else clearTimeout(this.#timer);
+        this.#arm();
       } catch (error) {
         this.#broken(socket, `not RESP: ${error.message}`);
       }
@@ -227,13 +226,19 @@ class Transport {
     if (!expected.length && !wanted) this.#onClosed();
   }
 
-  /** Wait for the next reply, from now on. */
+  /**
+   * Wait for the next reply, from now on. One that came while the event loop stood still is read
+   * after the timers, so a turn is waited for.
+   */
   #arm() {
     clearTimeout(this.#timer);
+    this.#timer = null;
     if (!this.#expected.length) return;
     const socket = this.#socket;
+    const late = () => timer === this.#timer && this.#broken(socket, SILENT);
     const ms = Math.min(this.#server.replyTimeoutMs ?? REPLY_TIMEOUT_MS, this.#limitMs);
-    this.#timer = setTimeout(() => this.#broken(socket, SILENT), ms).unref();
+    const timer = setTimeout(setImmediate, ms, late).unref();
+    this.#timer = timer;
   }
 
   #reason(error) {

@@ -186,7 +186,7 @@ test('five thousand of pino’s records arrive', async (t) => {
   const found = await throughPino(t, {}, (log) => {
     for (let i = 0; i < 5_000; i++) log.info({ i }, 'm');
   });
-  assert.equal(found.length, 5_000);
+  assert.equal(new Set(found.map((record) => record.id)).size, 5_000);
 });
 
 test('a program with pino that calls process.exit loses nothing', async () => {

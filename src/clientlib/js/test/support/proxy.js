@@ -19,8 +19,11 @@ class Proxy {
     proxy.listener.listen(0, '127.0.0.1');
     await once(proxy.listener, 'listening');
     const { port } = proxy.listener.address();
-    // a short limit for answers, so that the test does not take as long as a real one
-    proxy.url = `redis://127.0.0.1:${port}/0?socket_timeout=0.3`;
+    proxy.url = `redis://127.0.0.1:${port}/0`;
+    // a shorter limit for answers, where a test waits until it is over
+    proxy.hastyUrl = `${proxy.url}?socket_timeout=1`;
+    // and one that is never over, where it waits for anything else
+    proxy.patientUrl = `${proxy.url}?socket_timeout=60`;
     return proxy;
   }
 

@@ -19,8 +19,10 @@ function fieldsFrom(flat) {
   return found;
 }
 
+/** Return the records' messages; a second arrival, after an answer that was late, is none. */
 async function messages(server, stream) {
-  return (await read(server, stream)).map((record) => record.message);
+  const records = await read(server, stream);
+  return [...new Map(records.map((record) => [record.id, record.message])).values()];
 }
 
 /**
@@ -83,4 +85,14 @@ async function until(condition, timeoutMs = 20_000) {
   }
 }
 
-module.exports = { read, messages, account, until };
+/** Begin to count time as `until` does; return a function that ends it and returns the ms. */
+function stopwatch() {
+  let ms = 0;
+  const timer = setInterval(() => (ms += POLL_MS), POLL_MS);
+  return () => {
+    clearInterval(timer);
+    return ms;
+  };
+}
+
+module.exports = { read, messages, account, until, stopwatch };
