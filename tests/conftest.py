@@ -59,6 +59,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=turn)
 
 
+# What an answer leaves out, or only begins, once so much time is over; tests of that set their own.
+UNHURRIED = {
+    "dewey_logs.clearing.COUNT_S": 60.0,
+    "dewey_logs.comparison.SAMPLES_TIMEOUT_MS": 60_000,
+    "dewey_logs.pattern_counts.describe.__defaults__": (60_000,),
+    "dewey_logs.query.REGEX_TIMEOUT_MS": 60_000,
+    "dewey_logs.search.BUDGET_S": 60.0,
+    "dewey_logs.tools.advice.PATIENCE_S": 60.0,
+    "dewey_logs.traces.ERROR_TIMEOUT_MS": 60_000,
+    "dewey_logs.walks.COUNT_TIMEOUT_MS": 60_000,
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unhurried() -> Iterator[None]:
+    """A busy machine is no reason to say less."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in UNHURRIED.items():
+            patch.setattr(name, value)
+        yield
+
+
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     with folders.server_folder() as folder:
@@ -159,7 +181,7 @@ def settings(redis_url: str, stream_name: str, dewey_url: str, tmp_path: Path) -
             "GODOT_STREAM": stream_name,
             "GODOT_DATA_DIR": str(tmp_path),
             "GODOT_METRICS_PORT": "0",
-            "GODOT_RECLAIM_IDLE_MS": "1000",
+            "GODOT_RECLAIM_IDLE_MS": "5000",  # by which the store's time for a statement goes, too
             "GODOT_STOP_TIMEOUT_S": "3",
         }
     )

@@ -39,7 +39,7 @@ class Dewey:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(60)
 
     def calls(self, tool: str, outcome: str = "ok") -> float:
         labels = {"tool": tool, "outcome": outcome}

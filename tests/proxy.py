@@ -70,7 +70,7 @@ class Proxy:
 
     def close(self) -> None:
         self._closing.set()
-        self._thread.join(5)
+        self._thread.join(60)
         self.cut()
         self._listener.close()
         self._selector.close()

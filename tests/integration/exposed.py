@@ -80,14 +80,14 @@ def _work_through(settings: Settings) -> None:
         appender.append_fields([UNDECODABLE])
     thread = threading.Thread(target=worker.run)
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     labels = {"stream": settings.stream, "group": settings.group}
     name = "godot_worker_acked_entries_total"
     while (worker.registry.get_sample_value(name, labels) or 0) < 6:
         assert time.monotonic() < deadline, "the worker stored nothing"
         time.sleep(0.02)
     stop.set()
-    thread.join(30)
+    thread.join(60)
 
 
 def _told(role: str, registry: CollectorRegistry) -> str:

@@ -128,7 +128,7 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Pope
             process.kill()
         if process.stdin is not None and process.stdin.closed:
             process.stdin = None  # communicate() would flush it
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def working(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             yield found
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive(), "the worker did not stop"
 
     return worker

@@ -143,7 +143,7 @@ def test_while_records_flow_nothing_is_ever_called_lost(audited, settings, worki
             stop.set()
             permits.release(len(senders))
             for sender in senders:
-                sender.join(30)
+                sender.join(60)
     assert found["total"]["stored"] > 0
 
 

@@ -142,7 +142,7 @@ def test_a_quiet_pipe_is_sent_without_waiting_for_its_end(start, working, stored
         stored(1)
         assert process.poll() is None
         process.stdin.write(b"second\n")
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=60)
         stored(2)
     assert summary(stderr) == (2, 2, 0)
 

@@ -26,9 +26,9 @@ def test_a_running_program_follows_what_is_set_and_cleared(here, settings):
             *("billing", "DEBUG"),
             None,
         )
-        until(lambda: log.gate.level == Level.DEBUG, 10)
+        until(lambda: log.gate.level == Level.DEBUG)
         assert here("level", "clear", "billing").returncode == 0
-        until(lambda: log.gate.level == Level.INFO, 10)
+        until(lambda: log.gate.level == Level.INFO)
     assert in_redis(settings) == {}
 
 

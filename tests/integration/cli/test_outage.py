@@ -181,4 +181,4 @@ def test_ctrl_c_during_ingest_says_how_far_it_came(start, settings):
         eventually(lambda: client.xlen(settings.stream) == 2, "both lines to be sent")
     process.send_signal(signal.SIGINT)
     assert line_of(process, b"lines read").startswith(b"2 lines read")
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130

@@ -13,7 +13,7 @@ from godot.stream.reclaim import SOLO
 from godot.stream.replies import Entry
 from godot.worker.decode import Decoder
 from godot.worker.loop import SOLO_DEATHS, UNREAD_DEATHS
-from tests.integration.worker.conftest import Bench
+from tests.integration.worker.conftest import Bench, eventually
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
 BATCH = {"GODOT_BATCH_SIZE": "50"}
@@ -247,10 +247,17 @@ def test_what_a_clear_has_removed_stays_removed(here, bench, working, stored):
     with working():
         stored(15)
     bench.sql("DELETE FROM logs RETURNING 1")
-    bench.sql(
+    ((at_ms,), _) = bench.sql(
         """INSERT INTO logs_cleared (filter) VALUES ('{"component": ["noise.*"]}'),
-        ('{"search": "message 3", "since": "-1h"}') RETURNING 1"""
+        ('{"search": "message 3", "since": "-1h"}') RETURNING extract(epoch FROM at) * 1000"""
     )
+
+    def entry_ms() -> int:
+        seconds, micros = bench.redis.time()
+        return seconds * 1000 + micros // 1000
+
+    # an entry's time is in whole milliseconds: one of the clear's own counts as older
+    eventually(lambda: entry_ms() > at_ms, "the next millisecond")
     bench.add_raw(component="noise.x", level="DEBUG", message="newer than the clear")
     said = document(here("replay", "--from", "0", "--yes", "-o", "json"))
     assert (said["stored"], said["cleared"]) == (10, 6)

@@ -23,7 +23,7 @@ def entries(settings):
     client = redis.Redis.from_url(settings.redis_url)
 
     def found(count: int) -> list[tuple[str, str, dict[str, object]]]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while client.xlen(settings.stream) < count and time.monotonic() < deadline:
             time.sleep(0.02)
         sent: Any = client.xrange(settings.stream)
@@ -73,7 +73,7 @@ def test_signals_pass_both_ways_and_stdin_is_the_programs_own(start, entries):
     process.stdin.flush()
     assert process.stdout.readline() == b"through\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == -signal.SIGTERM
+    assert process.wait(60) == -signal.SIGTERM
     found = entries(3)
     assert [message for _, message, _ in found] == ["program started", "through", "program ended"]
     assert found[2][2]["exit_status"] == -signal.SIGTERM

@@ -46,7 +46,7 @@ def until(process, wanted: int) -> list[str]:
 
 def interrupted(process) -> tuple[int, bytes, bytes]:
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=60)
     return process.returncode, stdout, stderr
 
 

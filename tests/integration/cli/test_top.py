@@ -58,7 +58,7 @@ def test_a_screen_is_given_back_however_it_ends(terminal, environment, command, 
     else:
         process.send_signal(ending)
     seen += read_until(master, END.encode())
-    assert process.wait(30) == code
+    assert process.wait(60) == code
     assert termios.tcgetattr(slave) == before
     assert seen.startswith(BEGIN.encode())
     assert b"GROUP" in seen
@@ -76,7 +76,7 @@ def test_on_a_terminal_that_can_be_steered_by_nothing_one_look_follows_the_other
     )  # fmt: skip
     assert b"\x1b" not in read_until(master, b"PRODUCERS")
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
 
 
 def test_without_a_terminal_top_says_what_there_is_instead(here):
@@ -91,6 +91,6 @@ def test_a_watch_in_a_pipe_is_a_document_a_line(start, here):
     assert [one["schema"] for one in found] == ["godot.status/1"] * 2
     assert found[1]["stream"]["added_per_s"] == 0
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(60) == 130
     for other in (("-o", "json"), ("--exit-code",)):
         assert here("status", "--watch", *other).returncode == 2

@@ -94,7 +94,7 @@ def test_maintenance_goes_on_and_tells_of_it_until_it_is_told_to_stop(
                 )
             succeeded = float(value)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_url_of_a_stack_that_runs_here_needs_no_variable(

@@ -116,7 +116,7 @@ def batch(rows: list[LogRow], **more: Any) -> Batch:
     return Batch(**{"stream": "test", "rows": tuple(rows), **more})
 
 
-def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], timeout_s: float = 90.0) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -317,7 +317,7 @@ def test_an_export_is_closed_from_another_thread_while_it_waits(store, rows, dat
     thread.start()
     eventually(lambda: database.one("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1)
     slow.close()
-    thread.join(10)
+    thread.join(60)
     database.connection.execute("ROLLBACK")
     assert len(ended) == 1
     assert list(store.export(LogFilter())) != []

@@ -293,7 +293,7 @@ def test_a_batch_that_commits_meanwhile_is_not_waited_for_and_stays(
             eventually(waits)
             assert store.clear(wanted, asked_by="a test").records == 5
             assert messages(database) == set()
-        writing.join(30)
+        writing.join(60)
     assert messages(database) == {"late"}
     assert list(verify(dewey_url)) == []
 
@@ -351,7 +351,7 @@ def test_writers_go_on_beside_a_clear_and_every_count_is_right(
     removed += store.clear(LogFilter(until=day(0)), asked_by="a test").records
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert removed >= 1_000
     assert len(database.rows("SELECT FROM logs WHERE component <> 'dewey'")) == (
         1_000 + sum(written) - removed
@@ -547,7 +547,7 @@ def test_a_replay_that_looked_before_the_clear_began_brings_nothing_back(
             thread.start()
             eventually(waits)
             assert store.clear(NOISE, asked_by="a test").records == 20
-        thread.join(30)
+        thread.join(60)
     assert [(result.stored, result.cleared) for result in results] == [(0, 20)]
     assert messages(database) == set()
 

@@ -126,7 +126,7 @@ def test_two_workers_that_notice_at_once_begin_one_epoch(dewey_url, database):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(epochs(database)) == [1, 2, 2, 2, 2]
     assert database.one("SELECT count(*) FROM logs_epochs") == 1
 

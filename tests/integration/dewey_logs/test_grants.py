@@ -134,9 +134,9 @@ def test_a_role_that_another_database_makes_at_the_same_moment_is_used(cluster):
         eyes.autocommit = True
         other.execute("CREATE ROLE dewey_owner")
         thread.start()
-        eventually(lambda: eyes.execute(waiting).fetchone(), 30)
+        eventually(lambda: eyes.execute(waiting).fetchone())
         other.commit()
-        thread.join(30)
+        thread.join(60)
     assert said == []
     assert cluster.owners(url) == {"dewey_owner"}
 

@@ -23,7 +23,6 @@ from dewey_logs import (
     LogRow,
     QueryTimeout,
     Store,
-    comparison,
     open_store,
     sizes,
 )
@@ -144,12 +143,6 @@ def cleared(made: list[LogRow], url: str) -> list[LogRow]:
     assert list(verify(url)) == []
     left = [row for row in made if row not in gone]
     return sorted(left, key=lambda row: (row.created_at_us, row.id))
-
-
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a comparison look for samples for as long as it takes, on a busy machine too."""
-    monkeypatch.setattr(comparison, "SAMPLES_TIMEOUT_MS", 60_000)
 
 
 def levels_of(counts) -> Counter[str]:
@@ -388,7 +381,7 @@ def test_patterns_are_counted_exactly(filled, minutes_ago, more):
     ],
 )
 @pytest.mark.parametrize("more", [{}, {"component": ("bank",)}])
-def test_two_windows_are_compared_exactly(store, rows, unhurried, a, b, more):
+def test_two_windows_are_compared_exactly(store, rows, a, b, more):
     newest = rows[-1].created_at_us
     begun, ended = newest + 1, newest - a[1] * MINUTE_US - 90_000_000
     bank = {"component": "bank"}
@@ -427,7 +420,7 @@ def test_two_windows_are_compared_exactly(store, rows, unhurried, a, b, more):
         assert change.sample.component in more.get("component", (change.sample.component,))
 
 
-def test_each_window_shows_a_sample_that_its_own_filter_lets_in(store, maker, unhurried):
+def test_each_window_shows_a_sample_that_its_own_filter_lets_in(store, maker):
     minutes_ago = {"gone": (90, 80), "new": (20, 10), "both": (90, 80, 20, 20, 10)}
     made = [
         maker.row(
@@ -452,7 +445,7 @@ def test_each_window_shows_a_sample_that_its_own_filter_lets_in(store, maker, un
 
 
 @pytest.mark.parametrize("more", [{}, {"component": ("shop.api",)}])
-def test_samples_show_how_the_new_began_and_how_the_gone_ended(store, maker, unhurried, more):
+def test_samples_show_how_the_new_began_and_how_the_gone_ended(store, maker, more):
     """The hour at an edge of a window may have its records of a pattern beyond the edge."""
     start = maker.now_us // HOUR_US * HOUR_US - 24 * HOUR_US
 
@@ -508,7 +501,7 @@ def test_a_pattern_whose_sample_takes_too_long_costs_the_others_nothing(store, r
     slow, rare = Conditions(), [*map(number, messages[:2])]
     slow.add("(pattern <> ALL (%(rare)s) OR pg_sleep(60) IS NULL)", rare=rare)
     with connect(reader_url) as connection, connection.transaction():
-        found = describe(connection, {number(message): hour for message in messages}, slow)
+        found = describe(connection, {number(message): hour for message in messages}, slow, 2_000)
         assert connection.execute("SELECT 1").fetchone() == (1,)
     samples = [found[number(message)].sample for message in messages]
     assert [sample and sample.message for sample in samples] == [None, None, *messages[2:]]

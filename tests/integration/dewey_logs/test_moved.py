@@ -177,7 +177,7 @@ class Held:
             eventually(lambda: eyes.execute(waiting, ("meanwhile",)).fetchall() == [(True,)])
 
     def finished(self):
-        self.thread.join(20)
+        self.thread.join(60)
         return self.result
 
 

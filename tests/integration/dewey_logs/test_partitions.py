@@ -82,7 +82,7 @@ def test_many_processes_make_the_same_days(dewey_url, database):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(made) == 4
     assert attached(dewey_url) == {name(offset) for offset in range(-7, 4)}
 

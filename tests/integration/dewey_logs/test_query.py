@@ -576,7 +576,7 @@ def test_an_exhausted_pool_says_so_and_recovers(dewey_url, database):
 
         def hold(connection):
             held.append(connection)
-            release.wait(20)
+            release.wait(60)
 
         threads = [threading.Thread(target=readers._read, args=(hold,)) for _ in range(4)]
         for thread in threads:
@@ -587,7 +587,7 @@ def test_an_exhausted_pool_says_so_and_recovers(dewey_url, database):
             store.ping()
         release.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         store.ping()
 
 

@@ -210,10 +210,10 @@ def test_writers_and_readers_go_on_while_a_partition_is_sealed(store, dewey_url,
             before = len(written)
             eventually(lambda: len(written) > before + 3)
             assert store.query(LogFilter(limit=1)).returned == 1
-        sealing.join(30)
+        sealing.join(60)
     finally:
         stop.set()
-        writer.join(30)
+        writer.join(60)
     assert not sealing.is_alive()
     assert indexed(dewey_url) == {name(-1)}
     assert sum(written) == len(written)

@@ -242,6 +242,7 @@ def test_what_the_budget_leaves_out_is_told_and_comes_with_the_next_page(full, m
     store, rows = full
     monkeypatch.setattr(engine, "FIRST_SLICE_ROWS", 20)
     monkeypatch.setattr(engine, "QUICK_S", 0.0)  # slices do not grow
+    monkeypatch.setattr(engine, "BUDGET_S", 4.0)
     clock = itertools.count()
     monkeypatch.setattr(time, "monotonic", lambda: next(clock) * 0.3)
     for order in ("desc", "asc"):
@@ -331,7 +332,7 @@ def test_a_query_that_is_given_up_ends_in_postgresql_too(full, database, monkeyp
     running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%slow(message)%%' AND state"
     eventually(lambda: database.one(f"{running} = 'active' AND pid <> pg_backend_pid()"))
     cancellation.cancel()
-    asking.join(5)
+    asking.join(60)
     assert not asking.is_alive()
     assert "given this query up" in str(failed[0])
     assert store.query(LogFilter(limit=1)).returned == 1, "the connection is good for the next"

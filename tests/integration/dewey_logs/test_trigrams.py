@@ -75,7 +75,7 @@ def test_it_is_the_index_that_finds_them(store, url):
         assert connection.execute(used).fetchall() == [(0,)]
         with open_store(url) as other:  # what it did is told when it ends
             found(other, "kilo12")
-        eventually(lambda: connection.execute(used).fetchall() != [(0,)], 10)
+        eventually(lambda: connection.execute(used).fetchall() != [(0,)])
 
 
 def test_an_index_that_was_cut_short_is_built_again(store, url):

@@ -13,16 +13,13 @@ from mcp.types import CallToolResult
 from prometheus_client import CollectorRegistry
 
 from dewey_logs.server import Backend, build
-from dewey_logs.tools import StrictServer, advice
+from dewey_logs.tools import StrictServer
 
 Call = Callable[..., CallToolResult]
 
 
 @pytest.fixture
-def server(
-    writer_url: str, reader_url: str, dewey_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[StrictServer]:
-    monkeypatch.setattr(advice, "PATIENCE_S", 60.0)  # a busy machine is no reason to say less
+def server(writer_url: str, reader_url: str, dewey_url: str) -> Iterator[StrictServer]:
     with Backend(writer_url, reader_url, dewey_url, 7) as backend:
         yield build(backend, CollectorRegistry())
 

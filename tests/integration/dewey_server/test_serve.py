@@ -37,7 +37,7 @@ def served(
         COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     path = tmp_path / "run" / f"dewey-{process.pid}.json"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not path.exists():
         assert process.poll() is None, process.stderr and process.stderr.read()
         assert time.monotonic() < deadline, "the server did not announce itself"
@@ -45,7 +45,7 @@ def served(
     yield process, path
     if process.poll() is None:
         process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def get(url: str) -> bytes:
@@ -78,7 +78,7 @@ def test_it_stores_answers_counts_and_stops_in_order(served):
         "dewey"
     ]
     process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (0, b"")
     assert not path.exists()
     assert all(json.loads(line) for line in stderr.splitlines())
@@ -104,7 +104,7 @@ def test_an_address_that_cannot_be_served_is_one_line(environment, variable, val
         COMMAND,
         env=environment | {variable: value},
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode in (1, 2)

@@ -14,7 +14,7 @@ from godot.embedded import instance
 from godot.embedded.endpoint import Endpoint, read
 
 RUN_STACK = str(Path(__file__).with_name("run_stack.py"))
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 def until(condition: Callable[[], object], what: str) -> None:

@@ -101,7 +101,7 @@ def test_a_program_that_cannot_start_ends_the_stack_with_its_last_words(
     start: Start, data_dir: Path
 ) -> None:
     run = start("1", "worker=--crash")
-    assert run.process.wait(30) == 1
+    assert run.process.wait(60) == 1
     assert run.said("worker-1 ended while it started (exit code 7):\nnothing works here")
     assert instance.read_record(data_dir) is None
     assert read(data_dir) is None
@@ -197,7 +197,7 @@ def test_a_given_server_that_is_away_is_said_at_once(
     start: Start, data_dir: Path, dewey_url: str
 ) -> None:
     run = start("1", env={"GODOT_REDIS_URL": "redis://127.0.0.1:1/0", "DEWEY_URL": dewey_url})
-    assert run.process.wait(30) == 1
+    assert run.process.wait(60) == 1
     assert run.said("StackProblem: Redis cannot be used: ")
 
 

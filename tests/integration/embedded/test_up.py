@@ -63,7 +63,7 @@ def test_a_stack_stores_what_programs_send_survives_its_murder_and_ends_on_ctrl_
     assert set(record.children) == {"valkey", "postgresql", "worker-1", "mcp", "dewey", "demo"}
     assert len(endpoint.metrics_urls) == 3
     for url in endpoint.metrics_urls:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             assert b"godot_build_info" in answer.read()
 
     sent = _godot(data_dir, "emit", "seen from outside", "-c", "elsewhere")

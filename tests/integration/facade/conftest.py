@@ -60,7 +60,7 @@ def answering(
         thread.start()
         yield bound.getsockname()[1]
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def serving(settings: Settings) -> Iterator[Served]:
         stderr=subprocess.PIPE,
     )
     path = settings.data_dir / "run" / f"mcp-{process.pid}.json"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     try:
         while not path.exists():
             assert process.poll() is None, process.stderr and process.stderr.read()
@@ -109,7 +109,7 @@ def serving(settings: Settings) -> Iterator[Served]:
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 class Served:
@@ -137,7 +137,7 @@ def storing(settings: Settings) -> Iterator[loop.Worker]:
             yield found
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive(), "the worker did not stop"
 
 
@@ -152,7 +152,7 @@ def stored(settings: Settings) -> Callable[[int], list[tuple[Any, ...]]]:
     """Return the rows once there are as many as expected, oldest first."""
 
     def rows(count: int) -> list[tuple[Any, ...]]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         assert settings.dewey_url is not None
         with psycopg.connect(settings.dewey_url, autocommit=True) as connection:
             while True:

@@ -43,7 +43,7 @@ class Served:
 
     def post(self, body: Any = PING, path: str = "/mcp", **headers: str) -> tuple[int, str]:
         """Return status and body; the agent's token is sent unless another is given."""
-        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         sent = {"Content-Type": "application/json", "Accept": "application/json"}
         sent |= {"Authorization": f"Bearer {self.tokens['agent']}", **headers}
         sent = {name: value for name, value in sent.items() if value}
@@ -162,7 +162,7 @@ def test_who_may_only_read_needs_no_more_than_a_question_does(served):
 
 
 def test_a_body_with_two_lengths_is_refused(served):
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as two:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as two:
         head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
         head += f"Content-Length: 4\r\nAuthorization: Bearer {served.tokens['agent']}\r\n\r\n"
         two.sendall(f"{head}{len(PING):x}\r\n{PING}\r\n0\r\n\r\n{head}".encode())
@@ -192,7 +192,7 @@ def test_a_body_that_does_not_say_how_long_it_is_is_cut_off(served):
 
 
 def test_who_dribbles_is_not_waited_for(served):
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as slow:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as slow:
         head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(PING)}\r\n"
         head += f"Authorization: Bearer {served.tokens['agent']}\r\n\r\n"
         slow.sendall(head.encode() + PING[:5].encode())
@@ -213,7 +213,7 @@ def test_who_dribbles_is_not_waited_for(served):
 )
 def test_half_a_request_keeps_no_connection(served, monkeypatch, begun):
     monkeypatch.setattr(connection, "HEAD_S", 0.3)
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as slow:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as slow:
         slow.sendall(begun)
         if begun:
             time.sleep(0.1)
@@ -271,7 +271,7 @@ def test_who_opens_connections_without_end_is_hung_up_on(served, monkeypatch):
 
 def test_what_is_no_request_does_not_fill_the_log(served, caplog):
     for _ in range(5):
-        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as odd:
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as odd:
             odd.sendall(b"\x16\x03\x01 as TLS begins\r\n\r\n")
             assert odd.recv(100).startswith(b"HTTP/1.1 400 ")
     said = [one for one in caplog.records if one.name.startswith("uvicorn")]
@@ -279,7 +279,7 @@ def test_what_is_no_request_does_not_fill_the_log(served, caplog):
 
 
 def test_a_head_without_end_is_not_kept(served):
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as endless:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as endless:
         sent = endless.send(b"GET /livez HTTP/1.1\r\n")
         with pytest.raises(OSError):  # noqa: PT012  # how many lines fit into the socket, nobody knows
             while sent < 50 * 2**20:
@@ -288,7 +288,7 @@ def test_a_head_without_end_is_not_kept(served):
 
 
 def test_who_would_rather_speak_http_2_is_answered_as_others_are(served, caplog):
-    asked = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    asked = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     headers |= {"Authorization": f"Bearer {served.tokens['agent']}"}
     wished = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMA"}
@@ -301,7 +301,7 @@ def test_who_would_rather_speak_http_2_is_answered_as_others_are(served, caplog)
 
 
 def test_health_is_told_to_everyone_and_nothing_else_is(served):
-    asked = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    asked = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     asked.request("GET", "/livez", headers={"Host": "pod-17"})
     assert asked.getresponse().read() == b'{"live":true}'
     asked.close()

@@ -35,7 +35,7 @@ def started(environment):
     yield process
     if process.poll() is None:
         process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -85,7 +85,7 @@ def test_stdout_carries_the_protocol_and_nothing_else(started):
     answers = [json.loads(started.stdout.readline()) for _ in range(2)]
     assert [answer["id"] for answer in answers] == [1, 2]
     assert not answers[1]["result"].get("isError")
-    rest, stderr = started.communicate(timeout=20)
+    rest, stderr = started.communicate(timeout=60)
     assert started.returncode == 0
     assert all(json.loads(line)["jsonrpc"] == "2.0" for line in rest.splitlines())
     assert all(json.loads(line) for line in stderr.splitlines())
@@ -97,4 +97,4 @@ def test_a_signal_ends_it_although_stdin_is_open(started, number):
     started.stdin.flush()
     started.stdout.readline()
     started.send_signal(number)
-    assert started.wait(20) == 0
+    assert started.wait(60) == 0

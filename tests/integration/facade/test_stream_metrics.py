@@ -193,7 +193,7 @@ def test_without_redis_its_absence_is_told_and_what_was_added_up(
 def test_the_served_metrics_hold_them(served, settings):
     send(settings, 3)
     labels = f'group="{settings.group}",stream="{settings.stream}"'
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     text = ""
     while f"godot_group_backlog_entries{{{labels}}} 3.0" not in text:
         assert time.monotonic() < deadline, text

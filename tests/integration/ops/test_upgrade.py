@@ -60,11 +60,11 @@ class Process:
     def stop(self) -> None:
         """Ask it to end; it has to do so in order."""
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(30) == 0, self.said
+        assert self._process.wait(60) == 0, self.said
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def load(bench: Bench) -> Iterator[list[int]]:
         yield count
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
 
 
 def settled_without_loss(bench: Bench, offered: int) -> None:

@@ -252,7 +252,7 @@ def life(server: Valkey, admin: redis.Redis, database: str, server_folder: Path)
             _live(settings, admin, database)
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(60)
         with open_store(
             logged_in(database, WRITER), reader_url=logged_in(database, READER)
         ) as store:

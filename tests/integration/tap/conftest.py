@@ -51,7 +51,7 @@ def godot_tap(redis_url: str, stream_name: str, tmp_path: Path) -> Iterator[Star
         for stream in (process.stdin, process.stdout, process.stderr):
             assert stream is not None
             stream.close()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_exchanges_are_told_apart_by_session_and_a_client_that_leaves_is_named(
     assert f"127.0.0.1:{port}".encode() in tap.stderr.readline()
 
     def post(session: str, body: dict[str, object]) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         about = {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-06-18"}
         connection.request("POST", "/mcp", json.dumps({"jsonrpc": "2.0", **body}), about)
         return connection
@@ -83,7 +83,7 @@ def test_exchanges_are_told_apart_by_session_and_a_client_that_leaves_is_named(
         with closing(post(session, body)) as connection:
             connection.getresponse().read()
     leaving = post("two", {"id": 2, "method": "wait"})
-    assert Server.waits.wait(30)
+    assert Server.waits.wait(60)
     leaving.close()
     records("POST /mcp failed")
     tap.send_signal(signal.SIGINT)

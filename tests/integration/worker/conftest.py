@@ -148,7 +148,7 @@ class Bench:
         return group["pending"] == 0 and group["last-delivered-id"] == last
 
 
-def eventually(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], what: str, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     pause_s = 0.005
     while not condition():
@@ -203,7 +203,7 @@ def _in_thread(settings: Settings) -> Iterator[Worker]:
         yield worker
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive(), "the worker did not stop"
 
 
@@ -239,4 +239,4 @@ def spawn(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., subproce
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(60)

@@ -52,7 +52,7 @@ def test_a_full_redis_recovers_by_trimming_settled_entries_only(small: Bench, wo
     small.redis.xgroup_create(small.settings.stream, "another", id="0")
     accepted = fill(small)
     with working(small.settings) as worker:
-        eventually(lambda: small.stored() == accepted, "everything stored", 60)
+        eventually(lambda: small.stored() == accepted, "everything stored")
         assert small.redis.xlen(small.settings.stream) == accepted, "another group has not read it"
         small.redis.xgroup_destroy(small.settings.stream, "another")
         eventually(lambda: small.redis.xlen(small.settings.stream) < accepted, "room to be made")
@@ -73,7 +73,7 @@ def test_a_full_redis_recovers_while_the_store_keeps_the_worker_waiting(small: B
             accepted = fill(small)
             left = accepted - 400
             eventually(lambda: small.redis.xlen(small.settings.stream) == left, "room to be made")
-        eventually(lambda: small.stored() == accepted, "everything stored", 60)
+        eventually(lambda: small.stored() == accepted, "everything stored")
     small.close()
 
 
@@ -109,8 +109,8 @@ def test_no_room_is_made_while_our_own_group_is_missing(small: Bench):
 def test_a_full_redis_without_a_group_is_stored_without_it(small: Bench, working):
     accepted = fill(small)
     with working(small.settings):
-        eventually(lambda: small.stored() == accepted, "everything stored", 60)
-        eventually(small.settled, "the group to exist and be caught up", 60)
+        eventually(lambda: small.stored() == accepted, "everything stored")
+        eventually(small.settled, "the group to exist and be caught up")
         small.append(small.records(10))
         eventually(lambda: small.stored() == accepted + 10, "records to flow again")
     assert small.sql("SELECT count(*) = count(DISTINCT id) FROM logs") == [(True,)]
@@ -136,7 +136,7 @@ def test_without_a_group_nothing_goes_that_another_group_has_not_read(small: Ben
         eventually(lambda: again() >= 400, "the worker to wait for the other group")
         assert (small.redis.xlen(stream), names()) == (kept, [b"another"])
         slow.acknowledge([entry.id for entry in slow.read_new(300, None)])
-        eventually(lambda: small.stored() == kept, "everything stored", 60)
+        eventually(lambda: small.stored() == kept, "everything stored")
         eventually(lambda: group.encode() in names(), "our group to be made")
         eventually(lambda: small.pending() == 0, "everything acknowledged")
     assert len(slow.read_new(100_000, None)) == kept - 300
@@ -167,7 +167,7 @@ def test_a_user_that_may_not_see_the_memory_makes_room_all_the_same(small: Bench
     narrow = msgspec.structs.replace(small.settings, redis_url=f"unix://narrow:secret@{path}?db=0")
     accepted = fill(small)
     with working(narrow):
-        eventually(lambda: small.stored() == accepted, "everything stored", 60)
+        eventually(lambda: small.stored() == accepted, "everything stored")
         eventually(lambda: small.redis.xlen(small.settings.stream) < accepted, "room to be made")
         small.append(small.records(10))
         eventually(lambda: small.stored() == accepted + 10, "records to flow again")

@@ -37,7 +37,7 @@ def test_sigterm_during_an_outage_makes_the_batch_claimable_at_once(
     sweep = Sweep(peer, min_idle_ms=settings.reclaim_idle_ms, max_deliveries=5)
     assert sweep.page(1_000).entries == [], "a living worker keeps its entries"
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(60) == 0
     found = sweep.page(1_000)
     assert (len(found.entries), len(found.suspects)) == (40, 0)
     assert set(peer.deliveries(peer.held(100)).values()) == {1}, "an orderly stop is no evidence"

@@ -55,7 +55,7 @@ def test_an_overflow_by_a_third_is_exact_to_the_record(bench: Bench, settings, w
     before = bench.audited().total
     assert (before.lost, before.in_stream, before.stored) == (OFFERED - len(kept), len(kept), 0)
     with working(limited):
-        eventually(bench.settled, "everything that is left", 60)
+        eventually(bench.settled, "everything that is left")
     found = bench.audited()
     assert {str(row[0]) for row in bench.sql("SELECT id FROM logs")} == kept
     assert found.total.stored == len(kept)

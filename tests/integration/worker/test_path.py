@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import msgspec
 
@@ -40,10 +39,10 @@ def test_a_worker_killed_in_the_middle_of_a_drain_loses_and_doubles_nothing(benc
     first = spawn()
     eventually(lambda: bench.stored() > 2_000, "the first worker to be well on its way")
     first.kill()
-    first.wait(10)
+    first.wait(60)
     assert not bench.settled()
     spawn()
-    eventually(bench.settled, "the second worker to finish", 60)
+    eventually(bench.settled, "the second worker to finish")
     assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(20_000, 20_000)]
 
 
@@ -52,7 +51,7 @@ def test_sigterm_finishes_the_batch_and_leaves_nothing_behind(bench, spawn, sett
     worker = spawn(GODOT_RECLAIM_IDLE_MS="60000")  # however busy we are: it gives back what is old
     eventually(lambda: bench.stored() > 0, "the first commit")
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(15) == 0
+    assert worker.wait(60) == 0
     assert bench.pending() == 0
     assert take(settings).group.consumers == ()
     spawn()
@@ -66,8 +65,7 @@ def test_what_a_dead_worker_left_is_reclaimed(bench, working, settings):
     dead = Consumer(client, settings.stream, settings.group, "dead:1:x")
     dead.ensure_group()
     assert len(dead.read_new(200, None)) == 200
-    # longer than a first write through a Dewey takes: what the worker read itself is told once
-    with working(msgspec.structs.replace(settings, reclaim_idle_ms=3_000)):
+    with working(settings):
         eventually(bench.settled, "the dead worker's entries")
     assert bench.stored() == 300
     assert bench.sql("SELECT count(*) FROM logs_ledger_entries WHERE delivery = 'again'") == [
@@ -84,18 +82,16 @@ def test_released_entries_can_be_claimed_at_once(bench, working, settings):
     ids = [entry.id for entry in gone.read_new(50, None)]
     gone.release(ids, 600_000)
     assert not gone.leave(), "a consumer that holds entries must not be deleted"
-    begin = time.monotonic()
     with working(patient):
-        eventually(bench.settled, "the released entries", 55)
+        eventually(bench.settled, "the released entries, before their idle time", 55)
     assert bench.stored() == 50
-    assert time.monotonic() - begin < 55
 
 
 def test_two_workers_share_the_stream(bench, spawn):
     bench.append(bench.records(20_000))
     spawn()
     spawn()
-    eventually(bench.settled, "both to finish", 60)
+    eventually(bench.settled, "both to finish")
     assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(20_000, 20_000)]
 
 

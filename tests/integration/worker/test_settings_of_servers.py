@@ -57,7 +57,7 @@ def test_a_redis_that_becomes_evicting_is_refused_after_its_restart(own: Bench, 
         eventually(lambda: caught, "the worker to refuse")
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
     assert not thread.is_alive()
 
 

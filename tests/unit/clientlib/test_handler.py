@@ -215,7 +215,7 @@ def test_a_record_is_taken_while_someone_holds_the_handlers_lock(log, godot):
     handler.acquire()
     try:
         thread.start()
-        thread.join(10)
+        thread.join(60)
         assert len(framed(godot)) == 1
     finally:
         handler.release()

@@ -36,7 +36,7 @@ def answered(said: bytes, commands: int) -> tuple[list[str | None], str | None, 
                 received = b""
                 while received.count(PING) < commands:
                     received += client.recv(65_536)
-                if done.wait(10):
+                if done.wait(60):
                     client.sendall(said)
 
         thread = threading.Thread(target=serve)
@@ -45,7 +45,7 @@ def answered(said: bytes, commands: int) -> tuple[list[str | None], str | None, 
         try:
             answers = transport.exchange([PING] * commands, 5.0, done.set)
         finally:
-            thread.join(10)
+            thread.join(60)
             transport.close()
     return answers.replies, answers.broken, transport.told
 

@@ -75,7 +75,7 @@ def test_what_outlives_its_supervisor_is_ended_by_the_next(
     (tmp_path / "run").mkdir()
     instance.write_record(tmp_path, {"sleeper": sleeper.pid, "gone": 2**22 + 1})
     assert instance.end_leftovers(tmp_path, (), 0.0) == ["sleeper"]
-    assert sleeper.wait(10) == -signal.SIGKILL
+    assert sleeper.wait(60) == -signal.SIGKILL
 
 
 def test_programs_get_a_moment_only_once_the_servers_are_gone(

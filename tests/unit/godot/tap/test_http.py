@@ -99,7 +99,7 @@ class Server(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(EVENTS[0])
-        assert self.go.wait(30)
+        assert self.go.wait(60)
         self.wfile.write(EVENTS[1])
 
 
@@ -130,11 +130,11 @@ def client(noted: list[Piece]) -> Iterator[http.client.HTTPConnection]:
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Server)) as port:
         to = urlsplit(f"http://127.0.0.1:{port}/mcp?key=k")
         with serving(Proxy(0, to, feed, propagate=False)) as tap:
-            connection = http.client.HTTPConnection("127.0.0.1", tap, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", tap, timeout=60)
             yield connection
             connection.close()
     feed.close(10)
-    reader.join(10)
+    reader.join(60)
 
 
 def lines(noted: list[Piece], kind: Kind) -> list[bytes]:
@@ -224,7 +224,7 @@ def test_a_client_that_leaves_before_the_answer_is_told_to_the_server(
 ):
     client.request("POST", "/late", REQUEST)
     client.close()
-    assert Server.left.wait(30)
+    assert Server.left.wait(60)
     while not (ended := [piece for piece in noted if b'"ended"' in piece.payload]):
         time.sleep(0.01)
     assert json.loads(ended[0].payload)["ended"]["left"] is True
@@ -247,13 +247,13 @@ def test_a_client_that_leaves_a_server_behind_tls_is_told_to_it(
         ) as tap,
     ):
         for path in ("/mcp", "/late"):
-            with closing(http.client.HTTPConnection("127.0.0.1", tap, timeout=30)) as connection:
+            with closing(http.client.HTTPConnection("127.0.0.1", tap, timeout=60)) as connection:
                 connection.request("POST", path, REQUEST)
                 if path == "/mcp":
                     assert connection.getresponse().read() == ANSWER
                 else:
-                    assert Server.late.wait(30)
-        assert Server.left.wait(30)
+                    assert Server.late.wait(60)
+        assert Server.left.wait(60)
     feed.close(10)
     os.close(reading)
 
@@ -307,7 +307,7 @@ def test_a_server_that_is_away_is_a_bad_gateway():
     reading, writing = os.pipe()
     feed = Feed(writing)
     with serving(Proxy(0, urlsplit("http://127.0.0.1:1/mcp"), feed, propagate=False)) as tap:
-        connection = http.client.HTTPConnection("127.0.0.1", tap, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", tap, timeout=60)
         connection.request("POST", "/mcp", REQUEST)
         assert connection.getresponse().status == 502
         connection.close()
@@ -323,7 +323,7 @@ def test_a_trace_in_the_headers_is_carried_in_meta():
     with (
         serving(ThreadingHTTPServer(("127.0.0.1", 0), Server)) as port,
         serving(Proxy(0, urlsplit(f"http://127.0.0.1:{port}/mcp"), feed, propagate=True)) as tap,
-        closing(http.client.HTTPConnection("127.0.0.1", tap, timeout=30)) as connection,
+        closing(http.client.HTTPConnection("127.0.0.1", tap, timeout=60)) as connection,
     ):
         connection.request("POST", "/mcp", REQUEST, {"x-trace-id": trace_id})
         assert connection.getresponse().read() == ANSWER

@@ -246,7 +246,7 @@ def test_a_slow_reader_loses_bytes_and_is_told_how_many(monkeypatch: pytest.Monk
         pass
     feed.put(Kind.TO_SERVER, b"last")
     feed.close(10)
-    thread.join(10)
+    thread.join(60)
 
     *kept, told, last = read_so_far
     assert last.payload == b"last"
@@ -293,7 +293,7 @@ def test_who_reads_ahead_frees_the_writer_and_holds_no_more_than_the_bound(
     for _ in range(64):
         feed.put(Kind.STDERR, bytes(1 << 16))
     feed.close(10)
-    assert over.wait(10)  # though nobody has taken what is more than a pipe holds
+    assert over.wait(60)  # though nobody has taken what is more than a pipe holds
     assert sum(len(piece.payload) for piece in found) == 64 << 16
 
     monkeypatch.setattr(feeding, "MAX_HELD_BYTES", 1)
@@ -337,7 +337,7 @@ def test_a_pipe_that_somebody_made_non_blocking_is_waited_for():
     with os.fdopen(read, "rb") as file:
         assert file.read() == sent
     for thread in (writing, passing):
-        thread.join(10)
+        thread.join(60)
     assert b"".join(noted) == sent
 
 
@@ -357,11 +357,11 @@ def test_what_a_dead_server_said_waits_for_its_client_though_a_child_holds_the_p
     draining.join(0.1)
     assert draining.is_alive()
     assert os.read(read, 65_536) == bytes(65_536)
-    draining.join(10)
+    draining.join(60)
     assert not draining.is_alive()  # though the pipe may still bring something
     assert os.read(read, 65_536) == b"last words"
     os.close(held)
-    passing.thread.join(10)
+    passing.thread.join(60)
     os.close(read)
 
 

@@ -13,7 +13,7 @@ def test_the_recording_side_lets_the_passing_side_go_first(tmp_path):
         told.write_text(str(os.nice(0)), "ascii")
 
     recorder = Recorder("shop", {}, None, record)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (told.exists() and told.read_text("ascii")) and time.monotonic() < deadline:
         time.sleep(0.01)
     recorder.finish()
