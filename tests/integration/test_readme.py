@@ -47,8 +47,8 @@ def running() -> Iterator[dict[str, str]]:
             "GODOT_FLUSH_TIMEOUT_S": "20",  # a busy machine is no finding
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         }
-        up = ["godot", "up", "--detach", "--wait", "60s"]
-        subprocess.run(up, env=environ, check=True, capture_output=True, timeout=90)
+        up = ["godot", "up", "--detach", "--wait", "120s"]
+        subprocess.run(up, env=environ, check=True, capture_output=True, timeout=150)
         try:
             yield environ
         finally:
@@ -57,7 +57,7 @@ def running() -> Iterator[dict[str, str]]:
 
 def run(environ: dict[str, str], *command: str) -> str:
     done = subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=100, check=False
+        command, env=environ, capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -111,7 +111,7 @@ def test_a_program_that_cannot_start_ends_the_stack_with_its_last_words(
 def test_a_program_that_is_never_ready_ends_the_stack_and_a_stubborn_one_is_killed(
     start: Start, data_dir: Path
 ) -> None:
-    run = start("1", "mcp=--unready", "timeout=12")
+    run = start("1", "mcp=--unready", "late=mcp")
     assert run.process.wait(60) == 1
     assert run.said("mcp was not ready after "), run.output.read_text()
     assert not run.said("READY")

@@ -35,7 +35,7 @@ def _godot(data_dir: Path | None, *arguments: str) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=200,
     )
 
 
@@ -57,7 +57,7 @@ def test_a_stack_stores_what_programs_send_survives_its_murder_and_ends_on_ctrl_
     taken_down: Path,
 ) -> None:
     data_dir = taken_down
-    up = _godot(data_dir, "up", "--detach", "--wait", "60s", "--demo", "200/s")
+    up = _godot(data_dir, "up", "--detach", "--wait", "120s", "--demo", "200/s")
     assert (up.returncode, up.stdout) == (0, ""), up.stderr
     endpoint, record = _published(data_dir)
     assert set(record.children) == {"valkey", "postgresql", "worker-1", "mcp", "dewey", "demo"}
@@ -99,7 +99,7 @@ def test_a_stack_stores_what_programs_send_survives_its_murder_and_ends_on_ctrl_
 
 
 def test_an_ephemeral_stack_is_found_refuses_a_twin_and_leaves_nothing_behind() -> None:
-    up = _godot(None, "up", "--detach", "--ephemeral", "--wait", "60s")
+    up = _godot(None, "up", "--detach", "--ephemeral", "--wait", "120s")
     assert (up.returncode, up.stdout) == (0, ""), up.stderr
     where = re.search(r"export GODOT_DATA_DIR=(\S+)", up.stderr)
     assert where is not None
