@@ -57,7 +57,7 @@ class Valkey:
             return f"redis://127.0.0.1:{self.port}/0"
         return f"unix://{quote(str(self.socket))}?db=0"
 
-    def start(self, timeout_s: float = 10.0) -> None:
+    def start(self, timeout_s: float = 60.0) -> None:
         """Start the server and wait until it answers; raise ChildFailed with its last words."""
         self.launch()
         assert self.child is not None

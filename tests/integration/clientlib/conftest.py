@@ -51,7 +51,7 @@ def run(redis_url: str, stream_name: str) -> Run:
     would be one that nobody reads.
     """
 
-    def run_(code: str, *, timeout_s: float = 60.0, **variables: str) -> Any:
+    def run_(code: str, *, timeout_s: float = 150.0, **variables: str) -> Any:
         environ = {
             **os.environ,
             "GODOT_REDIS_URL": redis_url,

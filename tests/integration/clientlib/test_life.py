@@ -98,10 +98,10 @@ def test_a_greenlet_that_goes_on_in_a_forked_child_ends(run, redis_url, stream_n
         from clientlib import ICCMLogger, lifecycle
         log = ICCMLogger()
         log.info("parent")
-        log.flush(20)
+        log.flush(60)
         lifecycle._after_fork_in_child()
         log.info("child")
-        log.flush(20)
+        log.flush(60)
         until = time.monotonic() + 60
         while len(os.listdir("/proc/self/task")) > 2 and time.monotonic() < until:
             time.sleep(0.01)
@@ -336,7 +336,7 @@ def test_a_storm_of_forks_under_logging_threads_hangs_nobody(run, redis_url, str
             if not child:
                 for i in range(20):
                     log.info(f"child {n} {i}")
-                log.flush(20)
+                log.flush(60)
                 os._exit(0)
             children.append(child)
         for child in children:
@@ -452,7 +452,7 @@ def test_what_the_deadline_leaves_behind_is_printed_and_named(run, redis_url, st
         dispatch.LEAST_PATIENCE_S = sender.LAST_WORDS_S = 30  # a busy machine is no finding
         log = ICCMLogger()
         log.info("first")
-        log.flush(20)
+        log.flush(60)
         for i in range(2000):
             log.info(f"m{i}")
         """
@@ -590,7 +590,7 @@ def test_where_no_thread_can_be_had_those_who_flush_take_turns(run, redis_url, s
         def work():
             for i in range(200):
                 log.info("m")
-                log.flush(20)
+                log.flush(60)
 
         clientlib.sender.start_new_thread = start_new_thread
         log = ICCMLogger()
