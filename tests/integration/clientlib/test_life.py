@@ -336,14 +336,14 @@ def test_a_storm_of_forks_under_logging_threads_hangs_nobody(run, redis_url, str
             if not child:
                 for i in range(20):
                     log.info(f"child {n} {i}")
-                log.flush(60)
-                os._exit(0)
+                os._exit(not log.flush(60))
             children.append(child)
         for child in children:
             assert os.waitpid(child, 0)[1] == 0
         stop.set()
         for thread in threads:
             thread.join()
+        assert log.flush(60)
         """
     )
     assert done.returncode == 0, done.stderr
