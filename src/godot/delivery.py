@@ -40,6 +40,7 @@ class Delivery:
         self.producer = Producer()
         self._started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         self._appender = Appender(settings)
+        self._closed = False
 
     def make(
         self,
@@ -76,6 +77,8 @@ class Delivery:
         except StreamFull:
             raise
         except StreamUnavailable:
+            if self._closed:
+                raise
             self._appender.append(records, whole=whole)
         if records:
             self._announce(records[-1])
@@ -103,6 +106,8 @@ class Delivery:
         self.producer = Producer()
 
     def close(self) -> None:
+        """End; a `send` that waits on another thread fails, and nobody waits for the server."""
+        self._closed = True
         self._appender.close()
 
     def __enter__(self) -> Delivery:
