@@ -28,7 +28,7 @@ from godot.errors import (
     StreamUnavailable,
 )
 from godot.settings import Settings
-from godot.stream.direct import ANSWER_TIMEOUT_S, LOST, Command
+from godot.stream.direct import ANSWER_TIMEOUT_S, LOST, REFUSED, Command
 
 RAW_REPLIES = ("XREADGROUP", "XREAD", "XAUTOCLAIM", "XRANGE", "XREVRANGE", "XCLAIM", "XPENDING")
 # redis-py strips the code from the message of the errors that have a class of their own
@@ -149,7 +149,7 @@ def _reply(found: Any) -> Any:
 def forbidden(exc: redis.ResponseError) -> bool:
     """Say whether this user may not send a command, or nobody may."""
     refused = isinstance(exc, redis.exceptions.NoPermissionError)
-    return refused or str(exc).startswith("unknown command")
+    return refused or str(exc).startswith(REFUSED)
 
 
 def told(client: redis.Redis, section: str) -> dict[str, Any]:

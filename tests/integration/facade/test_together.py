@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ import redis
 from clientlib import LogRecord, RecordError, parse_record_id
 from godot.delivery import Delivery
 from godot.embedded.valkey import Valkey
-from godot.errors import GodotError, StreamFull
+from godot.errors import GodotError, StreamFull, StreamUnavailable
 from godot.facade.together import AT_ONCE, Together
 from godot.settings import Settings
 from tests.folders import server_folder
@@ -125,15 +127,58 @@ def test_a_server_that_is_away_is_told_to_each_and_does_not_last(settings):
         server.stop()
 
 
-def test_a_user_who_may_not_send_transactions_appends_all_the_same(settings):
+@contextmanager
+def users(settings: Settings) -> Iterator[tuple[Settings, Settings]]:
+    """A Redis with our users; gives the settings of `tools`, and of who may do everything."""
     with server_folder() as folder:
         acl = acl_file(folder, settings.stream, default=EVERYTHING)
-        acl.write_text(acl.read_text("utf-8").replace(" +multi +exec", ""), "utf-8")
         server = Valkey(folder / "valkey", options=("--aclfile", str(acl)))
         server.start()
-        tools = msgspec.structs.replace(settings, redis_url=socket_url("tools", server.socket))
+        urls = (socket_url("tools", server.socket), server.url)
+        try:
+            tools, admin = (msgspec.structs.replace(settings, redis_url=url) for url in urls)
+            yield tools, admin
+        finally:
+            server.stop()
+
+
+def asked(settings: Settings, *command: str) -> Any:
+    with redis.Redis.from_url(settings.redis_url, protocol=3) as client:
+        return client.execute_command(*command)
+
+
+@pytest.mark.parametrize("forbidden", [("-multi", "-exec"), ("-multi",), ("-exec",)])
+def test_a_user_who_may_not_send_transactions_appends_all_the_same(settings, forbidden):
+    with users(settings) as (tools, admin):
+        asked(admin, "ACL", "SETUSER", "tools", *forbidden)
         with Delivery(tools) as delivery:
-            for _ in range(2):
-                found = asyncio.run(appended(Together(delivery), *"abcde"))
-                assert len(accepted(found)) == 5
+            found = [
+                one for _ in range(2) for one in asyncio.run(appended(Together(delivery), *"abcde"))
+            ]
+        assert len(accepted(found)) == 10
+        assert ids_in_stream(admin) == accepted(found)  # none of them twice
+
+
+def test_who_may_not_append_for_a_while_sends_transactions_again_afterwards(settings):
+    with users(settings) as (tools, admin), Delivery(tools) as delivery:
+        asked(admin, "ACL", "SETUSER", "tools", "-xadd")
+        refused = asyncio.run(appended(Together(delivery), "a", "b"))
+        assert {type(one) for one in refused} == {GodotError}
+        asked(admin, "ACL", "SETUSER", "tools", "+xadd")
+        found = asyncio.run(appended(Together(delivery), "a", "b"))
+        assert ids_in_stream(admin) == accepted(found)
+        assert asked(admin, "INFO", "commandstats")["cmdstat_multi"]["calls"] == 2
+
+
+def test_what_redis_refuses_says_why_and_nothing_of_the_records(settings):
+    """Those of one trip are told the same, and need not be able to read each other's."""
+    with server_folder() as folder:
+        server = Valkey(folder / "valkey", options=("--min-replicas-to-write", "1"))
+        server.start()
+        alone = msgspec.structs.replace(settings, redis_url=server.url)
+        with Delivery(alone) as delivery:
+            found = asyncio.run(appended(Together(delivery), "a", "b"))
         server.stop()
+    assert {type(one) for one in found} == {StreamUnavailable}
+    why = "Redis cannot be used: NOREPLICAS Not enough good replicas to write."
+    assert {str(one) for one in found} == {why}
