@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import msgspec
 import pytest
 import redis
@@ -125,6 +128,83 @@ def test_a_server_that_is_away_is_told_to_each_and_does_not_last(settings):
         assert ids_in_stream(away) == accepted(found)
         assert len(accepted(found)) == 3
         server.stop()
+
+
+def test_those_who_bring_much_need_not_fit_into_redis_all_at_once(settings):
+    """Until EXEC a transaction is held beside the stream, from which nothing goes meanwhile."""
+
+    async def test(delivery: Delivery) -> list[Outcome]:
+        data = {"text": "x" * 200_000}
+        append = Together(delivery).append
+        parts = [("agent", f"{i}", "INFO", data, None) for i in range(AT_ONCE)]
+        return await asyncio.gather(*(append(*one) for one in parts), return_exceptions=True)
+
+    with server_folder() as folder:
+        server = Valkey(folder / "valkey", maxmemory="16mb")
+        server.start()
+        short = msgspec.structs.replace(settings, redis_url=server.url, maxlen=10)
+        with Delivery(short) as delivery:
+            found = asyncio.run(test(delivery))
+        server.stop()
+    assert len(accepted(found)) == AT_ONCE
+
+
+def test_records_have_a_thread_of_their_own(settings):
+    """All the others may be waiting for PostgreSQL, to cancel what nobody waits for any more."""
+
+    async def test(delivery: Delivery) -> list[Outcome]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+        over = threading.Event()
+        waiting = asyncio.create_task(anyio.to_thread.run_sync(over.wait))
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(10):
+                return await appended(Together(delivery), "a", "b")
+        finally:
+            over.set()
+            await waiting
+
+    with Delivery(settings) as delivery:
+        assert len(accepted(asyncio.run(test(delivery)))) == 2
+
+
+def test_where_no_thread_can_be_had_each_is_told_and_it_does_not_last(settings, monkeypatch):
+    def no_room(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def test(delivery: Delivery) -> list[Outcome]:
+        together = Together(delivery)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_room)
+            async with asyncio.timeout(10):
+                refused = await appended(together, "a", "b")
+        assert [str(one) for one in refused] == ["can't start new thread"] * 2
+        return await appended(together, "c", "d")
+
+    with Delivery(settings) as delivery:
+        found = asyncio.run(test(delivery))
+    assert ids_in_stream(settings) == accepted(found)
+    assert len(accepted(found)) == 2
+
+
+class Odd(dict[str, object]):
+    def items(self) -> Any:
+        raise OSError("cannot be read")
+
+
+def test_a_record_that_cannot_be_made_leaves_no_hole_in_the_numbers(settings):
+    async def test(delivery: Delivery) -> list[Outcome]:
+        append = Together(delivery).append
+        given: tuple[dict[str, object], ...] = ({}, Odd(a=1), {})
+        parts = [("agent", "m", "INFO", data, None) for data in given]
+        return await asyncio.gather(*(append(*one) for one in parts), return_exceptions=True)
+
+    with Delivery(settings) as delivery:
+        found = asyncio.run(test(delivery))
+    assert isinstance(found[1], OSError)
+    assert ids_in_stream(settings) == accepted(found)
+    numbers = [parse_record_id(one) for one in accepted(found)]
+    assert [one.sequence for one in numbers if one] == [1, 1]  # the second is another producer's
 
 
 @contextmanager
