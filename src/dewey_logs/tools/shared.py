@@ -42,10 +42,10 @@ class Shared(Generic[Answer]):
 
     def __init__(self, at_once: int = EACH_AT_ONCE) -> None:
         self._at_once = at_once
-        self._being_made: Counter[bytes] = Counter()
-        self._next: dict[bytes, _Joint[Answer]] = {}
+        self._being_made: Counter[str] = Counter()
+        self._next: dict[str, _Joint[Answer]] = {}
 
-    async def answer(self, key: bytes, make: Make[Answer]) -> Answer:
+    async def answer(self, key: str, make: Make[Answer]) -> Answer:
         """Make a call, or have it made together with those of the same key.
 
         A caller who gives up leaves the others theirs; the last one takes the call with him.
@@ -66,7 +66,7 @@ class Shared(Generic[Answer]):
                 if self._next.get(key) is joint:
                     del self._next[key]
 
-    async def _made(self, key: bytes, make: Make[Answer]) -> Answer:
+    async def _made(self, key: str, make: Make[Answer]) -> Answer:
         self._being_made[key] += 1
         try:
             return await make()

@@ -34,7 +34,7 @@ from starlette.requests import Request
 
 from dewey_logs.dialogue import READ, failure_of
 from dewey_logs.errors import SchemaProblem
-from dewey_logs.tools.answer import JSON, failed, one_line
+from dewey_logs.tools.answer import failed, one_line
 from dewey_logs.tools.caller import (
     CALLER_KEY,
     LINE_KEY,
@@ -225,7 +225,7 @@ class StrictServer(MCPServer[Any]):
     def _once_for_all(self, name: str, run: ToolFunction) -> ToolFunction:
         @functools.wraps(run)
         async def tool(**given: Any) -> CallToolResult:
-            key = JSON.encode((caller().name, name, given))
+            key = repr((caller().name, name, given))  # as JSON, NaN would be null
             return await self._shared.answer(key, functools.partial(run, **given))
 
         return tool

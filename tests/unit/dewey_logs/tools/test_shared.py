@@ -25,7 +25,7 @@ class Calls:
         await self.may_end.wait()
         return number
 
-    def ask(self, key: bytes = b"same") -> asyncio.Task[int]:
+    def ask(self, key: str = "same") -> asyncio.Task[int]:
         return asyncio.create_task(self.shared.answer(key, self.make))
 
 
@@ -79,7 +79,7 @@ def test_who_asks_something_else_does_not_wait():
     async def test() -> None:
         calls = Calls()
         same = [calls.ask() for _ in range(5)]
-        others = [calls.ask(b"%d" % i) for i in range(5)]
+        others = [calls.ask(str(i)) for i in range(5)]
         await settled()
         assert calls.made == 8
         calls.may_end.set()
@@ -131,7 +131,7 @@ def test_the_caller_for_whom_it_was_meant_first_may_hang_up():
 
         async def attended() -> int:
             with serving(LOCAL, {}, line):
-                return await calls.shared.answer(b"same", calls.make)
+                return await calls.shared.answer("same", calls.make)
 
         first = [calls.ask() for _ in range(3)]
         await settled()
@@ -158,7 +158,7 @@ def test_a_failure_is_told_to_all_who_waited_and_to_nobody_after_them():
 
         first = [calls.ask() for _ in range(3)]
         await settled()
-        failing = [asyncio.create_task(calls.shared.answer(b"same", fail)) for _ in range(4)]
+        failing = [asyncio.create_task(calls.shared.answer("same", fail)) for _ in range(4)]
         await settled()
         calls.may_end.set()
         found = await asyncio.gather(*failing, return_exceptions=True)

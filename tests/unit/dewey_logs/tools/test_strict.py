@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -187,6 +188,30 @@ def test_a_call_that_its_caller_gives_up_is_no_failure_of_ours(registry: Collect
     anyio.run(given_up)
     labels = {"tool": "toy_endless", "outcome": "refused"}
     assert registry.get_sample_value("godot_mcp_tool_calls_total", labels) == 1
+
+
+def test_who_asks_nearly_the_same_is_not_answered_together(registry: CollectorRegistry):
+    async def test() -> list[Any]:
+        may_end = anyio.Event()
+
+        async def say(data: dict[str, Any]) -> CallToolResult:
+            """Say what was given, some time."""
+            await may_end.wait()
+            return answer({"said": repr(data["x"])})
+
+        server = toy(registry)
+        server.offer(say, "toy_say", SEARCHES)
+        given: list[object] = [float("nan")] * 4 + [None, "nan", True, 1, 1.0]
+        calls = [
+            asyncio.create_task(server.call_tool("toy_say", {"data": {"x": x}})) for x in given
+        ]
+        while registry.get_sample_value("godot_mcp_inflight_tool_calls") != len(given):
+            await asyncio.sleep(0)
+        may_end.set()
+        found = await asyncio.gather(*calls)
+        return [one.structured_content["said"] for one in found if isinstance(one, CallToolResult)]
+
+    assert asyncio.run(test()) == ["nan"] * 4 + ["None", "'nan'", "True", "1", "1.0"]
 
 
 def test_a_closing_tag_in_an_answer_closes_nothing(call: Call):
