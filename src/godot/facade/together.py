@@ -124,8 +124,8 @@ def _tell(asked: _Asked, outcome: LogRecord | Exception) -> None:
 
 
 def _lighten(exc: BaseException) -> None:
-    """Let go of what an error's frames hold: the records of a trip, until garbage is looked for."""
-    one: BaseException | None = exc
-    while one is not None:
-        traceback.clear_frames(one.__traceback__)
-        one = one.__cause__ or one.__context__
+    """Let go of most that an error's frames hold: a trip's records, packed for Redis and not."""
+    traceback.clear_frames(exc.__traceback__)
+    for before in {exc.__cause__, exc.__context__}:
+        if before is not None:
+            _lighten(before)

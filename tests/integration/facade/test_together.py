@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -185,6 +187,28 @@ def test_where_no_thread_can_be_had_each_is_told_and_it_does_not_last(settings, 
         found = asyncio.run(test(delivery))
     assert ids_in_stream(settings) == accepted(found)
     assert len(accepted(found)) == 2
+
+
+def test_of_what_was_refused_little_is_kept_until_garbage_is_looked_for(settings, tmp_path):
+    """An error knows its frames, they the records: with a server away that is all that came."""
+
+    async def test(delivery: Delivery) -> list[Outcome]:
+        return await appended(Together(delivery), *(f"{i}{'x' * 60_000}" for i in range(10)))
+
+    away = msgspec.structs.replace(settings, redis_url=f"unix://{tmp_path}/nobody?db=0")
+    with Delivery(away) as delivery:
+        asyncio.run(test(delivery))
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(10):
+                assert not accepted(asyncio.run(test(delivery)))
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+    assert kept < 10_000_000  # the messages are six million bytes; each is packed twice
 
 
 class Odd(dict[str, object]):
