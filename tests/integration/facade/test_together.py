@@ -19,7 +19,7 @@ import redis
 from clientlib import LogRecord, RecordError, parse_record_id
 from godot.delivery import Delivery
 from godot.embedded.valkey import Valkey
-from godot.errors import GodotError, StreamFull, StreamUnavailable
+from godot.errors import Forbidden, GodotError, StreamFull, StreamUnavailable
 from godot.facade.together import AT_ONCE, Together
 from godot.settings import Settings
 from tests.folders import server_folder
@@ -267,7 +267,7 @@ def test_who_may_not_append_for_a_while_sends_transactions_again_afterwards(sett
     with users(settings) as (tools, admin), Delivery(tools) as delivery:
         asked(admin, "ACL", "SETUSER", "tools", "-xadd")
         refused = asyncio.run(appended(Together(delivery), "a", "b"))
-        assert {type(one) for one in refused} == {GodotError}
+        assert {type(one) for one in refused} == {Forbidden}
         asked(admin, "ACL", "SETUSER", "tools", "+xadd")
         found = asyncio.run(appended(Together(delivery), "a", "b"))
         assert ids_in_stream(admin) == accepted(found)
