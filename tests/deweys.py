@@ -20,6 +20,7 @@ class Dewey:
 
     def __init__(self, backend: Backend, access: Access) -> None:
         self._backend = backend
+        self.store = backend.store
         self._access = access
         with bind("127.0.0.1", 0, prefix="DEWEY") as found:
             self._port = found.getsockname()[1]

@@ -74,9 +74,12 @@ PIPELINE = Dashboard(
                 ),
                 Panel(
                     "Records in a batch",
-                    "How many one transaction stores.",
+                    "How many one transaction stores; fewer at most while the store is slow.",
                     "none",
-                    quantiles("godot_worker_batch_records"),
+                    [
+                        *quantiles("godot_worker_batch_records"),
+                        ("min(godot_worker_at_once_records{JOB})", "at most"),
+                    ],
                 ),
             ],
         ),

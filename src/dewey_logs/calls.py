@@ -25,6 +25,7 @@ from dewey_logs.errors import (
     DeweyError,
     SchemaProblem,
     TooLarge,
+    Unanswered,
     Unavailable,
     Unclassified,
     Unreachable,
@@ -93,9 +94,9 @@ class Calls:
     def call(self, tool: str, arguments: bytes, *, timeout_s: float) -> str:
         """Return the text that a tool answers to arguments in JSON.
 
-        Raises Unreachable when nothing is answered in time, TooLarge, Unavailable, SchemaProblem
-        where the address or the token is to blame, or what the tool itself raised; Unclassified
-        where that is not told.
+        Raises Unreachable when nobody is there, Unanswered when nothing is answered in time,
+        TooLarge, Unavailable, SchemaProblem where the address or the token is to blame, or what the
+        tool itself raised; Unclassified where that is not told.
         """
         body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%b",%b,' % (
             tool.encode(),
@@ -128,10 +129,12 @@ class Calls:
             try:
                 status, said = _exchange(connection, self._path, body, headers, timeout_s)
             except (OSError, http.client.HTTPException) as exc:
+                late = isinstance(exc, TimeoutError) and connection.sock is not None
                 self._given_back(connection, keep=False)
                 stale = used and not isinstance(exc, TimeoutError) and before == self._hung_up
                 if not stale:
-                    raise Unreachable(f"{self._name} cannot be reached: {_reason(exc)}") from exc
+                    kind = Unanswered if late else Unreachable
+                    raise kind(f"{self._name} cannot be reached: {_reason(exc)}") from exc
                 self.close()  # the others are no younger
             except BaseException:
                 self._given_back(connection, keep=False)

@@ -23,6 +23,14 @@ class Unreachable(Unavailable):
     """PostgreSQL said nothing: it, or the way to it from here, is away; another may reach it."""
 
 
+class TooSlow(Unavailable):
+    """A batch takes longer than it may: a smaller one may do."""
+
+
+class Unanswered(TooSlow, Unreachable):
+    """Who took what was sent said nothing in time: busy with it for too long, or away since."""
+
+
 class Unclassified(Unavailable):
     """PostgreSQL answers with an error that may be an outage, or the doing of one row nobody knows.
 

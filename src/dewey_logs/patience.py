@@ -36,6 +36,7 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
     """
 
     patience_s: float | None = None
+    ran_out = False  # of its patience, unless somebody took that away
 
     def wait(self, gen: PQGen[RV], *more: Any, **named: Any) -> RV:
         return super().wait(self._patiently(gen), *more, **named)
@@ -61,5 +62,6 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
             "no answer from PostgreSQL, hanging up",
             extra={"action": "hang_up", "seconds": round(silent_s, 1)},
         )
+        self.ran_out = bool(self.patience_s)
         with suppress(OSError), socket.socket(fileno=os.dup(self.fileno())) as shared:
             shared.shutdown(socket.SHUT_RDWR)

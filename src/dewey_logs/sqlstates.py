@@ -12,10 +12,18 @@ import enum
 
 import psycopg
 
-from dewey_logs.errors import DeweyError, LoginRefused, SchemaProblem, Unavailable, Unreachable
+from dewey_logs.errors import (
+    DeweyError,
+    LoginRefused,
+    SchemaProblem,
+    TooSlow,
+    Unavailable,
+    Unreachable,
+)
 from dewey_logs.logins import OWNER, Login
 
 NO_RIGHT = "42501"
+CANCELLED = "57014"  # by a person, or by statement_timeout
 
 
 class Verdict(enum.Enum):
@@ -110,6 +118,14 @@ def translated(error: psycopg.Error, login: Login = OWNER, user: str = "") -> De
     return Unavailable(
         f"PostgreSQL answered with an error nobody has classified{_suffix(state)}, which is taken "
         f"for an outage: {first_line(error)}"
+    )
+
+
+def too_slow(error: psycopg.Error, records: int) -> TooSlow:
+    """Return the error that callers know, for a statement that took longer than it may."""
+    return TooSlow(
+        f"PostgreSQL is too slow for a batch of {records}: {first_line(error)}"
+        f"{_suffix(error.sqlstate)}"
     )
 
 

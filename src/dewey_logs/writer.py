@@ -21,14 +21,21 @@ from dewey_logs import deadletters, ledger, rollups, ways
 from dewey_logs.clears import ClearedMeanwhile, cleared, none_cleared
 from dewey_logs.copydata import RowRefused, encode
 from dewey_logs.database import Connection, connect, user_of
-from dewey_logs.errors import DeweyError, NotDurable, Unavailable, Unclassified
+from dewey_logs.errors import DeweyError, NotDurable, Unanswered, Unavailable, Unclassified
 from dewey_logs.logins import WRITER
 from dewey_logs.outcomes import settled
 from dewey_logs.owntime import timed
 from dewey_logs.patience import PatientConnection, beyond
 from dewey_logs.rejects import reject_of, store_rejects
 from dewey_logs.rows import Batch, Checkpoint, LogRow, Reject, SetBack, WriteResult
-from dewey_logs.sqlstates import Verdict, first_line, translated, verdict_on
+from dewey_logs.sqlstates import (
+    CANCELLED,
+    Verdict,
+    first_line,
+    too_slow,
+    translated,
+    verdict_on,
+)
 from dewey_logs.statements import statement
 
 DAY_US = 86_400_000_000
@@ -96,19 +103,14 @@ class Writer:
             return WriteResult(stored=0)
         ready = self.prepare(batch.rows) if prepared is None else prepared
         with self._lock:
+            began = self._monotonic()
             try:
                 return self._store(self._connected(), batch, ready)
             except Unclassified as exc:  # the transaction was undone, the connection is good
                 _say_loudly(exc)
                 raise
             except psycopg.Error as exc:
-                if verdict_on(exc) in (Verdict.OUTAGE, Verdict.SCHEMA):
-                    raise self._failed(exc) from exc
-                # a record's doing, but outside the ways nobody knows whose: the batch's parts tell
-                self._discard()
-                found = Unclassified(exc.sqlstate, first_line(exc))
-                _say_loudly(found)
-                raise found from exc
+                raise self._judged(exc, batch, self._monotonic() - began) from exc
             except BaseException:
                 self._discard()
                 raise
@@ -188,10 +190,26 @@ class Writer:
             self._clock = (now_us, self._monotonic())
         return self._connection
 
+    def _judged(self, error: psycopg.Error, batch: Batch, seconds: float) -> DeweyError:
+        """Return what callers know an error as that ended a batch after that time."""
+        if error.sqlstate == CANCELLED and seconds * 1000 >= self._statement_timeout_ms:
+            # sooner it was a person, and the text is in any language; the connection is good
+            return too_slow(error, len(batch.rows) + len(batch.rejects))
+        if verdict_on(error) in (Verdict.OUTAGE, Verdict.SCHEMA):
+            return self._failed(error)
+        # a record's doing, but outside the ways nobody knows whose: the batch's parts tell
+        self._discard()
+        found = Unclassified(error.sqlstate, first_line(error))
+        _say_loudly(found)
+        return found
+
     def _failed(self, error: psycopg.Error) -> DeweyError:
         """Give the connection up; return what callers know the error as."""
-        found = translated(error, WRITER, user_of(self._connection))
+        connection = self._connection
+        found = translated(error, WRITER, user_of(connection))
         self._discard()
+        if connection is not None and connection.ran_out:
+            return Unanswered("PostgreSQL gave no answer in time")
         return found
 
     def _discard(self) -> None:

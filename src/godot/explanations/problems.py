@@ -133,7 +133,8 @@ PROBLEMS: dict[str, Explanation] = {
     "GD-3103": Explanation(
         "a group is behind",
         "Entries are finished, but those that wait grow older: more comes than the workers store, "
-        "or a single entry stays behind (`godot pending`). Another `godot worker` shares the work.",
+        "or a single entry stays behind (`godot pending`). Another `godot worker` shares the work, "
+        "unless the store is what is slow: then workers say so, and write fewer records at once.",
     ),
     "GD-3104": Explanation(
         "records were trimmed unread",

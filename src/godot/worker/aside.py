@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -29,6 +30,8 @@ from godot.stream.ids import StreamID
 from godot.worker.decode import receipt
 
 log = get_logger(__name__)
+
+Item = TypeVar("Item")
 
 CHECKPOINT = ("entries_added", "last_generated", "first_entry", "entries_present", "floor")
 ROOM = 100
@@ -120,22 +123,37 @@ def is_alone(batch: Batch) -> bool:
     return len(batch.rows) == len(batch.runs) == 1 and not batch.rejects
 
 
+def size(batch: Batch) -> int:
+    """Return how many records a batch has, dead letters among them."""
+    return len(batch.rows) + len(batch.rejects)
+
+
 def divided(batch: Batch) -> list[Batch]:
     """Return the records of a batch that was not stored in halves, and first whatever else it has.
 
-    Each part accounts for its own entries, one by one; the first one brings the checkpoint.
+    That is halved where it is everything. Each part accounts for its own entries, one by one; the
+    first one brings the checkpoint.
     """
-    middle = len(batch.rows) // 2
-    halves = (batch.rows[:middle], batch.rows[middle:])
-    parts = [_part(batch, rows) for rows in halves if rows]
+    parts = [_part(batch, rows) for rows in _halves(batch.rows)]
     checkpoint = {name: getattr(batch, name) for name in CHECKPOINT}
-    rejected = tuple(_again(reject.source) for reject in batch.rejects)
     vanished = tuple(run for run in batch.runs if run.delivery == "vanished")
-    if rejected or vanished:
-        rest = Batch(stream=batch.stream, rejects=batch.rejects, runs=(*rejected, *vanished))
-        parts.insert(0, rest)
+    letters = [batch.rejects] if batch.rows else _halves(batch.rejects) or [()]
+    if batch.rejects or vanished:
+        rest = [_letters(batch, rejects) for rejects in letters]
+        rest[0] = msgspec.structs.replace(rest[0], runs=(*rest[0].runs, *vanished))
+        parts = [*rest, *parts]
     parts[0] = msgspec.structs.replace(parts[0], **checkpoint)
     return parts
+
+
+def _halves(items: Sequence[Item]) -> list[Sequence[Item]]:
+    middle = len(items) // 2
+    return [half for half in (items[:middle], items[middle:]) if half]
+
+
+def _letters(batch: Batch, rejects: Sequence[Reject]) -> Batch:
+    runs = tuple(_again(reject.source) for reject in rejects)
+    return Batch(stream=batch.stream, rejects=tuple(rejects), runs=runs)
 
 
 def _part(batch: Batch, rows: Sequence[LogRow]) -> Batch:

@@ -14,15 +14,27 @@ from contextlib import contextmanager
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from dewey_logs import Batch, DeweyError, LogRow, Prepared, SetBack, Store, WriteResult
+from dewey_logs import (
+    Batch,
+    DeweyError,
+    LogRow,
+    Prepared,
+    SetBack,
+    Store,
+    TooLarge,
+    TooSlow,
+    WriteResult,
+)
 from godot.errors import GodotError
 from godot.settings import Settings
 from godot.stream.group import Consumer
 from godot.stream.ids import StreamID
 from godot.stream.lease import Lease
+from godot.worker.aside import size
 from godot.worker.batch import Pipeline
 from godot.worker.decode import Decoder
 from godot.worker.metrics import WorkerMetrics
+from godot.worker.portion import Portion
 
 
 class Tally(msgspec.Struct):
@@ -51,7 +63,7 @@ class _StoreFailed(GodotError):
 
 
 class _Impatient:
-    """The store, counted, with the first failure as the end."""
+    """The store, counted, with the first failure as the end, unless a smaller batch may do."""
 
     def __init__(self, store: Store, tally: Tally) -> None:
         self._store = store
@@ -64,6 +76,8 @@ class _Impatient:
         try:
             result = self._store.write(batch, prepared)
         except DeweyError as exc:
+            if isinstance(exc, TooLarge | TooSlow) and size(batch) > 1:
+                raise  # for the pipeline, which divides it
             raise _StoreFailed(exc) from exc
         self._tally.add(result)
         return result
@@ -114,6 +128,7 @@ def pipeline(
         Decoder(consumer.stream, back_s=window.back_seconds, ahead_s=window.ahead_seconds),
         lease,
         WorkerMetrics(CollectorRegistry(), consumer.stream, consumer.group),
+        Portion(settings.batch_max),
         max_bytes=settings.batch_max_bytes,
         stop=threading.Event(),
     )

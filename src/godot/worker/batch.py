@@ -21,6 +21,7 @@ from dewey_logs import (
     Batch,
     DeweyError,
     EntryRun,
+    TooSlow,
     Unclassified,
     WriteResult,
 )
@@ -36,6 +37,7 @@ from godot.worker.compose import Composer
 from godot.worker.decode import Decoder
 from godot.worker.intake import Read
 from godot.worker.metrics import WorkerMetrics
+from godot.worker.portion import Portion
 from godot.worker.sink import Sink
 from godot.worker.writing import AT_ONCE, Abandoned, Writing
 
@@ -63,6 +65,7 @@ class Pipeline:
         decoder: Decoder,
         lease: Lease,
         metrics: WorkerMetrics,
+        portion: Portion,
         *,
         max_bytes: int,
         stop: threading.Event,
@@ -84,6 +87,7 @@ class Pipeline:
             store,
             lease,
             metrics,
+            portion,
             stop=stop,
             late=late,
             meanwhile=meanwhile,
@@ -101,6 +105,11 @@ class Pipeline:
     @property
     def store_is_away(self) -> bool:
         return self._writing.store_is_away
+
+    @property
+    def worked_at(self) -> float:
+        """When the store last took something, by the monotonic clock."""
+        return self._writing.worked_at
 
     def settle(
         self, reads: Sequence[Read], *, acknowledge: bool = True, defer: bool = False
@@ -179,36 +188,42 @@ class Pipeline:
             one = self._under_way.popleft()
             try:
                 self._report(one.batch, self._writing.ended(one.result).result())
-            except Unclassified:
+            except (Unclassified, TooSlow):
                 failed.append(one)
             except Abandoned:
                 self._acknowledge(settled)
                 raise
             else:
                 settled += one.ids
+        if failed:
+            self._acknowledge(settled)
+            settled = []
         for one in failed:
-            self._store_apart(one.batch)
-            waiting = set(self._aside.entries)
-            settled += [id for id in one.ids if id not in waiting]
+            self._store_apart(one)
         return settled
 
     def _ids_under_way(self) -> list[StreamID]:
         return [one for batch in self._under_way for one in batch.ids]
 
-    def _store_apart(self, batch: Batch) -> None:
-        """Store what can be stored of a batch, and set aside what fails alone.
+    def _store_apart(self, one: UnderWay) -> None:
+        """Store and acknowledge what can be stored of a batch, and set aside what fails alone.
 
-        Larger parts come first, so that what is good is stored before there may be no room.
+        Larger parts come first, so that what is good is stored before there may be no room. Of one
+        that only takes too long the beginning comes first: how small it has to be, tells for the
+        rest, too.
         """
-        parts = deque([batch])
+        parts = deque([one.batch])
         stored = failed = 0  # failed: lone records since the last success, for want of room
         while parts:
             part = parts.popleft()
             alone = is_alone(part)
-            # without a record to blame, or room for it, and nothing stored, it is an outage
-            outage = not part.rows or (alone and self._aside.full and not stored)
+            # without a record to blame, or room for it, and nothing stored, it is an outage; so it
+            # is for what is not acknowledged, which cannot be set aside
+            outage = not part.rows or (alone and self._aside.full and not stored) or not one.ids
             try:
                 result = self._writing.write(part, None if outage else 1)
+            except TooSlow:
+                parts.extendleft(reversed(divided(part)))
             except Unclassified as exc:
                 if not alone:
                     parts.extend(divided(part))
@@ -224,6 +239,9 @@ class Pipeline:
                 stored += result.stored
                 failed = 0
                 self._report(part, result)
+                if one.ids:
+                    whole = part is one.batch
+                    self._acknowledge(one.ids if whole else _entries(part))
         self._writing.worked()  # nothing is held up by the store any more
 
     def _await_room(self) -> None:
@@ -301,3 +319,8 @@ class Pipeline:
             else:
                 self._metrics.acked(len(ids), acked)
                 return
+
+
+def _entries(part: Batch) -> list[StreamID]:
+    """Return the entries of a part, which stand one by one in it."""
+    return [StreamID(*run.first) for run in part.runs]

@@ -21,6 +21,7 @@ from godot.stream.ids import ZERO
 from godot.stream.reclaim import Suspect, Sweep
 from godot.stream.replies import Entry
 from godot.worker.metrics import WorkerMetrics
+from godot.worker.portion import Portion
 
 BLOCK_MS = 1_000  # how long an idle worker may take to notice that it should stop
 WINDOW_SLICES = 10
@@ -58,6 +59,7 @@ class Intake:
             min_idle_ms=settings.reclaim_idle_ms,
             max_deliveries=settings.max_deliveries,
         )
+        self.portion = Portion(settings.batch_max)
         self._ahead = ReadAhead(consumer)
         self._drain_own = False
         self._own_after = ZERO
@@ -162,9 +164,10 @@ class Intake:
         return [Read(entries, self._replaying, progress=progress, asked_at=asked_at)]
 
     def _count(self, wanted: int) -> int:
-        """Bound a read by bytes as well as by number, going by the size of recent entries."""
+        """Bound a read by what the store takes, and by bytes, by the size of recent entries."""
         average = UNSEEN_BYTES if self._average_bytes is None else self._average_bytes
-        return max(1, min(wanted, int(self._settings.batch_max_bytes / average)))
+        fitting = int(self._settings.batch_max_bytes / average)
+        return max(1, min(wanted, fitting, self.portion.records))
 
     def _weigh(self, entries: Sequence[Entry]) -> None:
         size = sum([entry.size for entry in entries])

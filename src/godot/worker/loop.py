@@ -111,6 +111,7 @@ class Worker:
         self._consumer = Consumer(self._client, stream_key(settings.stream), settings.group, name)
         self._breaker = Breaker()
         self._intake = Intake(settings, self._consumer, self.metrics, stop)
+        self.metrics.at_once.set_function(lambda: self._intake.portion.records)
         self._housekeeping = Housekeeping(self._consumer, self.metrics, self.store)
         self._group_seen = False
         self._had_group = False
@@ -121,8 +122,10 @@ class Worker:
 
     def ready(self) -> dict[str, bool]:
         """Say what the worker can reach, from what it did last; asks nobody."""
-        away = self._pipeline is None or self._pipeline.store_is_away
-        stuck_s = time.monotonic() - self._last_cycle
+        pipeline = self._pipeline
+        away = pipeline is None or pipeline.store_is_away
+        moved_at = max(self._last_cycle, pipeline.worked_at if pipeline else 0.0)
+        stuck_s = time.monotonic() - moved_at
         return {
             "redis": self._group_seen and self._breaker.failures == 0,
             "store": not away,
@@ -192,6 +195,7 @@ class Worker:
                 decoder,
                 lease,
                 self.metrics,
+                self._intake.portion,
                 max_bytes=self.settings.batch_max_bytes,
                 stop=self.stop,
                 late=late,

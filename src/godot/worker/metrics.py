@@ -73,6 +73,11 @@ class WorkerMetrics:
             "When the last batch was committed; 0: none since this process started.",
             registry=registry,
         )
+        self.at_once = Gauge(
+            "godot_worker_at_once_records",
+            "Records written in one transaction at most: fewer while the store is slow.",
+            registry=registry,
+        )
         self._breaker = Gauge(
             "godot_worker_breaker_open",
             "1 while the store is away and reading stops.",

@@ -21,6 +21,7 @@ from dewey_logs import (
     Prepared,
     SetBack,
     TooLarge,
+    TooSlow,
     Unclassified,
     Unreachable,
     WriteResult,
@@ -28,8 +29,10 @@ from dewey_logs import (
 from godot.errors import GodotError
 from godot.logs import get_logger
 from godot.stream.lease import Lease
+from godot.worker.aside import size
 from godot.worker.breaker import Breaker
 from godot.worker.metrics import WorkerMetrics
+from godot.worker.portion import Portion
 from godot.worker.sink import Sink
 
 log = get_logger(__name__)
@@ -52,6 +55,7 @@ class Writing:
         store: Sink,
         lease: Lease,
         metrics: WorkerMetrics,
+        portion: Portion,
         *,
         stop: threading.Event,
         late: Callable[[], bool],
@@ -60,12 +64,14 @@ class Writing:
         self._store = store
         self._lease = lease
         self._metrics = metrics
+        self._portion = portion
         self._stop = stop
         self._late = late
         self._meanwhile = meanwhile
         self._breaker = Breaker()
         self._failing = threading.Lock()
         self._threads = ThreadPoolExecutor(AT_ONCE, "store")
+        self.worked_at = time.monotonic()
 
     @property
     def store_is_away(self) -> bool:
@@ -81,8 +87,8 @@ class Writing:
         """Have a batch written until it is stored; the result raises Abandoned when stopping.
 
         Or Unclassified when that is the answer `patience` times in a row (None: never), and at once
-        when the batch is too large to be sent. `asked_at` is when its entries were asked for, if
-        nobody had them before.
+        TooLarge when it cannot be sent, and TooSlow when there is more of it than the store takes
+        in time. `asked_at` is when its entries were asked for, if nobody had them before.
         """
         return self._threads.submit(self._write, batch, patience, prepared, asked_at)
 
@@ -113,8 +119,11 @@ class Writing:
     def worked(self) -> None:
         """Note that the store works."""
         self._answered()
+        if self._breaker.failures:
+            log.warning("store is back", extra={"action": "store_back"})
         self._breaker.succeeded()
         self._metrics.store_worked()
+        self.worked_at = time.monotonic()
 
     def close(self) -> None:
         """End the threads; nothing may be under way."""
@@ -137,43 +146,63 @@ class Writing:
         while True:
             if self._late():
                 raise Abandoned("stopping before everything could be stored")
+            if self._too_many(batch):
+                raise TooSlow(f"{size(batch)} records at once are too many for a slow store")
             if asked_at is not None and self._lease.in_doubt(asked_at):
                 batch = _as_known(batch)
             try:
                 with self._metrics.stage("write"):  # no answer is its failure, too
                     if self._breaker.open:
                         self._store.check()
-                    result = self._store.write(batch, prepared)
+                    result = self._timed(batch, prepared)
             except TooLarge:
                 raise  # no outage, and no use in trying it again as it is
             except DeweyError as exc:
-                with self._failing:  # one of two that fail together is the first
-                    delay_s = self._breaker.failed()
-                    first = self._breaker.failures == 1
-                if first:
-                    self._lease.excuse()
-                self._answered(exc)
-                self._metrics.store_failed(self._breaker)
-                log.warning(
-                    "store cannot be used, keeping the batch",
-                    extra={
-                        "action": "store_retry",
-                        "reason": str(exc),
-                        "failures": self._breaker.failures,
-                        "records": len(batch.rows),
-                    },
-                )
+                delay_s = self._failed(exc, batch)
+                if self._too_many(batch):
+                    continue
                 batch = _as_known(batch)
                 unknown = unknown + 1 if isinstance(exc, Unclassified) else 0
                 if unknown == patience:
                     raise
             else:
-                if self._breaker.failures:
-                    log.warning("store is back", extra={"action": "store_back"})
                 self.worked()
                 return result
             if self._stop.wait(delay_s):
                 time.sleep(min(delay_s, 0.2))
+
+    def _timed(self, batch: Batch, prepared: Prepared | None) -> WriteResult:
+        """Write, and learn how many records the store takes at once."""
+        began = time.monotonic()
+        try:
+            result = self._store.write(batch, prepared)
+        except TooSlow:
+            self._portion.too_slow(size(batch), time.monotonic() - began)
+            raise
+        if self._portion.stored(size(batch), time.monotonic() - began):
+            log.warning("store is quick again", extra={"action": "store_back"})
+        return result
+
+    def _failed(self, error: DeweyError, batch: Batch) -> float:
+        """Note a failure, and say so; return the seconds to wait before the next try."""
+        with self._failing:  # one of two that fail together is the first
+            delay_s = self._breaker.failed()
+            first = self._breaker.failures == 1
+        if first:
+            self._lease.excuse()
+        self._answered(error)
+        self._metrics.store_failed(self._breaker)
+        more = {"reason": str(error), "records": size(batch)}
+        if self._too_many(batch):
+            more |= {"action": "store_slow", "at_once": self._portion.records}
+            log.warning("store is slow, writing fewer records at once", extra=more)
+        else:
+            more |= {"action": "store_retry", "failures": self._breaker.failures}
+            log.warning("store cannot be used, keeping the batch", extra=more)
+        return delay_s
+
+    def _too_many(self, batch: Batch) -> bool:
+        return size(batch) > self._portion.records
 
 
 def _as_known(batch: Batch) -> Batch:

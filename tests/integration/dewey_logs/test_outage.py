@@ -13,12 +13,22 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from dewey_logs import Batch, LogFilter, SchemaProblem, Store, Unavailable, open_store
+from dewey_logs import (
+    Batch,
+    LogFilter,
+    SchemaProblem,
+    Store,
+    TooSlow,
+    Unanswered,
+    Unavailable,
+    Unreachable,
+    open_store,
+)
 from dewey_logs.migrations import migrate
 from dewey_logs.readers import MAX_CONNECTIONS
 from godot.embedded.postgres import Postgres
 from tests.folders import server_folder
-from tests.integration.dewey_logs.conftest import Database, Maker, batch, eventually
+from tests.integration.dewey_logs.conftest import Database, Maker, batch, eventually, reject
 from tests.proxy import Proxy
 
 
@@ -186,6 +196,55 @@ def test_a_locked_table_is_an_outage_and_not_a_dead_letter(url, eyes, maker):
                 store.write(batch(rows))
         assert store.write(batch(rows)).stored == 10
     assert eyes.one("SELECT count(*) FROM logs_rejected") == 0
+
+
+SLOW = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON logs FOR EACH ROW EXECUTE FUNCTION slow();
+CREATE TRIGGER slow BEFORE INSERT ON logs_rejected FOR EACH ROW EXECUTE FUNCTION slow()
+"""
+
+
+def test_a_batch_that_takes_too_long_may_do_in_parts(dewey_url, maker):
+    with open_store(dewey_url, statement_timeout_s=0.3) as store:
+        store.write(batch(maker.rows(1)))
+        with psycopg.connect(dewey_url, autocommit=True) as connection:
+            connection.execute(SLOW)
+            with pytest.raises(TooSlow, match=r"a batch of 100: .*\[57014\]") as told:
+                store.write(batch(maker.rows(100)))
+            assert not isinstance(told.value, Unreachable)
+            assert store.write(batch(maker.rows(5))).stored == 5
+            letters = [reject(row.id) for row in maker.rows(400)]  # a statement each
+            with pytest.raises(Unanswered):
+                store.write(Batch(stream="logs", rejects=tuple(letters)))
+            assert connection.execute("SELECT count(*) FROM logs_rejected").fetchone() == (0,)
+
+
+def test_what_a_person_cancels_says_nothing_of_the_batch(dewey_url, maker):
+    cancelling = (
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'victim' AND wait_event_type = 'Lock'"
+    )
+    with (
+        open_store(dewey_url, application_name="victim") as store,
+        psycopg.connect(dewey_url) as holder,
+        psycopg.connect(dewey_url, autocommit=True) as person,
+    ):
+        holder.execute("LOCK TABLE logs_ledger IN EXCLUSIVE MODE")
+        told: list[Exception] = []
+
+        def write() -> None:
+            try:
+                store.write(batch(maker.rows(10)))
+            except Unavailable as exc:
+                told.append(exc)
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        eventually(lambda: person.execute(cancelling).fetchone() == (True,))
+        writing.join()
+    assert [type(exc) for exc in told] == [Unavailable]
 
 
 def test_a_read_only_server_is_an_outage(url, eyes, maker):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from dewey_logs import Batch, EntryRun, LogRow, open_store
+from dewey_logs import Batch, EntryRun, LogRow, open_store, remote
 from godot.settings import Settings
 from godot.stream.ids import StreamID
 from godot.stream.replies import Entry
@@ -39,6 +40,7 @@ from tests.integration.worker.test_refusing_store import (
 from tests.integration.worker.test_resent import (
     test_a_record_past_retention_is_stored_for_no_one_and_no_day_is_made,
 )
+from tests.integration.worker.test_slow_store import SLOWED, at_once, let_each_row_take
 from tests.integration.worker.test_unclassified import (
     test_the_one_record_it_is_about_becomes_a_dead_letter_once_others_were_stored,
 )
@@ -133,6 +135,41 @@ def test_a_token_that_is_taken_back_stops_the_storing_and_costs_nothing(
     assert "record set aside" not in caplog.messages  # nobody looked for a culprit
     assert bench.stored() == 200
     assert bench.sql("SELECT count(*) FROM logs_rejected") == [(0,)]
+
+
+def test_fewer_records_are_sent_at_once_until_postgresql_stores_them_in_time(
+    bench: Bench, working, settings, serving: Dewey, caplog
+):
+    store: Any = serving.store
+    for writer in (store._writer, store._second):
+        writer._statement_timeout_ms = 300
+    let_each_row_take(bench, 0.01, "logs")
+    bench.append(bench.records(400))
+    with working(settings) as worker:
+        eventually(bench.settled, "everything acknowledged")
+        few = at_once(worker)
+        assert 1 <= few < 30
+        assert "[57014]" in next(one for one in caplog.records if one.message == SLOWED).reason
+        let_each_row_take(bench, 0)
+        bench.append(bench.records(2_000))
+        eventually(bench.settled, "the rest")
+        assert at_once(worker) > 2 * few
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(2_400, 2_400)]
+    assert bench.audited().clean
+
+
+def test_a_batch_that_is_answered_too_late_every_time_is_divided_too(
+    bench: Bench, working, settings, monkeypatch, caplog
+):
+    """The Dewey has more patience than the worker: it stores what nobody waits for any more."""
+    monkeypatch.setattr(remote, "ON_THE_WAY_S", 0.1)
+    let_each_row_take(bench, 0.01, "logs")
+    bench.append(bench.records(1_000))
+    with working(settings):
+        eventually(lambda: SLOWED in caplog.messages, "the worker to wait no longer")
+        eventually(bench.settled, "everything acknowledged", 60.0)
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(1_000, 1_000)]
+    assert bench.audited().clean
 
 
 def test_a_body_that_is_too_large_is_split(

@@ -19,6 +19,8 @@ from dewey_logs import (
     QueryTimeout,
     SchemaProblem,
     TooLarge,
+    TooSlow,
+    Unanswered,
     Unavailable,
     Unclassified,
     Unreachable,
@@ -129,6 +131,8 @@ def test_a_refusal_says_whose_matter_it_is(server, calls, status, error, said):
     [
         Unavailable("away"),
         Unreachable("silent"),
+        Unanswered("busy"),
+        TooSlow("1000 records"),
         Unclassified("ZZ001", "who knows"),
         SchemaProblem("not migrated"),
         BadFilter("since=soon"),
@@ -160,7 +164,7 @@ def test_a_server_that_knows_no_answer_is_an_outage(server, calls):
 
 def test_silence_is_no_answer(server, calls):
     server.silent_s, server.said = 1.0, result("late")
-    with pytest.raises(Unreachable, match="no answer in time"):
+    with pytest.raises(Unanswered, match="no answer in time"):
         ask(calls, timeout_s=0.1)
 
 

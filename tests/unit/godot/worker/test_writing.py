@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dewey_logs import Batch
+from godot.worker.portion import Portion
 from godot.worker.writing import Abandoned, Writing
 
 
@@ -24,6 +25,7 @@ def test_after_the_deadline_nothing_is_written():
         Refusing(),  # type: ignore[arg-type]  # of a store only what is called
         nothing,
         nothing,
+        Portion(1),
         stop=threading.Event(),
         late=lambda: True,
         meanwhile=lambda: None,
