@@ -43,6 +43,44 @@ def test_postgresql_crashing_under_load_loses_and_doubles_nothing(
     bench.close()
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_commit_that_waits_for_a_replica_counts_once_however_that_ends(
+    settings: Settings, own_postgres: Postgres, working, by_hand: bool, caplog
+):
+    """By hand: PostgreSQL has it by then, says so with a warning, and the answer is no other."""
+    settings = msgspec.structs.replace(
+        settings,
+        dewey_url=own_postgres.url("dewey"),
+        reclaim_idle_ms=60_000 if by_hand else 1_000,  # how long an answer is waited for
+    )
+    bench = Bench(settings)
+    waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'"
+
+    def replica(name: str) -> None:
+        bench.change(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+        bench.change("SELECT pg_reload_conf()")
+        eventually(lambda: bench.sql("SHOW synchronous_standby_names") == [(name,)], "the change")
+
+    with working(settings) as worker:
+        bench.append(bench.records(200))
+        eventually(bench.settled, "the path to work")
+        replica("nobody")
+        bench.append(bench.records(100))
+        if by_hand:
+            eventually(lambda: bench.sql(f"SELECT count(*) {waiting}") == [(1,)], "a COMMIT")
+            assert (bench.stored(), bench.pending()) == (200, 100)
+            assert bench.sql(f"SELECT pg_cancel_backend(pid) {waiting}") == [(True,)]
+            eventually(bench.settled, "everything acknowledged")
+        else:
+            eventually(lambda: not worker.ready()["store"], "the worker to wait no longer")
+            assert bench.stored() == 200
+        replica("")
+        eventually(bench.settled, "everything acknowledged")
+    assert bench.sql("SELECT count(*), count(DISTINCT id) FROM logs") == [(300, 300)]
+    bench.close()
+    assert bench.audited().clean
+
+
 def test_redis_crashing_under_load_loses_nothing_it_accepted(
     settings: Settings, own_valkey: Valkey, working
 ):
