@@ -246,6 +246,11 @@ VALUES (%(id)s::uuid, %(stream)s, %(entry)s, %(reason)s, %(sqlstate)s, %(names)s
         %(values)s::bytea[], %(producer)s, %(sequence)s, %(deliveries)s)
 ON CONFLICT (record_id) DO NOTHING;
 
+-- name: unkept
+-- Those that have no dead letter although one was inserted just now.
+SELECT r.id FROM unnest(%(ids)s::uuid[]) r(id)
+WHERE NOT EXISTS (SELECT FROM logs_rejected d WHERE d.record_id = r.id);
+
 -- name: store_patterns
 INSERT INTO logs_pattern (pattern, template, first_seen, sample)
 SELECT pattern, template, timestamptz 'epoch' + us * interval '1 microsecond', sample

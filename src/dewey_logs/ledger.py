@@ -17,7 +17,9 @@ from dewey_logs.database import Connection
 from dewey_logs.rows import Batch, Dropped, EntryRun, LogRow, Reject, SetBack
 from dewey_logs.statements import statement
 
-Kind: TypeAlias = Literal["stored", "duplicate", "rejected", "expired", "cleared", "dropped"]
+Kind: TypeAlias = Literal[
+    "stored", "duplicate", "rejected", "expired", "cleared", "dropped", "unkept"
+]
 
 LARGEST_SEQUENCE = 2**36 - 1  # the field inside a record id; a larger number belongs to no record
 

@@ -14,13 +14,21 @@ def settled(
     expired: Sequence[LogRow],
     rejects: Sequence[Reject],
     gone: Collection[bytes],
+    unkept: Collection[bytes],
 ) -> list[ledger.Entry]:
-    """Return what became of every sequence number; what was known already counts as stored too."""
+    """Return what became of every sequence number; what was known already counts as stored too.
+
+    `unkept` are the rejects that a trigger of a user's kept from becoming dead letters.
+    """
+    letters = [
+        *ledger.entries("rejected", [r for r in rejects if r.id not in unkept]),
+        *ledger.entries("unkept", [r for r in rejects if r.id in unkept]),
+    ]
     if len(placed.stored) == len(batch.rows):  # nearly always: all are new, and no two alike
         numbers = ledger.entries("stored", batch.rows)
         return [
             *numbers,
-            *ledger.entries("rejected", rejects),
+            *letters,
             *ledger.dropped_entries(batch.dropped),
         ]
     refused = rejects[len(batch.rejects) :]  # the batch's own never were rows, whatever their ids
@@ -37,7 +45,7 @@ def settled(
     return [
         *ledger.entries("stored", stored),
         *ledger.entries("duplicate", again),
-        *ledger.entries("rejected", rejects),
+        *letters,
         *ledger.entries("expired", expired),
         *ledger.entries("cleared", cleared_rows),
         *ledger.dropped_entries(batch.dropped),

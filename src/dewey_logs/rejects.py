@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
+import msgspec
 import psycopg
 
 from dewey_logs.copydata import RowRefused
@@ -48,16 +49,31 @@ def reject_of(row: LogRow, why: RowRefused) -> Reject:
     )
 
 
-def store_rejects(connection: Connection, rejects: Sequence[Reject], stream: str) -> None:
+def store_rejects(
+    connection: Connection, rejects: Sequence[Reject], stream: str
+) -> Collection[bytes]:
     """Insert dead letters into the running transaction; one that is known already stays as it is.
 
-    In the order of their ids, so that two workers with the same ones cannot deadlock.
+    In the order of their ids, so that two workers with the same ones cannot deadlock. Return the
+    ids of those that a trigger of a user's keeps out in silence: nothing is left of them.
     """
-    if rejects:
-        ordered = sorted(rejects, key=lambda reject: reject.id)
-        connection.cursor().executemany(
-            statement("store_reject"), [_parameters(reject, stream) for reject in ordered]
-        )
+    if not rejects:
+        return ()
+    ordered = sorted(rejects, key=lambda reject: reject.id)
+    inserting = connection.cursor()
+    inserting.executemany(
+        statement("store_reject"), [_parameters(reject, stream) for reject in ordered]
+    )
+    if inserting.rowcount == len(ordered):
+        return ()
+    ids = {"ids": [reject.id.hex() for reject in ordered]}
+    return {key.bytes for (key,) in connection.execute(statement("unkept"), ids)}
+
+
+def unkept_letter(reject: Reject) -> Reject:
+    """Return a reject that says of itself that no dead letter is left of it."""
+    reason = f"lost, because a trigger on logs_rejected keeps it out; {reject.reason}"
+    return msgspec.structs.replace(reject, reason=reason)
 
 
 def _parameters(reject: Reject, stream: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
@@ -26,7 +26,7 @@ from dewey_logs.logins import WRITER
 from dewey_logs.outcomes import settled
 from dewey_logs.owntime import timed
 from dewey_logs.patience import PatientConnection, beyond
-from dewey_logs.rejects import reject_of, store_rejects
+from dewey_logs.rejects import reject_of, store_rejects, unkept_letter
 from dewey_logs.rows import Batch, Checkpoint, LogRow, Reject, SetBack, WriteResult
 from dewey_logs.sqlstates import (
     CANCELLED,
@@ -240,8 +240,8 @@ class Writer:
                     placed = way(connection, coming, encoded) if coming else ways.Placed(())
                     rejects = (*batch.rejects, *refused, *placed.refused)
                     told = ledger.late(connection, batch, bound, placed.stored, rejects)
-                    _keep_rejects(connection, batch, rejects, expired)
-                    numbers = settled(batch, placed, expired, rejects, gone)
+                    unkept = _keep_rejects(connection, batch, rejects, expired)
+                    numbers = settled(batch, placed, expired, rejects, gone, unkept)
                     new = self._rollups.unknown(placed.stored, patterns, today)
                     rollups.keep_patterns(connection, new)
                     counts = rollups.deltas(placed.stored, patterns)
@@ -274,7 +274,7 @@ class Writer:
                     - new_rejects
                     - len(expired)
                     - len(gone),
-                    rejects=rejects,
+                    rejects=tuple(unkept_letter(r) if r.id in unkept else r for r in rejects),
                     expired=len(expired),
                     cleared=len(gone),
                     checkpoint=before,
@@ -350,8 +350,12 @@ def _require_durability(connection: Connection) -> None:
 
 def _keep_rejects(
     connection: Connection, batch: Batch, rejects: Sequence[Reject], expired: Sequence[LogRow]
-) -> None:
-    """Keep what was refused, and what became of the dead letters that were tried again."""
+) -> Collection[bytes]:
+    """Keep what was refused, and what became of the dead letters that were tried again.
+
+    Return the ids of what could not be kept.
+    """
     known = {item.record for item in batch.retried}
-    store_rejects(connection, [r for r in rejects if r.id not in known], batch.stream)
+    unkept = store_rejects(connection, [r for r in rejects if r.id not in known], batch.stream)
     deadletters.settle_retried(connection, batch.retried, rejects, {row.id for row in expired})
+    return unkept

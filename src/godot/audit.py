@@ -22,8 +22,10 @@ from godot.stream.ids import ZERO, StreamID
 from godot.stream.inventory import Held, Inventory
 
 ENDLESS = 2**36
+SEEN = ("stored", "rejected", "expired", "cleared")
 GONE = "trimmed unread, or gone when the stream was deleted or set back"
 NEVER = "no entry of it is known: it never arrived, or this is a bug"
+UNKEPT = "refused, and a trigger on logs_rejected kept its dead letter out"
 PASSED = "passed over: still in the stream, and no worker will get it"
 
 
@@ -108,7 +110,7 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
     held = _held_numbers(inventory.held)
     announced = {info.producer: info for info in inventory.announced}
     producers, ranges = [], []
-    uncounted = 0
+    uncounted = unkept = 0
     for producer in sorted({*announced, *accounts.numbers, *held}):
         info = announced.get(producer)
         kinds = accounts.numbers.get(producer, {})
@@ -130,14 +132,19 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
         for one in lost:
             how = GONE if one in gone else cause
             found += [LostRange(name, *part, how) for part in minus([one], passed)]
+        bare = minus(union(kinds.get("unkept", ())), union(*(kinds.get(kind, ()) for kind in SEEN)))
+        found += [LostRange(name, *one, UNKEPT) for one in bare]
+        unkept += count(bare)
         ranges += sorted(found, key=lambda item: item.first)
-        totals = msgspec.structs.replace(totals, unaccounted=count(passed))
+        totals = msgspec.structs.replace(
+            totals, lost=totals.lost + count(bare), unaccounted=count(passed)
+        )
         producers.append(ProducerAudit(name, info.component if info else None, totals))
     total = _sum(item.totals for item in producers)
     lost_entries = max(0, entries.lost)
     # a worker that has been stuck for long may still store some of what its peers' commits passed
-    in_hands = min(max(0, total.lost - lost_entries), hollow)
-    lost_numbers = total.lost - in_hands
+    in_hands = min(max(0, total.lost - unkept - lost_entries), hollow)
+    lost_numbers = total.lost - unkept - in_hands  # whose entries must be lost, too
     bug = max(
         total.unaccounted,
         unsettled,
@@ -148,7 +155,7 @@ def audit(inventory: Inventory, accounts: Accounts) -> Audit:
     undecided = min(total.settling, max(0, lost_entries - lost_numbers))
     total = msgspec.structs.replace(
         total,
-        lost=max(lost_numbers, lost_entries),
+        lost=max(lost_numbers, lost_entries) + unkept,
         settling=total.settling - undecided + in_hands,
         unaccounted=max(0, bug),
     )
@@ -173,10 +180,11 @@ def _numbers(
     """
     placed: list[Range] = []
     counts: dict[str, int] = {}
-    for kind in ("stored", "rejected", "expired", "cleared"):
+    for kind in SEEN:
         here = minus(union(kinds.get(kind, ())), placed)
         counts[kind] = count(here)
         placed = union(placed, here)
+    placed = union(placed, kinds.get("unkept", ()))  # which the caller counts
     committed = highest(placed)
     waiting = minus(in_stream, placed)
     placed = union(placed, waiting)

@@ -250,6 +250,32 @@ def test_no_delivery_count_keeps_a_dead_letter_out(store, database, count):
     assert abs(database.one("SELECT deliveries FROM logs_rejected")) == 2**31 - 1
 
 
+KEPT_OUT = """
+CREATE FUNCTION overlook() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER overlook BEFORE INSERT ON logs_rejected FOR EACH ROW WHEN (NEW.sequence % 2 = 0)
+EXECUTE FUNCTION overlook()
+"""
+
+
+def test_a_dead_letter_that_a_users_trigger_keeps_out_is_told_as_lost(store, database, maker):
+    known, first, other, second = (maker.row(message="\x00") for _ in range(4))  # numbers 1 to 4
+    database.connection.execute(KEPT_OUT)
+    assert len(store.write(batch([known])).rejects) == 1
+    good = maker.rows(20)
+    result = store.write(batch([known, first, other, second, *good], maybe_known=True))
+    assert result.stored == 20
+    told = {letter.sequence: letter.reason.startswith("lost, because") for letter in result.rejects}
+    assert told == {1: False, 2: True, 3: False, 4: True}
+    assert database.ledger() == {
+        (77, "stored"): {row.sequence for row in good},
+        (77, "rejected"): {1, 3},
+        (77, "unkept"): {2, 4},
+    }
+    database.connection.execute("DROP TRIGGER overlook ON logs_rejected")
+    (again,) = store.write(batch([first], maybe_known=True)).rejects
+    assert not again.reason.startswith("lost")
+
+
 KINDS = ("good", "good", "good", "known", "poison", "twin")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import psycopg
 
+from godot import audit
 from tests.integration.worker.conftest import Bench, eventually
 
 OUTAGES = (
@@ -25,6 +26,11 @@ CREATE FUNCTION refuse_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER refuse_row BEFORE INSERT ON logs FOR EACH ROW
   WHEN (NEW.message ~ '^message [1-5]?9$') EXECUTE FUNCTION refuse_row()
+"""
+KEEP_OUT = """
+CREATE FUNCTION overlook() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER overlook BEFORE INSERT ON logs_rejected FOR EACH ROW WHEN (NEW.sequence > 30)
+EXECUTE FUNCTION overlook()
 """
 HOLD = """
 CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
@@ -90,6 +96,28 @@ def test_rows_that_are_refused_cost_their_neighbours_nothing(bench: Bench, worki
         (10 * n, sqlstate, "not this one (a_rule)") for n, sqlstate in enumerate(REFUSALS, 1)
     ]
     assert bench.audited().clean
+
+
+def test_a_dead_letter_that_a_trigger_keeps_out_is_lost_with_a_name(
+    bench: Bench, working, settings, caplog
+):
+    bench.change(REFUSE_ROWS)  # 10, 20, 30, 40, 50 and 60
+    bench.change(KEEP_OUT)
+    bench.append(bench.records(90))
+    for _ in range(40):
+        bench.add_raw(component="c", level="INFO", message="foreign")
+    bench.redis.xtrim(settings.stream, maxlen=115, approximate=False)
+    with working(settings):
+        eventually(bench.settled, "everything settled")
+    found = bench.audited()
+    assert (found.total.lost, found.total.unaccounted) == (15 + 3, 0)
+    assert (found.total.stored, found.total.rejected) == (90 - 15 - 5, 2)
+    assert [(one.first, one.last, one.cause) for one in found.ranges] == [
+        (1, 15, "trimmed unread"),
+        *((n, n, audit.UNKEPT) for n in (40, 50, 60)),
+    ]
+    named = [one.reason for one in caplog.records if one.message == "record rejected"]
+    assert sum(reason.startswith("lost, because a trigger") for reason in named) == 3
 
 
 def _breaker_open(worker) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dewey_logs import Accounts, EntryRun, Epoch
-from godot.audit import GONE, PASSED, Audit, audit
+from godot.audit import GONE, PASSED, UNKEPT, Audit, audit
 from godot.stream.ids import END, ZERO, StreamID
 from godot.stream.inventory import Held, Inventory
 from godot.stream.producers import ProducerInfo
@@ -248,6 +248,24 @@ def test_what_vanished_while_pending_is_lost_and_the_cause_is_named():
     assert (found.total.lost, found.total.unaccounted) == (3, 0)
     assert found.entries.lost_while_pending == 3
     assert found.ranges[0].cause == "trimmed while pending"
+
+
+def test_what_was_refused_and_not_kept_is_lost_though_its_entry_is_settled():
+    found = audit(
+        inventory(held(4, 10, waiting=False), added=12, sent={P: 10}),
+        accounts(
+            {P: {"stored": ((4, 6), (10, 10)), "rejected": ((7, 7),), "unkept": ((7, 9),)}},
+            (epoch(added=12, last=entry(10), settled=0),),
+            (new(4, 10),),
+        ),
+    )
+    # trimmed were the numbers 1 to 3 and two foreign records
+    assert (found.total.lost, found.total.rejected, found.total.unaccounted) == (5 + 2, 1, 0)
+    assert [(one.first, one.last, one.cause) for one in found.ranges] == [
+        (1, 3, "trimmed unread"),
+        (8, 9, UNKEPT),
+    ]
+    assert found.producers[0].totals.lost == 5
 
 
 def test_a_vanished_entry_that_a_peer_had_stored_is_no_loss():
