@@ -104,8 +104,8 @@ class Audit(msgspec.Struct, frozen=True):
 
 def audit(inventory: Inventory, accounts: Accounts) -> Audit:
     """Compute the account; `accounts` must have been read after `inventory`."""
-    former = Former(inventory, accounts)
     entries, unsettled, hollow = _entries(inventory, accounts)
+    former = Former(inventory, accounts, entries.lost)
     cause = _cause(entries)
     held = _held_numbers(inventory.held)
     announced = {info.producer: info for info in inventory.announced}

@@ -16,9 +16,12 @@ from godot.stream.inventory import Inventory
 
 
 class Former:
-    """The highest number of each producer from before the stream was deleted or set back."""
+    """The highest number of each producer from before the stream was deleted or set back.
 
-    def __init__(self, inventory: Inventory, accounts: Accounts) -> None:
+    `lost_entries` is how many are gone of what the stream and its former ones had.
+    """
+
+    def __init__(self, inventory: Inventory, accounts: Accounts, lost_entries: int) -> None:
         self._highest: defaultdict[int, int] = defaultdict(int)
         current = next((epoch for epoch in accounts.epochs if epoch.current), None)
         if current is None:  # no worker has ever settled anything
@@ -27,7 +30,8 @@ class Former:
         # no worker has said so yet
         remade = is_remade(inventory, current) or taken_back(inventory, current) > 0
         self.existed = remade or len(accounts.epochs) > 1 or current.taken > 0
-        if not self.existed:
+        if not self.existed:  # deleted before anything was committed, it leaves no other trace
+            self.existed = _begun_elsewhere(inventory, accounts) > max(0, lost_entries)
             return
         self._highest.update(
             {
@@ -64,6 +68,27 @@ class Former:
             if is_lost:
                 found.add(one)
         return found
+
+
+def _begun_elsewhere(inventory: Inventory, accounts: Accounts) -> int:
+    """Return how many numbers lie before the first that is known of producers that went on.
+
+    As far as they announce them: an id alone may be forged or damaged. More than entries are lost
+    never were in this stream.
+    """
+    first = {
+        producer: min(found[0][0] for found in kinds.values() if found)
+        for producer, kinds in accounts.numbers.items()
+        if any(kinds.values())
+    }
+    for item in inventory.held:
+        if item.producer is not None and item.sequence:
+            first[item.producer] = min(first.get(item.producer, item.sequence), item.sequence)
+    return sum(
+        first[info.producer] - 1
+        for info in inventory.announced
+        if info.producer in first and first[info.producer] <= info.sent_sequence
+    )
 
 
 def is_remade(inventory: Inventory, current: Epoch) -> bool:

@@ -12,9 +12,11 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from dewey_logs import open_store
+from godot.audit import GONE
 from godot.errors import StreamLost
 from godot.stream.connection import close, connect
 from godot.stream.group import Consumer
+from godot.stream.producers import ProducerInfo, announce
 from godot.worker.assemble import Tally, pipeline
 from godot.worker.intake import Intake
 from godot.worker.metrics import WorkerMetrics
@@ -117,6 +119,30 @@ def test_the_first_batch_of_another_stream_tells_of_it_before_any_other_is_store
     assert bench.sql("SELECT epoch FROM logs_streams") == [(2,)]
     found = bench.audited()
     assert (found.total.lost, found.total.unaccounted) == (20, 0)
+
+
+@pytest.mark.parametrize("more", [30, 200])
+def test_a_stream_that_was_deleted_before_anything_was_stored_is_lost_with_a_name(
+    bench: Bench, working, settings, more: int
+):
+    """Nothing is left that tells of it but the numbers of a program that went on."""
+    bench.append(bench.records(100))
+    bench.redis.xtrim(settings.stream, maxlen=20, approximate=False)
+    bench.redis.delete(settings.stream)
+    bench.append(bench.records(more))
+    sent = 100 + more
+    info = ProducerInfo(
+        bench.producer.number, sent, "shop", "box", 1, "0", "2026-11-01T00:00:00Z", 0
+    )
+    announce(bench.redis, settings.stream, info)
+    with working(settings):
+        eventually(bench.settled, "what is left")
+    bench.redis.xtrim(settings.stream, maxlen=10, approximate=False)
+    found = bench.audited()
+    total = found.total
+    assert (total.announced, total.stored, total.lost) == (sent, more, 100)
+    assert (total.unaccounted, total.implausible) == (0, 0)
+    assert [(one.first, one.last, one.cause) for one in found.ranges] == [(1, 100, GONE)]
 
 
 @pytest.mark.parametrize(("new", "kept"), [(5, 5), (2, 1)])

@@ -370,6 +370,23 @@ def test_a_forged_id_is_implausible_and_no_loss():
     assert balanced(found)
 
 
+@pytest.mark.parametrize(("trimmed", "gone"), [(4, True), (5, False)])
+def test_numbers_before_the_first_went_with_another_stream_if_more_than_this_one_lost(
+    trimmed: int, gone: bool
+):
+    """A program that went on; of the stream nothing but as many foreign entries was trimmed."""
+    found = audit(
+        inventory(held(11, 20, waiting=False, shift=-5), added=trimmed + 10, sent={P: 15}),
+        accounts(
+            {P: {"stored": ((6, 15),)}},
+            (epoch(added=trimmed + 10, last=entry(20)),),
+            (new(11, 20),),
+        ),
+    )
+    assert (found.total.lost, found.total.unaccounted, found.total.implausible) == (5, 0, 0)
+    assert [(one.first, one.last, one.cause == GONE) for one in found.ranges] == [(1, 5, gone)]
+
+
 def test_a_forged_announcement_is_implausible_and_no_loss():
     found = audit(
         inventory(held(1, 10, waiting=True), added=10, sent={P: 10**12, Q: 10**12}), accounts()
