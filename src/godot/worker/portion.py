@@ -1,10 +1,10 @@
 """How many records are written at once: as many as there may be, fewer while the store is slow.
 
 PostgreSQL ends a statement that takes too long, and the whole batch with it. Trying it again as it
-is would take as long again, for ever. So half as many are tried, and twice as many again once what
-was stored shows that they would take no more than a quarter of the time that was too long. Thus
-nothing is tried that is likely to be in vain, the store has room to get slower, and one that is
-quick again has whole batches within a few of them; no clock says when.
+is would take as long again, for ever. So half as many are tried, and twice as many again once that
+many took no more than a quarter of the time that was too long. Thus nothing is tried that is likely
+to be in vain, the store has room to get slower, and one that is quick again has whole batches
+within a few of them; no clock says when.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Portion:
         with self._lock:
             if not records or self.whole:
                 return False
-            doubled = 2 * self.records
-            if MARGIN * seconds * doubled / records <= self._too_long_s:
-                self.records = min(self._most, doubled)
+            whole_s = seconds * max(1.0, self.records / records)  # a commit alone takes time, too
+            if MARGIN * whole_s <= self._too_long_s:
+                self.records = min(self._most, 2 * self.records)
             return self.whole

@@ -42,6 +42,7 @@ def test_as_long_as_the_store_is_slow_nothing_is_tried_in_vain_again():
     assert settled_at(lambda records: 0.025 * records) == (500, 1)
     assert settled_at(lambda records: 0.3 * records) == (31, 5)
     assert settled_at(lambda records: 10 + 0.02 * records) == (250, 2)
+    assert settled_at(lambda records: 4 + 0.0001 * records) == (1_000, 0)
     assert settled_at(lambda records: 0.00002 * records**2) == (500, 1)  # slower with every record
 
 
@@ -52,6 +53,12 @@ def test_once_the_store_is_quick_whole_batches_are_written_again_within_a_few():
     assert grown == [False] * 9 + [True]
     assert portion.whole
     assert not portion.stored(1_000, 0.1), "said once"
+
+
+def test_a_commit_that_takes_long_by_itself_keeps_no_portion_small():
+    portion = Portion(1_000)
+    portion.too_slow(2, 17.0)
+    assert any(portion.stored(portion.records, 4.0) for _ in range(10))
 
 
 def test_one_record_now_and_then_is_enough_to_tell():
