@@ -39,7 +39,7 @@ from godot.worker.intake import Read
 from godot.worker.metrics import WorkerMetrics
 from godot.worker.portion import Portion
 from godot.worker.sink import Sink
-from godot.worker.writing import AT_ONCE, Abandoned, Writing
+from godot.worker.writing import AT_ONCE, Abandoned, Writing, as_known
 
 log = get_logger(__name__)
 
@@ -212,7 +212,8 @@ class Pipeline:
         that only takes too long the beginning comes first: how small it has to be, tells for the
         rest, too.
         """
-        parts = deque([one.batch])
+        whole = as_known(one.batch)  # no answer may mean that it was stored
+        parts = deque([whole])
         stored = failed = 0  # failed: lone records since the last success, for want of room
         while parts:
             part = parts.popleft()
@@ -240,8 +241,7 @@ class Pipeline:
                 failed = 0
                 self._report(part, result)
                 if one.ids:
-                    whole = part is one.batch
-                    self._acknowledge(one.ids if whole else _entries(part))
+                    self._acknowledge(one.ids if part is whole else _entries(part))
         self._writing.worked()  # nothing is held up by the store any more
 
     def _await_room(self) -> None:

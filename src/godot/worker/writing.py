@@ -149,7 +149,7 @@ class Writing:
             if self._too_many(batch):
                 raise TooSlow(f"{size(batch)} records at once are too many for a slow store")
             if asked_at is not None and self._lease.in_doubt(asked_at):
-                batch = _as_known(batch)
+                batch = as_known(batch)
             try:
                 with self._metrics.stage("write"):  # no answer is its failure, too
                     if self._breaker.open:
@@ -161,7 +161,7 @@ class Writing:
                 delay_s = self._failed(exc, batch)
                 if self._too_many(batch):
                     continue
-                batch = _as_known(batch)
+                batch = as_known(batch)
                 unknown = unknown + 1 if isinstance(exc, Unclassified) else 0
                 if unknown == patience:
                     raise
@@ -205,6 +205,6 @@ class Writing:
         return size(batch) > self._portion.records
 
 
-def _as_known(batch: Batch) -> Batch:
+def as_known(batch: Batch) -> Batch:
     """Return a batch that may have been stored before, and cleared since."""
     return msgspec.structs.replace(batch, maybe_known=True, heed_clears=True)
