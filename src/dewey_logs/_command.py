@@ -1,6 +1,7 @@
 """How a `dewey` command ends: an exit code that scripts rely on, and one line for what went wrong.
 
-Importing this imports click alone.
+As `godot/cli/_group.py` has it, without codes: Dewey imports nothing of Godot, and Godot's help
+does not wait for Dewey's settings.
 """
 
 from __future__ import annotations

@@ -20,12 +20,13 @@ import psycopg
 from dewey_logs import deadletters, ledger, rollups, ways
 from dewey_logs.clears import ClearedMeanwhile, cleared, none_cleared
 from dewey_logs.copydata import RowRefused, encode
-from dewey_logs.database import Connection, connect, user_of
-from dewey_logs.errors import DeweyError, NotDurable, Unanswered, Unavailable, Unclassified
+from dewey_logs.database import Connection, user_of
+from dewey_logs.durability import connect_to_write, require_durability
+from dewey_logs.errors import DeweyError, Unanswered, Unavailable, Unclassified
 from dewey_logs.logins import WRITER
 from dewey_logs.outcomes import settled
 from dewey_logs.owntime import timed
-from dewey_logs.patience import PatientConnection, beyond
+from dewey_logs.patience import PatientConnection
 from dewey_logs.rejects import reject_of, store_rejects, unkept_letter
 from dewey_logs.rows import Batch, Checkpoint, LogRow, Reject, SetBack, WriteResult
 from dewey_logs.sqlstates import (
@@ -171,18 +172,10 @@ class Writer:
 
     def _connected(self) -> PatientConnection:
         if self._connection is None or self._connection.closed:
-            connection = connect(
-                self._info,
-                patience_s=beyond(self._statement_timeout_ms),
-                synchronous_commit="on",  # XACK follows the commit: it has to be on disk
-                statement_timeout=self._statement_timeout_ms,
-                lock_timeout=min(5_000, self._statement_timeout_ms),
-                idle_in_transaction_session_timeout=30_000,
-                jit="off",
-            )
+            connection = connect_to_write(self._info, self._statement_timeout_ms)
             self._connection = connection
             self._rollups.forget()
-            _require_durability(connection)
+            require_durability(connection)
             connection.execute(statement("make_incoming"))
             row = connection.execute(statement("clock")).fetchone()
             assert row is not None
@@ -334,18 +327,6 @@ def _say_loudly(error: Unclassified) -> None:
         "unclassified error from PostgreSQL",
         extra={"action": "write", "sqlstate": error.sqlstate},
     )
-
-
-def _require_durability(connection: Connection) -> None:
-    """Refuse a server whose commits may be lost; XACK follows the commit and cannot be undone.
-
-    The other half, synchronous_commit, is the session's own, and this one has it on.
-    """
-    row = connection.execute("SHOW fsync").fetchone()
-    if row != ("on",):
-        raise NotDurable(
-            f"PostgreSQL may lose what it committed: fsync is {row and row[0]}, it must be on"
-        )
 
 
 def _keep_rejects(
